@@ -1,0 +1,35 @@
+//! The platform interface: the only thing a platform must give to the libraries above it.
+//!
+//! A platform crate implements [`Platform`]; the generated root crate of an image binds that one
+//! type with [`bind!`]. Everybody else calls the free functions here. The binding is one constant
+//! table, so that link-time optimisation turns each call into a direct, inlinable one.
+//!
+//! ```
+//! // Under test the `host` platform is bound.
+//! ukplat::println!("{} on {}", ukplat::name(), ukplat::arch());
+//! let start = ukplat::monotonic_ns();
+//! assert!(ukplat::monotonic_ns() >= start);
+//! ```
+//!
+//! Unsafe code in this crate: the binding (one extern static) and the boot information cell.
+#![cfg_attr(not(feature = "host"), no_std)]
+
+pub mod boot;
+pub mod clock;
+pub mod cmdline;
+pub mod console;
+pub mod exit;
+#[cfg(feature = "host")]
+pub mod host;
+pub mod irq;
+pub mod memory;
+mod platform;
+
+pub use boot::{BootInfo, InitError};
+pub use console::Stream;
+pub use exit::Exit;
+pub use memory::{MemoryKind, MemoryMap, MemoryRegion};
+pub use platform::{
+    Platform, PlatformTable, arch, backtrace, console_read, console_write, cpu_count, idle_until,
+    monotonic_ns, name, terminate, ticks, ticks_to_ns, timer_arm, timer_on_expiry, wall_ns,
+};

@@ -1,0 +1,191 @@
+//! The trait a platform implements, its binding, and the functions the other libraries call.
+
+use crate::console::Stream;
+use crate::exit::Exit;
+
+/// What a platform gives. All functions are called after the platform's own entry code ran.
+///
+/// Times are in nanoseconds unless they are *ticks*, the unit of the platform's cheapest counter.
+pub trait Platform {
+    /// Name as used in manifests: `linuxu`, `kvm` …
+    const NAME: &'static str;
+    /// Architecture as used in manifests.
+    const ARCH: &'static str;
+
+    /// Writes all of `bytes`; what the console cannot take is lost, never an error.
+    fn console_write(stream: Stream, bytes: &[u8]);
+    /// Takes at most `buf.len()` bytes that have arrived, without waiting; returns how many.
+    fn console_read(buf: &mut [u8]) -> usize;
+
+    /// Reads the cheapest monotonic counter of the machine. Valid from the first instruction on.
+    fn ticks() -> u64;
+    /// Converts a difference of [`Platform::ticks`] to nanoseconds.
+    fn ticks_to_ns(ticks: u64) -> u64;
+    /// Nanoseconds since an arbitrary point before boot; never goes back.
+    fn monotonic_ns() -> u64;
+    /// Nanoseconds since 1970-01-01T00:00:00 UTC.
+    fn wall_ns() -> u64;
+
+    /// Waits without using the CPU until an interrupt was handled or the monotonic clock reaches
+    /// `deadline_ns`. May return early; the caller checks its condition again. With `None` and
+    /// nothing that could wake it, waits for ever. Called with interrupts enabled or disabled;
+    /// pending interrupts are handled before it returns.
+    fn idle_until(deadline_ns: Option<u64>);
+
+    /// Disables interrupts on this CPU; returns whether they were enabled.
+    fn irq_disable() -> bool;
+    /// Enables interrupts on this CPU; what is pending is handled at once.
+    fn irq_enable();
+
+    /// Sets the function that the timer interrupt calls, with interrupts disabled. It must not
+    /// allocate or wait; it may arm the timer again.
+    fn timer_on_expiry(handler: fn());
+    /// Arms this CPU's one-shot timer for the monotonic time `deadline_ns`, or disarms it.
+    fn timer_arm(deadline_ns: Option<u64>);
+
+    /// Calls `visit` with the return addresses of the calling functions, innermost first.
+    fn backtrace(visit: &mut dyn FnMut(usize));
+
+    /// Number of CPUs the machine has (started or not), at least 1.
+    fn cpu_count() -> usize;
+
+    /// Ends the image; the exit code reaches whoever started it.
+    fn terminate(exit: Exit) -> !;
+}
+
+/// The functions of one platform, as the linker sees them. Made by [`bind!`](crate::bind).
+pub struct PlatformTable {
+    name: &'static str,
+    arch: &'static str,
+    console_write: fn(Stream, &[u8]),
+    console_read: fn(&mut [u8]) -> usize,
+    ticks: fn() -> u64,
+    ticks_to_ns: fn(u64) -> u64,
+    monotonic_ns: fn() -> u64,
+    wall_ns: fn() -> u64,
+    idle_until: fn(Option<u64>),
+    pub(crate) irq_disable: fn() -> bool,
+    pub(crate) irq_enable: fn(),
+    timer_on_expiry: fn(fn()),
+    timer_arm: fn(Option<u64>),
+    backtrace: fn(&mut dyn FnMut(usize)),
+    cpu_count: fn() -> usize,
+    terminate: fn(Exit) -> !,
+}
+
+impl PlatformTable {
+    /// The table of platform `P`.
+    pub const fn of<P: Platform>() -> Self {
+        Self {
+            name: P::NAME,
+            arch: P::ARCH,
+            console_write: P::console_write,
+            console_read: P::console_read,
+            ticks: P::ticks,
+            ticks_to_ns: P::ticks_to_ns,
+            monotonic_ns: P::monotonic_ns,
+            wall_ns: P::wall_ns,
+            idle_until: P::idle_until,
+            irq_disable: P::irq_disable,
+            irq_enable: P::irq_enable,
+            timer_on_expiry: P::timer_on_expiry,
+            timer_arm: P::timer_arm,
+            backtrace: P::backtrace,
+            cpu_count: P::cpu_count,
+            terminate: P::terminate,
+        }
+    }
+}
+
+/// Binds the platform of the image. Expanded exactly once, in the generated root crate.
+#[macro_export]
+macro_rules! bind {
+    ($platform:ty) => {
+        #[unsafe(no_mangle)]
+        static OXIKRAFT_PLATFORM: $crate::PlatformTable =
+            $crate::PlatformTable::of::<$platform>();
+    };
+}
+
+unsafe extern "Rust" {
+    static OXIKRAFT_PLATFORM: PlatformTable;
+}
+
+#[inline(always)]
+pub(crate) fn bound() -> &'static PlatformTable {
+    // SAFETY: `bind!` defines the symbol with exactly this type (both are written in this file),
+    // as an immutable static; a second definition or none is a link error.
+    unsafe { &OXIKRAFT_PLATFORM }
+}
+
+/// Name of the platform, as in the manifest.
+pub fn name() -> &'static str {
+    bound().name
+}
+
+/// Name of the architecture, as in the manifest.
+pub fn arch() -> &'static str {
+    bound().arch
+}
+
+/// Writes to the console; see [`Platform::console_write`].
+pub fn console_write(stream: Stream, bytes: &[u8]) {
+    (bound().console_write)(stream, bytes)
+}
+
+/// Reads what has arrived on the console; see [`Platform::console_read`].
+pub fn console_read(buf: &mut [u8]) -> usize {
+    (bound().console_read)(buf)
+}
+
+/// The cheapest counter; see [`Platform::ticks`].
+#[inline]
+pub fn ticks() -> u64 {
+    (bound().ticks)()
+}
+
+/// Converts a difference of [`ticks`] to nanoseconds.
+pub fn ticks_to_ns(ticks: u64) -> u64 {
+    (bound().ticks_to_ns)(ticks)
+}
+
+/// Monotonic time in nanoseconds.
+#[inline]
+pub fn monotonic_ns() -> u64 {
+    (bound().monotonic_ns)()
+}
+
+/// Wall-clock time in nanoseconds since 1970-01-01T00:00:00 UTC.
+pub fn wall_ns() -> u64 {
+    (bound().wall_ns)()
+}
+
+/// Waits for an event or a deadline; see [`Platform::idle_until`].
+pub fn idle_until(deadline_ns: Option<u64>) {
+    (bound().idle_until)(deadline_ns)
+}
+
+/// Sets the function called by the timer interrupt; see [`Platform::timer_on_expiry`].
+pub fn timer_on_expiry(handler: fn()) {
+    (bound().timer_on_expiry)(handler)
+}
+
+/// Arms or disarms the one-shot timer; see [`Platform::timer_arm`].
+pub fn timer_arm(deadline_ns: Option<u64>) {
+    (bound().timer_arm)(deadline_ns)
+}
+
+/// Visits the return addresses of the callers; see [`Platform::backtrace`].
+pub fn backtrace(visit: &mut dyn FnMut(usize)) {
+    (bound().backtrace)(visit)
+}
+
+/// Number of CPUs of the machine.
+pub fn cpu_count() -> usize {
+    (bound().cpu_count)()
+}
+
+/// Ends the image with `exit`.
+pub fn terminate(exit: Exit) -> ! {
+    (bound().terminate)(exit)
+}
