@@ -1,74 +1,78 @@
-//! Splitting a command-line text into words.
+//! Splitting a command-line text into words, in place.
 //!
-//! Words are separated by white space. A word, or the part of it after its first `=`, may stand
-//! in double or single quotes and then contains everything up to the closing quote; there are no
-//! escapes. So every word is a piece of the text and nothing has to be copied.
+//! Words are separated by white space. Quoting follows the POSIX shell (XCU section 2.2): a
+//! backslash takes the next character as it is, single quotes take everything up to the next
+//! single quote, double quotes everything but backslash escapes. A quoted piece may stand anywhere
+//! in a word.
 //!
 //! ```
-//! let mut words = ukplat::cmdline::Words::new("uklog.level=debug -- say 'hello world'");
-//! assert_eq!(words.next(), Some(Ok(("uklog.level=debug", None))));
-//! assert_eq!(words.next(), Some(Ok(("--", None))));
-//! assert_eq!(words.next(), Some(Ok(("say", None))));
-//! assert_eq!(words.next(), Some(Ok(("hello world", None))));
-//! assert_eq!(words.next(), None);
+//! let mut text = *b"uklog.level=debug -- say 'hello world' it\\'s";
+//! let compact = ukplat::cmdline::compact(&mut text)?;
+//! let words: Vec<&[u8]> = compact.split(|&b| b == 0).collect();
+//! assert_eq!(words, [&b"uklog.level=debug"[..], b"--", b"say", b"hello world", b"it's"]);
+//! # Ok::<(), ukplat::cmdline::Unfinished>(())
 //! ```
 
-/// A quote that is never closed.
+/// The text ends inside quotes or after a backslash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnclosedQuote;
+pub struct Unfinished;
 
-/// Iterator over the words of a text.
+impl core::fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the command line ends inside quotes or after a backslash")
+    }
+}
+
+impl core::error::Error for Unfinished {}
+
+/// Removes quoting and separates the words by single zero bytes, without a final one. Zero bytes
+/// in the text count as white space. Returns the part of the text that holds the result; it is
+/// empty when there is no word. Only ASCII bytes are removed, so UTF-8 stays valid.
 ///
-/// An item is `(word, None)`, or `(key, Some(value))` for `key="quoted value"`, where the quotes
-/// are not part of the value.
-#[derive(Clone, Debug)]
-pub struct Words<'a> {
-    rest: &'a str,
-}
-
-impl<'a> Words<'a> {
-    /// The words of `text`.
-    pub const fn new(text: &'a str) -> Self {
-        Self { rest: text }
-    }
-
-    fn quoted(&mut self, quote: char) -> Result<&'a str, UnclosedQuote> {
-        // `rest` starts with the quote, which is one byte long.
-        let inner = &self.rest[1..];
-        let end = inner.find(quote).ok_or_else(|| {
-            self.rest = "";
-            UnclosedQuote
-        })?;
-        self.rest = &inner[end + 1..];
-        Ok(&inner[..end])
-    }
-}
-
-impl<'a> Iterator for Words<'a> {
-    type Item = Result<(&'a str, Option<&'a str>), UnclosedQuote>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.rest = self.rest.trim_start_matches(|c: char| c.is_ascii_whitespace());
-        let first = self.rest.chars().next()?;
-        if matches!(first, '"' | '\'') {
-            return Some(self.quoted(first).map(|word| (word, None)));
+/// # Errors
+/// [`Unfinished`] when a quote is not closed.
+pub fn compact(text: &mut [u8]) -> Result<&mut [u8], Unfinished> {
+    let (mut read, mut write) = (0, 0);
+    let (mut in_word, mut any_word) = (false, false);
+    // `write` never passes `read`: a word's first byte was preceded by a separator or is at 0.
+    while let Some(&byte) = text.get(read) {
+        read += 1;
+        if byte.is_ascii_whitespace() || byte == 0 {
+            in_word = false;
+            continue;
         }
-        let bytes = self.rest.as_bytes();
-        let mut end = 0;
-        while end < bytes.len() && !bytes[end].is_ascii_whitespace() {
-            if bytes[end] == b'='
-                && let Some(&quote @ (b'"' | b'\'')) = bytes.get(end + 1)
-            {
-                let key = &self.rest[..end];
-                self.rest = &self.rest[end + 1..];
-                return Some(self.quoted(quote as char).map(|value| (key, Some(value))));
+        if !in_word {
+            if any_word {
+                text[write] = 0;
+                write += 1;
             }
-            end += 1;
+            (in_word, any_word) = (true, true);
         }
-        let (word, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        Some(Ok((word, None)))
+        match byte {
+            b'\\' => {
+                text[write] = *text.get(read).ok_or(Unfinished)?;
+                (read, write) = (read + 1, write + 1);
+            }
+            b'\'' | b'"' => loop {
+                let mut next = *text.get(read).ok_or(Unfinished)?;
+                read += 1;
+                if next == byte {
+                    break;
+                }
+                if next == b'\\' && byte == b'"' {
+                    next = *text.get(read).ok_or(Unfinished)?;
+                    read += 1;
+                }
+                text[write] = next;
+                write += 1;
+            },
+            _ => {
+                text[write] = byte;
+                write += 1;
+            }
+        }
     }
+    Ok(&mut text[..write])
 }
 
 #[cfg(test)]
@@ -76,31 +80,40 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn all(text: &str) -> Vec<Result<(&str, Option<&str>), UnclosedQuote>> {
-        Words::new(text).collect()
+    fn words(text: &str) -> Result<Vec<String>, Unfinished> {
+        let mut bytes = text.as_bytes().to_vec();
+        let compact = compact(&mut bytes)?;
+        let text = std::str::from_utf8(compact).expect("only ASCII is removed");
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(text.split('\0').map(str::to_owned).collect())
     }
 
     #[test]
-    fn quotes() {
-        assert_eq!(all("a=\"b c\" d"), [Ok(("a", Some("b c"))), Ok(("d", None))]);
-        assert_eq!(all("'it is \"so\"'"), [Ok(("it is \"so\"", None))]);
-        assert_eq!(all("''"), [Ok(("", None))]);
-        assert_eq!(all("a 'b"), [Ok(("a", None)), Err(UnclosedQuote)]);
-        assert_eq!(all("  \t\n"), []);
-        assert_eq!(all("k=ä ö"), [Ok(("k=ä", None)), Ok(("ö", None))]);
+    fn quotes_and_escapes() {
+        assert_eq!(words("a=\"b c\" d").unwrap(), ["a=b c", "d"]);
+        assert_eq!(words("'it is \"so\"'").unwrap(), ["it is \"so\""]);
+        assert_eq!(words(r#""a\"b" c\ d"#).unwrap(), ["a\"b", "c d"]);
+        assert_eq!(words("  \t\n").unwrap(), [""; 0]);
+        assert_eq!(words("a '' b").unwrap(), ["a", "", "b"]);
+        assert_eq!(words("'' b").unwrap(), ["", "b"]);
+        assert_eq!(words("k=ä ö").unwrap(), ["k=ä", "ö"]);
+        assert_eq!(words("a 'b"), Err(Unfinished));
+        assert_eq!(words("a \\"), Err(Unfinished));
     }
 
     proptest! {
         #[test]
-        fn never_panics_and_always_ends(text in ".{0,200}") {
-            prop_assert!(all(&text).len() <= text.len());
+        fn never_panics(text in "(.|['\"\\\\ ]){0,200}") {
+            let _ = words(&text);
         }
 
         #[test]
-        fn plain_words_come_back(words in prop::collection::vec("[a-z.=0-9-]{1,12}", 0..20)) {
-            let text = words.join(" ");
-            let got: Vec<_> = all(&text).into_iter().map(|w| w.unwrap().0.to_owned()).collect();
-            prop_assert_eq!(got, words);
+        fn quoted_words_come_back(list in prop::collection::vec("[^\0]{1,12}", 0..20)) {
+            let text: Vec<String> =
+                list.iter().map(|w| format!("'{}'", w.replace('\'', r"'\''"))).collect();
+            prop_assert_eq!(words(&text.join(" ")).unwrap(), list);
         }
     }
 }

@@ -1,0 +1,313 @@
+//! The manifest of an application, `oxk.toml`: what it is and what differs from the defaults.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use toml_edit::{Document, Item};
+
+use crate::diagnostic::{Diagnostic, Result, Source};
+use crate::option::parse_size;
+use crate::pool::{Reader, dependency_names, toml_error};
+
+/// Name of the manifest file.
+pub const FILE_NAME: &str = "oxk.toml";
+
+/// A piece of the manifest with its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Byte range in the file.
+    pub span: Option<Range<usize>>,
+}
+
+impl<T> Spanned<T> {
+    /// A value that stands nowhere in the file.
+    pub fn implied(value: T) -> Self {
+        Self { value, span: None }
+    }
+}
+
+/// How the application is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A `no_std` Rust library crate with a `main` function.
+    Rust,
+}
+
+/// What the compiler optimises for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Optimize {
+    /// Fastest code.
+    #[default]
+    Speed,
+    /// Smallest image.
+    Size,
+}
+
+/// An extra heap, `[heaps.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeapSpec {
+    /// Name of the heap.
+    pub name: Spanned<String>,
+    /// The allocator library; the provider of `alloc` when absent.
+    pub backend: Option<Spanned<String>>,
+    /// Bytes taken from memory; `None` for the heap that gets the rest.
+    pub size: Option<u64>,
+    /// Libraries that allocate from it.
+    pub libraries: Vec<Spanned<String>>,
+}
+
+/// A value for an option.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Library name.
+    pub library: Spanned<String>,
+    /// Option name.
+    pub option: Spanned<String>,
+    /// The value, not yet checked against the option.
+    pub value: SettingValue,
+}
+
+/// Where a setting's value comes from.
+#[derive(Debug, Clone)]
+pub enum SettingValue {
+    /// From the manifest.
+    Toml(toml_edit::Value),
+    /// From `--set`.
+    Text(String),
+}
+
+/// A checked manifest. References to libraries are resolved later.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// The file, for diagnostics.
+    pub source: Source,
+    /// Folder of the application.
+    pub dir: PathBuf,
+    /// Name of the application; part of the image's file name.
+    pub name: String,
+    /// How it is built.
+    pub kind: Kind,
+    /// Package name of its crate.
+    pub package: String,
+    /// Normal dependencies of its crate, by package name.
+    pub dependencies: Vec<String>,
+    /// Platform when the command line does not say.
+    pub platform: Spanned<String>,
+    /// Architecture when the command line does not say.
+    pub architecture: Spanned<String>,
+    /// Optimisation goal.
+    pub optimize: Optimize,
+    /// Libraries wanted beside those that are needed.
+    pub libraries: Vec<Spanned<String>>,
+    /// Interfaces the image must have.
+    pub requires: Vec<Spanned<String>>,
+    /// Chosen providers: interface and library.
+    pub providers: Vec<(Spanned<String>, Spanned<String>)>,
+    /// Option values.
+    pub settings: Vec<Setting>,
+    /// Extra heaps.
+    pub heaps: Vec<HeapSpec>,
+    /// Further folders with micro-libraries.
+    pub pools: Vec<PathBuf>,
+    /// Default arguments of the application.
+    pub args: Vec<String>,
+    /// Memory of the machine in bytes, when `oxk run` is not told otherwise.
+    pub memory: Option<u64>,
+}
+
+impl Manifest {
+    /// Reads and checks the manifest in `dir`.
+    pub fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join(FILE_NAME);
+        if !dir.is_dir() {
+            return Err(Diagnostic::new(format!("there is no folder {}", dir.display()))
+                .help("give the folder of an application, or make one with `oxk new NAME`"));
+        }
+        if !path.is_file() {
+            return Err(Diagnostic::new(format!("there is no {FILE_NAME} in {}", dir.display()))
+                .help("give the folder of an application, or make one with `oxk new NAME`"));
+        }
+        Self::parse(Source::read(&path)?, dir)
+    }
+
+    /// Checks the text of a manifest; reads the application's `Cargo.toml` beside it.
+    pub fn parse(source: Source, dir: &Path) -> Result<Self> {
+        let document =
+            Document::parse(source.text.clone()).map_err(|e| toml_error(&source, &e))?;
+        let root = document.as_table();
+        let read = Reader { source: &source };
+        read.known_keys(
+            root,
+            &[
+                "name", "kind", "platform", "architecture", "optimize", "libraries", "requires",
+                "providers", "options", "heaps", "pools", "args", "memory",
+            ],
+        )?;
+        let spanned = |key: &str, default: &str| -> Result<Spanned<String>> {
+            Ok(match read.text(root, key)? {
+                Some(value) => Spanned { value, span: root.get(key).and_then(Item::span) },
+                None => Spanned::implied(default.to_owned()),
+            })
+        };
+        let list = |key: &str| -> Result<Vec<Spanned<String>>> {
+            let list = read.spanned_list(root, key)?;
+            Ok(list.into_iter().map(|(value, span)| Spanned { value, span }).collect())
+        };
+        let one_of = |key: &str, value: &Spanned<String>, allowed: &str| {
+            Err(Diagnostic::new(format!("`{key}` cannot be `{}`", value.value))
+                .at(&source, value.span.clone())
+                .help(allowed.to_owned()))
+        };
+
+        let name = spanned("name", "")?;
+        let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if name.value.is_empty() || !name.value.chars().all(valid) {
+            return Err(Diagnostic::new("an application needs a name of letters, digits, - and _")
+                .at(&source, name.span)
+                .help("add a line such as: name = \"hello\""));
+        }
+        let kind = spanned("kind", "rust")?;
+        let kind = match kind.value.as_str() {
+            "rust" => Kind::Rust,
+            "c" | "rust-std" | "elf" => {
+                return one_of(
+                    "kind",
+                    &kind,
+                    "this version builds \"rust\"; c, rust-std and elf applications are coming",
+                );
+            }
+            _ => return one_of("kind", &kind, "kinds are: rust"),
+        };
+        let optimize = spanned("optimize", "speed")?;
+        let optimize = match optimize.value.as_str() {
+            "speed" => Optimize::Speed,
+            "size" => Optimize::Size,
+            _ => return one_of("optimize", &optimize, "write \"speed\" or \"size\""),
+        };
+
+        let mut providers = Vec::new();
+        if let Some(item) = root.get("providers") {
+            let table = read.table(item, "providers")?;
+            for (key, item) in table.iter() {
+                let library = read.text(table, key)?.unwrap_or_default();
+                let key_span = table.key(key).and_then(toml_edit::Key::span);
+                providers.push((
+                    Spanned { value: key.to_owned(), span: key_span },
+                    Spanned { value: library, span: item.span() },
+                ));
+            }
+        }
+        let mut settings = Vec::new();
+        if let Some(item) = root.get("options") {
+            let table = read.table(item, "options")?;
+            for (library, item) in table.iter() {
+                let library = Spanned {
+                    value: library.to_owned(),
+                    span: table.key(library).and_then(toml_edit::Key::span),
+                };
+                let options = read.table(item, &library.value)?;
+                for (option, item) in options.iter() {
+                    let span = options.key(option).and_then(toml_edit::Key::span);
+                    let Some(value) = item.as_value() else {
+                        return Err(Diagnostic::new(format!("option `{option}` needs a value"))
+                            .at(&source, item.span()));
+                    };
+                    settings.push(Setting {
+                        library: library.clone(),
+                        option: Spanned { value: option.to_owned(), span },
+                        value: SettingValue::Toml(value.clone()),
+                    });
+                }
+            }
+        }
+        let size = |table: &dyn toml_edit::TableLike, key: &str| -> Result<Option<u64>> {
+            let Some(item) = table.get(key) else { return Ok(None) };
+            let bytes = match item.as_str() {
+                Some(text) => parse_size(text),
+                None => item.as_integer().and_then(|v| v.try_into().ok()),
+            };
+            bytes.map(Some).ok_or_else(|| {
+                Diagnostic::new(format!("`{key}` must be a size"))
+                    .at(&source, item.span())
+                    .help("write it as \"64K\", \"16M\" or a number of bytes")
+            })
+        };
+        let mut heaps = Vec::new();
+        if let Some(item) = root.get("heaps") {
+            let table = read.table(item, "heaps")?;
+            for (key, item) in table.iter() {
+                let heap = read.table(item, key)?;
+                read.known_keys(heap, &["backend", "size", "libraries"])?;
+                let libraries = read.spanned_list(heap, "libraries")?;
+                heaps.push(HeapSpec {
+                    name: Spanned {
+                        value: key.to_owned(),
+                        span: table.key(key).and_then(toml_edit::Key::span),
+                    },
+                    backend: read.text(heap, "backend")?.map(|value| Spanned {
+                        value,
+                        span: heap.get("backend").and_then(Item::span),
+                    }),
+                    size: size(heap, "size")?,
+                    libraries: libraries
+                        .into_iter()
+                        .map(|(value, span)| Spanned { value, span })
+                        .collect(),
+                });
+            }
+        }
+
+        let cargo = Source::read(&dir.join("Cargo.toml")).map_err(|e| {
+            e.help("an application of kind \"rust\" is a crate: it needs a Cargo.toml beside its oxk.toml")
+        })?;
+        let cargo_document =
+            Document::parse(cargo.text.clone()).map_err(|e| toml_error(&cargo, &e))?;
+        let package = cargo_document
+            .get("package")
+            .and_then(|p| p.get("name"))
+            .and_then(Item::as_str)
+            .ok_or_else(|| Diagnostic::new("the crate has no package name").at(&cargo, None))?
+            .to_owned();
+
+        Ok(Self {
+            dir: dir.to_owned(),
+            name: name.value,
+            kind,
+            package,
+            dependencies: dependency_names(cargo_document.as_table()),
+            platform: spanned("platform", "linuxu")?,
+            architecture: spanned("architecture", std::env::consts::ARCH)?,
+            optimize,
+            libraries: list("libraries")?,
+            requires: list("requires")?,
+            providers,
+            settings,
+            heaps,
+            pools: read.list(root, "pools")?.into_iter().map(|p| dir.join(p)).collect(),
+            args: read.list(root, "args")?,
+            memory: size(root, "memory")?,
+            source: source.clone(),
+        })
+    }
+
+    /// Adds settings of the form `library.option=value`, as `--set` takes them.
+    pub fn set(&mut self, assignments: &[String]) -> Result<()> {
+        for text in assignments {
+            let parsed = text
+                .split_once('=')
+                .and_then(|(path, value)| path.split_once('.').map(|(l, o)| (l, o, value)));
+            let Some((library, option, value)) = parsed else {
+                return Err(Diagnostic::new(format!("`--set {text}` is not library.option=value"))
+                    .help("for example: --set uklog.level=debug"));
+            };
+            self.settings.push(Setting {
+                library: Spanned::implied(library.to_owned()),
+                option: Spanned::implied(option.to_owned()),
+                value: SettingValue::Text(value.to_owned()),
+            });
+        }
+        Ok(())
+    }
+}

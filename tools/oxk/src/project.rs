@@ -1,0 +1,108 @@
+//! Where things are: the repository with the pools, the application, the build folder.
+
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::{Context as _, Diagnostic, Result};
+use crate::manifest::Manifest;
+use crate::pool::Pool;
+use crate::resolve::{Resolution, resolve};
+
+/// The repository that holds the pools.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// Its top folder.
+    pub root: PathBuf,
+}
+
+impl Project {
+    /// Finds the repository: `OXIKRAFT_ROOT`, or the nearest folder above the current one with
+    /// `core/ukplat` in it, or the one this program was built from.
+    pub fn find() -> Result<Self> {
+        let is_root = |dir: &Path| dir.join("core/ukplat/Cargo.toml").is_file();
+        if let Some(dir) = std::env::var_os("OXIKRAFT_ROOT").map(PathBuf::from) {
+            if !is_root(&dir) {
+                let cause = format!("OXIKRAFT_ROOT is {}, which has no core/ukplat", dir.display());
+                return Err(Diagnostic::new(cause).help("set it to a clone of the repository"));
+            }
+            return Ok(Self { root: dir });
+        }
+        let cwd = std::env::current_dir().context("cannot tell the current folder")?;
+        let built_from = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+        cwd.ancestors()
+            .chain(built_from)
+            .find(|dir| is_root(dir))
+            .map(|dir| Self { root: dir.to_owned() })
+            .ok_or_else(|| {
+                Diagnostic::new("cannot find the Oxikraft repository with the micro-libraries")
+                    .help("run inside a clone of it, or set OXIKRAFT_ROOT to one")
+            })
+    }
+
+    /// The micro-libraries of the repository and of the manifest's own folders.
+    pub fn pool(&self, manifest: Option<&Manifest>) -> Result<Pool> {
+        Pool::discover(&self.root, manifest.map_or(&[], |m| &m.pools))
+    }
+
+    /// Where images of an application go: `build` in the repository for its own applications,
+    /// else `build` in the application's folder.
+    pub fn build_dir(&self, app: &Path) -> PathBuf {
+        let inside = app
+            .canonicalize()
+            .ok()
+            .zip(self.root.canonicalize().ok())
+            .is_some_and(|(app, root)| app.starts_with(root));
+        if inside { self.root.join("build") } else { app.join("build") }
+    }
+}
+
+/// The application and what it is built for; arguments that most verbs share.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Target {
+    /// Folder of the application (with its oxk.toml)
+    #[arg(default_value = ".")]
+    pub app: PathBuf,
+    /// Platform to build for, instead of the manifest's
+    #[arg(long, value_name = "NAME")]
+    pub plat: Option<String>,
+    /// Architecture to build for, instead of the manifest's
+    #[arg(long, value_name = "NAME")]
+    pub arch: Option<String>,
+    /// Set an option of a library for this call
+    #[arg(long, value_name = "LIB.OPTION=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// A target with everything read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The repository.
+    pub project: Project,
+    /// The application's manifest with `--set` applied.
+    pub manifest: Manifest,
+    /// All libraries.
+    pub pool: Pool,
+    target: Target,
+}
+
+impl Target {
+    /// Reads the manifest and the pool.
+    pub fn load(&self) -> Result<Loaded> {
+        let project = Project::find()?;
+        let mut manifest = Manifest::read(&self.app)?;
+        manifest.set(&self.set)?;
+        let pool = project.pool(Some(&manifest))?;
+        Ok(Loaded { project, manifest, pool, target: self.clone() })
+    }
+}
+
+impl Loaded {
+    /// What goes into the image.
+    pub fn resolve(&self) -> Result<Resolution<'_>> {
+        resolve(&self.manifest, &self.pool, self.target.plat.as_deref(), self.target.arch.as_deref())
+    }
+
+    /// Where its images go.
+    pub fn build_dir(&self) -> PathBuf {
+        self.project.build_dir(&self.manifest.dir)
+    }
+}

@@ -1,0 +1,318 @@
+use super::*;
+use crate::diagnostic::Source;
+use crate::pool::{Interface, PlatformSpec, Machine};
+use proptest::prelude::*;
+
+fn library(name: &str) -> Library {
+    Library {
+        name: name.to_owned(),
+        pool: "core".into(),
+        dir: "/pool".into(),
+        description: String::new(),
+        version: "1".into(),
+        dependencies: Vec::new(),
+        provides: Vec::new(),
+        default_for: Vec::new(),
+        requires: Vec::new(),
+        platforms: Vec::new(),
+        arches: Vec::new(),
+        interfaces: BTreeMap::new(),
+        options: Vec::new(),
+        phases: Vec::new(),
+        platform: None,
+        backend: None,
+    }
+}
+
+fn interface(many: bool) -> Interface {
+    Interface { help: String::new(), many, declared_by: "api".into() }
+}
+
+fn platform() -> Library {
+    Library {
+        arches: vec!["x86_64".into()],
+        platforms: vec!["linuxu".into()],
+        platform: Some(PlatformSpec {
+            name: "linuxu".into(),
+            rust_type: "Linuxu".into(),
+            linker_script: "l.ld".into(),
+            machine: Machine::Process,
+        }),
+        ..library("plat-linuxu")
+    }
+}
+
+fn manifest(text: &str, dependencies: &[&str]) -> Manifest {
+    let dir = tempfile::tempdir().unwrap();
+    let depends: String = dependencies.iter().map(|d| format!("{d} = \"*\"\n")).collect();
+    std::fs::write(
+        dir.path().join("Cargo.toml"),
+        format!("[package]\nname = \"app\"\n[dependencies]\n{depends}"),
+    )
+    .unwrap();
+    let text = format!("name = \"app\"\narchitecture = \"x86_64\"\n{text}");
+    Manifest::parse(Source { path: "oxk.toml".into(), text }, dir.path()).unwrap()
+}
+
+/// A small pool: an application library that wants a heap, and two heaps.
+fn pool(change: impl FnOnce(&mut Vec<Library>)) -> Pool {
+    let mut list = vec![
+        platform(),
+        Library {
+            interfaces: BTreeMap::from([
+                ("alloc".into(), interface(true)),
+                ("sched".into(), interface(false)),
+            ]),
+            requires: vec!["alloc".into()],
+            ..library("ukalloc")
+        },
+        Library {
+            provides: vec!["alloc".into()],
+            default_for: vec!["alloc".into()],
+            backend: Some("Tlsf".into()),
+            ..library("tlsf")
+        },
+        Library { provides: vec!["alloc".into()], backend: Some("Region".into()), ..library("region") },
+    ];
+    change(&mut list);
+    Pool::from_libraries(list).unwrap()
+}
+
+fn names(resolution: &Resolution<'_>) -> Vec<String> {
+    resolution.libraries.iter().map(|l| l.name.clone()).collect()
+}
+
+fn failure(manifest: &Manifest, pool: &Pool) -> String {
+    resolve(manifest, pool, None, None).unwrap_err().to_string()
+}
+
+#[test]
+fn the_default_provider_is_taken() {
+    let (manifest, pool) = (manifest("", &["ukalloc", "serde"]), pool(|_| {}));
+    let resolution = resolve(&manifest, &pool, None, None).unwrap();
+    assert_eq!(names(&resolution), ["plat-linuxu", "tlsf", "ukalloc"]);
+    assert_eq!(resolution.heaps.len(), 1);
+    assert_eq!(resolution.heaps[0].backend, "tlsf");
+}
+
+#[test]
+fn the_manifest_chooses() {
+    let (manifest, pool) = (manifest("[providers]\nalloc = \"region\"", &["ukalloc"]), pool(|_| {}));
+    let resolution = resolve(&manifest, &pool, None, None).unwrap();
+    assert_eq!(names(&resolution), ["plat-linuxu", "region", "ukalloc"]);
+    assert_eq!(resolution.heaps[0].backend, "region");
+}
+
+#[test]
+fn several_heaps_bring_their_allocators() {
+    let text = "[heaps.net]\nbackend = \"region\"\nsize = \"1M\"\nlibraries = [\"ukalloc\"]";
+    let (manifest, pool) = (manifest(text, &["ukalloc"]), pool(|_| {}));
+    let resolution = resolve(&manifest, &pool, None, None).unwrap();
+    assert_eq!(names(&resolution), ["plat-linuxu", "region", "tlsf", "ukalloc"]);
+    let heaps: Vec<_> =
+        resolution.heaps.iter().map(|h| (h.name.as_str(), h.backend.as_str(), h.size)).collect();
+    assert_eq!(heaps, [("net", "region", Some(1 << 20)), ("main", "tlsf", None)]);
+}
+
+#[test]
+fn two_open_heaps_are_refused() {
+    let text = "[heaps.a]\n[heaps.b]\n";
+    let message = failure(&manifest(text, &["ukalloc"]), &pool(|_| {}));
+    assert!(message.contains("heaps `a` and `b` both have no size"), "{message}");
+    assert!(message.contains("oxk.toml:4:8"), "{message}");
+}
+
+#[test]
+fn unknown_names_point_into_the_manifest() {
+    let pool = pool(|_| {});
+    let message = failure(&manifest("libraries = [\n  \"regoin\",\n]", &[]), &pool);
+    assert!(message.starts_with("unknown library `regoin`\n  --> oxk.toml:4:3"), "{message}");
+    assert!(message.contains("did you mean `region`?"), "{message}");
+    let message = failure(&manifest("requires = [\"allok\"]", &[]), &pool);
+    assert!(message.contains("unknown interface `allok`\n  --> oxk.toml:3:13"), "{message}");
+    let message = failure(&manifest("platform = \"vax\"", &[]), &pool);
+    assert!(message.contains("unknown platform `vax`\n  --> oxk.toml:3:12"), "{message}");
+    assert!(message.contains("known: linuxu"), "{message}");
+    let message = failure(&manifest("[providers]\nalloc = \"ukalloc\"", &[]), &pool);
+    assert!(message.contains("`ukalloc` does not provide `alloc`\n  --> oxk.toml:4:9"), "{message}");
+}
+
+#[test]
+fn a_missing_provider_is_explained() {
+    let message = failure(&manifest("requires = [\"sched\"]", &["ukalloc"]), &pool(|_| {}));
+    assert!(
+        message.starts_with("nothing provides `sched`, which the manifest requires\n  --> oxk.toml:3:13"),
+        "{message}"
+    );
+}
+
+#[test]
+fn several_providers_without_default_ask_for_a_choice() {
+    let pool = pool(|list| list[2].default_for.clear());
+    let message = failure(&manifest("", &["ukalloc"]), &pool);
+    assert!(message.contains("several libraries provide `alloc`"), "{message}");
+    assert!(message.contains("alloc = \"region\""), "{message}");
+}
+
+#[test]
+fn two_providers_of_a_single_interface_conflict() {
+    let pool = pool(|list| {
+        for name in ["coop", "preempt"] {
+            list.push(Library { provides: vec!["sched".into()], ..library(name) });
+        }
+    });
+    let message = failure(&manifest("libraries = [\"coop\", \"preempt\"]", &["ukalloc"]), &pool);
+    assert!(message.contains("two libraries provide `sched`: coop (named in the manifest) and preempt"), "{message}");
+    assert!(message.contains("oxk.toml:3:14"), "{message}");
+}
+
+#[test]
+fn circles_are_shown() {
+    let pool1 = pool(|list| {
+        list.push(Library { dependencies: vec!["b".into()], ..library("a") });
+        list.push(Library { dependencies: vec!["a".into()], ..library("b") });
+    });
+    let message = failure(&manifest("libraries = [\"a\"]", &[]), &pool1);
+    assert!(message.contains("in a circle: a -> b -> a"), "{message}");
+
+    let phase = |name: &str, after: &str| Phase {
+        name: name.into(),
+        init: "init".into(),
+        fini: None,
+        after: vec![after.into()],
+        before: Vec::new(),
+    };
+    let pool2 = pool(|list| {
+        list.push(Library { phases: vec![phase("x", "y")], ..library("a") });
+        list.push(Library { phases: vec![phase("y", "x")], ..library("b") });
+    });
+    let message = failure(&manifest("libraries = [\"a\", \"b\"]", &[]), &pool2);
+    assert!(message.contains("boot phases wait for each other in a circle: x -> y -> x"), "{message}");
+}
+
+#[test]
+fn options_are_checked_with_their_place() {
+    let pool = pool(|list| {
+        list[1].options.push(crate::option::OptionSpec {
+            name: "limit".into(),
+            kind: crate::option::OptionKind::Int { min: 1, max: 9 },
+            default: Value::Int(3),
+            help: String::new(),
+            feature: None,
+            runtime: false,
+            rust_type: None,
+        });
+    });
+    let message = failure(&manifest("[options.ukalloc]\nlimit = 10", &["ukalloc"]), &pool);
+    assert!(message.starts_with("10 is not a value for ukalloc.limit\n  --> oxk.toml:4:9"), "{message}");
+    assert!(message.contains("a whole number from 1 to 9 (default 3)"), "{message}");
+    let message = failure(&manifest("[options.ukalloc]\nlimt = 1", &["ukalloc"]), &pool);
+    assert!(message.contains("did you mean `limit`?"), "{message}");
+    let message = failure(&manifest("[options.region]\nx = 1", &["ukalloc"]), &pool);
+    assert!(message.contains("`region` is not part of this image"), "{message}");
+
+    let mut overridden = manifest("[options.ukalloc]\nlimit = 2", &["ukalloc"]);
+    overridden.set(&["ukalloc.limit=7".into()]).unwrap();
+    let resolution = resolve(&overridden, &pool, None, None).unwrap();
+    assert_eq!(resolution.value("ukalloc", "limit"), Some(&Value::Int(7)));
+    assert!(overridden.set(&["nonsense".into()]).is_err());
+}
+
+#[test]
+fn a_library_of_another_platform_is_refused() {
+    let pool = pool(|list| list[3].platforms.push("kvm".into()));
+    let message = failure(&manifest("libraries = [\"region\"]", &[]), &pool);
+    assert!(message.contains("does not work on linuxu"), "{message}");
+    assert!(message.contains("oxk.toml:3:14"), "{message}");
+}
+
+/// Pools of up to 12 libraries and 4 interfaces. Dependencies go to lower numbers, so that there
+/// is no circle; requirements may go anywhere.
+fn random_pool() -> impl Strategy<Value = (Vec<Library>, Vec<usize>)> {
+    let one = (
+        prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        prop::collection::vec(0usize..4, 0..2),
+        prop::collection::vec(0usize..4, 0..2),
+        any::<bool>(),
+    );
+    (prop::collection::vec(one, 1..12), prop::collection::vec(0usize..12, 1..4)).prop_map(
+        |(specs, seeds)| {
+            let count = specs.len();
+            let mut list: Vec<Library> = specs
+                .into_iter()
+                .enumerate()
+                .map(|(i, (dependencies, provides, requires, default))| {
+                    let mut lib = library(&format!("l{i:02}"));
+                    if i > 0 {
+                        lib.dependencies =
+                            dependencies.iter().map(|d| format!("l{:02}", d.index(i))).collect();
+                    }
+                    lib.provides = provides.iter().map(|p| format!("i{p}")).collect();
+                    lib.requires = requires.iter().map(|r| format!("i{r}")).collect();
+                    if default {
+                        lib.default_for = lib.provides.clone();
+                    }
+                    lib
+                })
+                .collect();
+            for i in 0..4 {
+                list[0].interfaces.insert(format!("i{i}"), interface(i % 2 == 0));
+            }
+            list.push(platform());
+            (list, seeds.into_iter().map(|s| s % count).collect())
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn results_are_deterministic_closed_and_minimal(
+        (list, seeds) in random_pool(), rotate in 0usize..12
+    ) {
+        let seeds: Vec<String> = seeds.iter().map(|s| format!("\"l{s:02}\"")).collect();
+        let manifest = manifest(&format!("libraries = [{}]", seeds.join(", ")), &[]);
+        let mut shuffled = list.clone();
+        let by = rotate % shuffled.len();
+        shuffled.rotate_left(by);
+        let pool = Pool::from_libraries(list).unwrap();
+        let other_pool = Pool::from_libraries(shuffled).unwrap();
+
+        let result = resolve(&manifest, &pool, None, None);
+        let again = resolve(&manifest, &other_pool, None, None);
+        match (&result, &again) {
+            (Ok(a), Ok(b)) => {
+                prop_assert_eq!(names(a), names(b));
+                prop_assert_eq!(&a.reasons, &b.reasons);
+            }
+            (Err(a), Err(b)) => prop_assert_eq!(a, b),
+            _ => prop_assert!(false, "order of the pool decides over success"),
+        }
+        let Ok(resolution) = result else { return Ok(()) };
+
+        let members: BTreeSet<&str> = resolution.libraries.iter().map(|l| l.name.as_str()).collect();
+        let closed = |members: &BTreeSet<&str>| {
+            members.iter().all(|m| {
+                let lib = pool.get(m).unwrap();
+                lib.dependencies.iter().all(|d| members.contains(d.as_str()))
+                    && lib.requires.iter().all(|r| {
+                        members.iter().any(|p| pool.get(p).unwrap().provides.contains(r))
+                    })
+            })
+        };
+        prop_assert!(closed(&members));
+        // Each member comes after its dependencies.
+        let order = names(&resolution);
+        for lib in &resolution.libraries {
+            for d in &lib.dependencies {
+                prop_assert!(order.iter().position(|n| n == d) < order.iter().position(|n| *n == lib.name));
+            }
+        }
+        // No single member that is not a seed can be left out.
+        let is_seed = |m: &str| m == "plat-linuxu" || seeds.iter().any(|s| s.trim_matches('"') == m);
+        for m in members.iter().filter(|m| !is_seed(m)) {
+            let mut fewer = members.clone();
+            fewer.remove(m);
+            prop_assert!(!closed(&fewer), "{m} is superfluous in {members:?}");
+        }
+    }
+}
