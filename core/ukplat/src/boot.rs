@@ -1,8 +1,8 @@
 //! What the platform's entry code tells the rest of the system.
 
 use core::fmt;
-use core::sync::atomic::{AtomicPtr, Ordering};
 
+use crate::StaticRef;
 use crate::memory::MemoryRegion;
 
 /// Facts known when the platform's entry code has run. They live until the image ends.
@@ -20,25 +20,62 @@ pub struct BootInfo {
     pub entry_ticks: u64,
 }
 
-static BOOT_INFO: AtomicPtr<BootInfo> = AtomicPtr::new(core::ptr::null_mut());
+static BOOT_INFO: StaticRef<BootInfo> = StaticRef::new();
 
 impl BootInfo {
     /// Publishes the facts for [`BootInfo::get`]; the boot sequence calls it once.
     pub fn publish(info: &'static BootInfo) {
-        BOOT_INFO.store(core::ptr::from_ref(info).cast_mut(), Ordering::Release);
+        BOOT_INFO.set(info);
+    }
+
+    /// The `library.option=value` words: those between the image's name and `--`.
+    pub fn parameters(&self) -> &'static [&'static str] {
+        match self.words.iter().position(|w| *w == "--") {
+            Some(end) => &self.words[1.min(end)..end],
+            None => &[],
+        }
+    }
+
+    /// The application's arguments: the words after `--`, or all when there is none.
+    pub fn arguments(&self) -> &'static [&'static str] {
+        let start = match self.words.iter().position(|w| *w == "--") {
+            Some(end) => end + 1,
+            None => 1.min(self.words.len()),
+        };
+        &self.words[start..]
     }
 
     /// The boot information, once published.
     pub fn get() -> Option<&'static BootInfo> {
-        let info = BOOT_INFO.load(Ordering::Acquire);
-        // SAFETY: only `publish` stores here, and it takes a `&'static BootInfo`.
-        unsafe { info.as_ref() }
+        BOOT_INFO.get()
     }
 
     /// Total size in bytes of the memory that is free for allocators.
     pub fn free_memory(&self) -> usize {
         self.memory.iter().filter(|r| r.is_free()).map(|r| r.len).sum()
     }
+}
+
+/// Value of the last `name=value` among the parameters of a command line. For platforms, which
+/// need some parameters before the library that checks them all runs.
+pub fn early_parameter<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
+    let end = words.iter().position(|w| *w == "--")?;
+    let values = words[..end].iter().skip(1).filter_map(|w| w.split_once('='));
+    values.filter(|(key, _)| *key == name).map(|(_, value)| value).last()
+}
+
+/// Parses a number of bytes: `4096`, `64K`, `16M`, `2G` (powers of 1024).
+pub fn parse_size(text: &str) -> Option<usize> {
+    let (digits, shift) = match text.as_bytes().last()? {
+        b'K' | b'k' => (&text[..text.len() - 1], 10),
+        b'M' => (&text[..text.len() - 1], 20),
+        b'G' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    if !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<usize>().ok()?.checked_mul(1 << shift)
 }
 
 /// Why a boot phase failed. The text is the one-line cause that the user sees.
@@ -70,3 +107,40 @@ impl fmt::Display for InitError {
 }
 
 impl core::error::Error for InitError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn boot(words: &'static [&'static str]) -> BootInfo {
+        BootInfo { words, memory: &[], initrd: None, entry_ticks: 0 }
+    }
+
+    #[test]
+    fn words_are_divided_at_the_dashes() {
+        let info = boot(&["img", "a.b=1", "--", "x", "--", "y"]);
+        assert_eq!(info.parameters(), ["a.b=1"]);
+        assert_eq!(info.arguments(), ["x", "--", "y"]);
+        let info = boot(&["img", "x", "y"]);
+        assert_eq!(info.parameters(), [""; 0]);
+        assert_eq!(info.arguments(), ["x", "y"]);
+        assert_eq!(boot(&[]).arguments(), [""; 0]);
+        assert_eq!(boot(&["--", "x"]).arguments(), ["x"]);
+        assert_eq!(boot(&["--", "x"]).parameters(), [""; 0]);
+    }
+
+    #[test]
+    fn early_parameters() {
+        assert_eq!(early_parameter(&["i", "a=1", "a=2", "--", "a=3"], "a"), Some("2"));
+        assert_eq!(early_parameter(&["i", "a=1"], "a"), None);
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_size("64K"), Some(65536));
+        assert_eq!(parse_size("12"), Some(12));
+        for bad in ["", "K", "-1", "1X", "+5", "99999999999999999999", "18446744073709551615G"] {
+            assert_eq!(parse_size(bad), None, "{bad}");
+        }
+    }
+}

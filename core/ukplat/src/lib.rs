@@ -11,10 +11,12 @@
 //! assert!(ukplat::monotonic_ns() >= start);
 //! ```
 //!
-//! Unsafe code in this crate: the binding (one extern static) and the boot information cell.
+//! Unsafe code in this crate: the binding (one extern static), the cells that are filled
+//! during boot.
 #![cfg_attr(not(feature = "host"), no_std)]
 
 pub mod boot;
+mod cells;
 pub mod clock;
 pub mod cmdline;
 pub mod console;
@@ -24,8 +26,10 @@ pub mod host;
 pub mod irq;
 pub mod memory;
 mod platform;
+pub mod report;
 
-pub use boot::{BootInfo, InitError};
+pub use boot::{BootInfo, InitError, parse_size};
+pub use cells::{StaticRef, StrCell};
 pub use console::Stream;
 pub use exit::Exit;
 pub use memory::{MemoryKind, MemoryMap, MemoryRegion};

@@ -31,7 +31,7 @@ pub struct Interface {
 /// A step of the boot sequence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phase {
-    /// Name, unique in the pool.
+    /// Name, unique in an image.
     pub name: String,
     /// The library's function that runs it.
     pub init: String,
@@ -195,9 +195,6 @@ impl Pool {
                 }
             }
             for phase in &library.phases {
-                if phases.iter().filter(|p| **p == phase.name).count() > 1 {
-                    return wrong(format!("another library has a boot phase `{}` too", phase.name));
-                }
                 for other in phase.after.iter().chain(&phase.before) {
                     if !phases.contains(&other.as_str()) {
                         return wrong(format!(

@@ -586,6 +586,16 @@ impl<'a> Resolver<'a> {
                 l.phases.iter().map(|p| BootPhase { library: l.name.clone(), phase: p.clone() })
             })
             .collect();
+        for (i, one) in all.iter().enumerate() {
+            if let Some(other) = all[..i].iter().find(|o| o.phase.name == one.phase.name) {
+                let cause = format!(
+                    "`{}` and `{}` both have a boot phase `{}`",
+                    other.library, one.library, one.phase.name
+                );
+                return Err(error(self.manifest, cause, &None)
+                    .help("leave one of them out, or rename the phase in its metadata"));
+            }
+        }
         let precedes = |first: &Phase, second: &Phase| {
             second.after.contains(&first.name) || first.before.contains(&second.name)
         };
