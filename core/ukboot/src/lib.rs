@@ -112,6 +112,15 @@ pub fn run(boot: &'static BootInfo, image: &'static Image) -> ! {
     exit((image.main)(arguments))
 }
 
+/// Boot phase `irq`: from here on interrupts are handled.
+///
+/// # Errors
+/// None.
+pub fn init_irq(_boot: &'static BootInfo) -> Result<(), InitError> {
+    ukplat::irq::enable();
+    Ok(())
+}
+
 /// Ends the image from anywhere: shuts down in order and passes `code` to the outside.
 pub fn exit(code: u8) -> ! {
     shut_down(image().map_or(&[], |image| image.phases));

@@ -1,0 +1,52 @@
+//! The console: standard input, output and error.
+
+use ukplat::Stream;
+
+use crate::sys;
+
+#[repr(C)]
+struct PollFd {
+    fd: i32,
+    events: i16,
+    revents: i16,
+}
+
+const POLLIN: i16 = 1;
+const POLLOUT: i16 = 4;
+
+fn poll(fd: i32, events: i16, timeout_ms: isize) -> bool {
+    let mut entry = PollFd { fd, events, revents: 0 };
+    // SAFETY: one entry, alive during the call.
+    unsafe { sys::call(sys::POLL, [&raw mut entry as usize, 1, timeout_ms as usize, 0, 0, 0]) > 0 }
+}
+
+pub fn write(stream: Stream, mut bytes: &[u8]) {
+    let fd = match stream {
+        Stream::Out => 1,
+        Stream::Err => 2,
+    };
+    while !bytes.is_empty() {
+        // SAFETY: the kernel reads `len` bytes of a live slice.
+        let written =
+            unsafe { sys::call(sys::WRITE, [fd, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) };
+        match written {
+            sys::EINTR => {}
+            // A non-blocking terminal: wait until it takes more.
+            sys::EAGAIN => {
+                poll(fd as i32, POLLOUT, -1);
+            }
+            1.. => bytes = bytes.get(written as usize..).unwrap_or_default(),
+            // Nobody listens any more; what is left is lost.
+            _ => return,
+        }
+    }
+}
+
+pub fn read(buf: &mut [u8]) -> usize {
+    if buf.is_empty() || !poll(0, POLLIN, 0) {
+        return 0;
+    }
+    // SAFETY: the kernel writes at most `len` bytes into a live slice.
+    let result = unsafe { sys::call(sys::READ, [0, buf.as_mut_ptr() as usize, buf.len(), 0, 0, 0]) };
+    usize::try_from(result).unwrap_or(0)
+}

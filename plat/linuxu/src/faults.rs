@@ -1,0 +1,147 @@
+//! Signals that report faults of the program, and the reports made of them.
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use ukplat::{BootInfo, Exit, InitError, report};
+
+use crate::sys;
+
+/// Upper end of the stack, from the process entry.
+pub static STACK_TOP: AtomicUsize = AtomicUsize::new(0);
+
+const SA_SIGINFO: usize = 4;
+const SA_RESTORER: usize = 0x0400_0000;
+const SA_ONSTACK: usize = 0x0800_0000;
+
+/// Signals and what they mean.
+const FAULTS: [(usize, &str); 5] = [
+    (4, "invalid instruction"),
+    (5, "breakpoint"),
+    (7, "bus error"),
+    (8, "arithmetic fault"),
+    (11, "invalid memory access"),
+];
+
+/// Signal handlers for faults run on this stack, because the program's own may be used up.
+const FAULT_STACK_SIZE: usize = 16 << 10;
+#[repr(C, align(16))]
+struct FaultStack(core::cell::UnsafeCell<[u8; FAULT_STACK_SIZE]>);
+// SAFETY: only the kernel and the one handler it starts there touch it.
+unsafe impl Sync for FaultStack {}
+static FAULT_STACK: FaultStack = FaultStack(core::cell::UnsafeCell::new([0; FAULT_STACK_SIZE]));
+
+#[repr(C)]
+struct StackSetting {
+    base: usize,
+    flags: i32,
+    size: usize,
+}
+
+#[repr(C)]
+struct KernelSigaction {
+    handler: usize,
+    flags: usize,
+    restorer: usize,
+    mask: u64,
+}
+
+core::arch::global_asm!(
+    ".section .text.linuxu_restorer, \"ax\"",
+    ".globl linuxu_restorer",
+    "linuxu_restorer:",
+    "mov eax, 15", // rt_sigreturn
+    "syscall",
+    "ud2",
+);
+
+unsafe extern "C" {
+    fn linuxu_restorer();
+}
+
+/// Installs `handler` for `signal`, to run on the fault stack when `flags` says so.
+pub fn install(signal: usize, handler: *const (), flags: usize) {
+    let action = KernelSigaction {
+        handler: handler as usize,
+        flags: flags | SA_RESTORER,
+        restorer: linuxu_restorer as *const () as usize,
+        // While a handler runs no other does: handlers share the image's state.
+        mask: u64::MAX,
+    };
+    // SAFETY: the kernel reads one sigaction with an 8-byte mask.
+    unsafe { sys::call(sys::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
+}
+
+/// Boot phase `faults`: turns signals for faults into crash reports.
+///
+/// # Errors
+/// None.
+pub fn init_faults(_boot: &'static BootInfo) -> Result<(), InitError> {
+    let stack =
+        StackSetting { base: FAULT_STACK.0.get() as usize, flags: 0, size: FAULT_STACK_SIZE };
+    // SAFETY: the stack is static and used for nothing else.
+    unsafe { sys::call(sys::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
+    for (signal, _) in FAULTS {
+        install(signal, on_fault as *const (), SA_SIGINFO | SA_ONSTACK);
+    }
+    Ok(())
+}
+
+/// Index of registers in `gregs` of the signal context (sys/ucontext.h of x86-64).
+const REG_RBP: usize = 10;
+const REG_RSP: usize = 15;
+const REG_RIP: usize = 16;
+
+#[repr(C)]
+struct SignalInfo {
+    signal: i32,
+    errno: i32,
+    code: i32,
+    _pad: i32,
+    address: usize,
+}
+
+#[repr(C)]
+struct SignalContext {
+    flags: u64,
+    link: usize,
+    stack: [usize; 3],
+    registers: [usize; 23],
+}
+
+/// Names of `gregs[0..17]`.
+const REGISTER_NAMES: [&str; 17] = [
+    "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "rdi", "rsi", "rbp", "rbx", "rdx", "rax",
+    "rcx", "rsp", "rip",
+];
+
+extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const SignalContext) -> ! {
+    // SAFETY: the kernel gives both with SA_SIGINFO, alive while the handler runs.
+    let (info, context) = unsafe { (&*info, &*context) };
+    let what =
+        FAULTS.iter().find(|(s, _)| *s == signal as usize).map_or("fault", |(_, what)| what);
+    let registers = &context.registers;
+    ukplat::eprintln!();
+    for (index, (name, value)) in REGISTER_NAMES.iter().zip(registers).enumerate() {
+        let end = if index % 4 == 3 || index == REG_RIP { "\n" } else { "  " };
+        ukplat::eprint!("{:>3} {:016x}{}", name, value, end);
+    }
+    report::crash(
+        Exit::Fault,
+        format_args!("fault: {} at address {:#x}", what, info.address),
+        &|visit| {
+            visit(registers[REG_RIP]);
+            walk_from(registers[REG_RBP], registers[REG_RSP], visit);
+        },
+    )
+}
+
+/// Visits return addresses from a frame pointer of the running code.
+pub fn walk_stack(frame_pointer: usize, visit: &mut dyn FnMut(usize)) {
+    walk_from(frame_pointer, frame_pointer, visit)
+}
+
+fn walk_from(frame_pointer: usize, stack_pointer: usize, visit: &mut dyn FnMut(usize)) {
+    let top = STACK_TOP.load(Ordering::Relaxed);
+    // SAFETY: addresses between the stack pointer and the top of the stack are mapped.
+    unsafe { ukarch_x86_64::backtrace::walk(frame_pointer, stack_pointer..top, visit) }
+}

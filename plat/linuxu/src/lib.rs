@@ -1,0 +1,119 @@
+//! Platform `linuxu`: the image is a static Linux process that uses raw system calls only.
+//!
+//! Console on stdin, stdout and stderr; memory from one anonymous mapping; clock through the vDSO;
+//! the timer is a POSIX timer whose signal is the interrupt; other signals become fault reports.
+//! For developing, debugging and running anywhere at native speed.
+//!
+//! ```
+//! // The generated root crate: `linuxu::entry!(start, linuxu::Config { … })`.
+//! let config = linuxu::Config { memory: 64 << 20 };
+//! assert_eq!(config.memory, 67_108_864);
+//! ```
+#![cfg_attr(not(test), no_std)]
+
+mod clock;
+mod console;
+mod faults;
+mod start;
+mod sys;
+mod timer;
+mod vdso;
+
+use ukplat::{Exit, Platform, Stream};
+
+pub use clock::init_clock;
+#[doc(hidden)]
+pub use ukarch_x86_64::mem_symbols;
+pub use faults::init_faults;
+#[doc(hidden)]
+pub use start::start;
+
+/// Parameter `linuxu.memory`, in bytes.
+pub static MEMORY: ukparam::Size = ukparam::Size::new();
+
+/// Options of the platform that are needed before parameters are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Default of [`MEMORY`], in bytes.
+    pub memory: u64,
+}
+
+/// The platform.
+#[derive(Debug)]
+pub struct Linuxu;
+
+impl Platform for Linuxu {
+    const NAME: &'static str = "linuxu";
+    const ARCH: &'static str = "x86_64";
+
+    fn console_write(stream: Stream, bytes: &[u8]) {
+        console::write(stream, bytes)
+    }
+    fn console_read(buf: &mut [u8]) -> usize {
+        console::read(buf)
+    }
+    fn ticks() -> u64 {
+        clock::monotonic_ns()
+    }
+    fn ticks_to_ns(ticks: u64) -> u64 {
+        ticks
+    }
+    fn monotonic_ns() -> u64 {
+        clock::monotonic_ns()
+    }
+    fn wall_ns() -> u64 {
+        clock::wall_ns()
+    }
+    fn idle_until(deadline_ns: Option<u64>) {
+        timer::idle_until(deadline_ns)
+    }
+    fn irq_disable() -> bool {
+        timer::irq_disable()
+    }
+    fn irq_enable() {
+        timer::irq_enable()
+    }
+    fn timer_on_expiry(handler: fn()) {
+        timer::on_expiry(handler)
+    }
+    fn timer_arm(deadline_ns: Option<u64>) {
+        timer::arm(deadline_ns)
+    }
+    fn backtrace(visit: &mut dyn FnMut(usize)) {
+        let frame = ukarch_x86_64::backtrace::frame_pointer();
+        faults::walk_stack(frame, visit)
+    }
+    fn cpu_count() -> usize {
+        sys::cpu_count()
+    }
+    fn terminate(exit: Exit) -> ! {
+        sys::exit_group(exit.code())
+    }
+}
+
+/// Emits the process entry point `_start`, which calls `$start(&'static BootInfo) -> !`.
+/// Expanded once, in the generated root crate.
+#[macro_export]
+macro_rules! entry {
+    ($start:path, $config:expr) => {
+        $crate::mem_symbols!();
+        ::core::arch::global_asm!(
+            ".section .text._start, \"ax\"",
+            ".globl _start",
+            "_start:",
+            // System V ABI, x86-64 psABI section 3.4.1: rsp points to argc; the outermost frame
+            // is marked by a zero frame pointer.
+            "xor ebp, ebp",
+            "mov rdi, rsp",
+            "and rsp, -16",
+            "call {start}",
+            "ud2",
+            start = sym oxikraft_start,
+        );
+
+        extern "C" fn oxikraft_start(stack: *const usize) -> ! {
+            // SAFETY: called once, by `_start`, with the stack pointer the kernel gave.
+            unsafe { $crate::start(stack, &$config, $start) }
+        }
+    };
+}

@@ -1,0 +1,91 @@
+//! From the process entry to the boot sequence.
+
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
+use core::sync::atomic::Ordering;
+
+use ukplat::boot::early_parameter;
+use ukplat::memory::PAGE_SIZE;
+use ukplat::{BootInfo, Exit, MemoryKind, MemoryRegion, parse_size};
+
+use crate::{Config, clock, faults, sys};
+
+/// Auxiliary vector entry with the address of the vDSO (getauxval(3)).
+const AT_SYSINFO_EHDR: usize = 33;
+
+struct Once<T>(UnsafeCell<MaybeUninit<T>>);
+// SAFETY: written once, by `start`, before anything else runs.
+unsafe impl<T> Sync for Once<T> {}
+
+static BOOT_INFO: Once<BootInfo> = Once(UnsafeCell::new(MaybeUninit::uninit()));
+static MEMORY: Once<[MemoryRegion; 1]> = Once(UnsafeCell::new(MaybeUninit::uninit()));
+
+/// Collects what the kernel gave and calls `boot`.
+///
+/// # Safety
+/// Called once, as the first code of the process, with the initial stack pointer.
+pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static BootInfo) -> !) -> ! {
+    let entry_ticks = clock::monotonic_ns();
+    faults::STACK_TOP.store(stack as usize, Ordering::Relaxed);
+    // SAFETY: the initial stack holds argc, argv and a null, environment and a null, auxiliary
+    // vector (x86-64 psABI section 3.4.1); all of it stays for the life of the process.
+    let (argc, argv) = unsafe {
+        let (argc, argv) = (*stack, stack.add(1).cast::<*const c_char>());
+        let mut cursor = argv.add(argc + 1);
+        while !(*cursor).is_null() {
+            cursor = cursor.add(1);
+        }
+        let mut auxv = cursor.add(1).cast::<[usize; 2]>();
+        while (*auxv)[0] != 0 {
+            if (*auxv)[0] == AT_SYSINFO_EHDR {
+                clock::VDSO.store((*auxv)[1], Ordering::Relaxed);
+            }
+            auxv = auxv.add(1);
+        }
+        (argc, argv)
+    };
+
+    // One mapping holds the table of words and, after it, the memory for the heaps. Until the
+    // memory parameter is known the words are counted, not stored.
+    let table_len = (argc * size_of::<&str>()).next_multiple_of(PAGE_SIZE);
+    let Some(table) = sys::map_memory(table_len.max(PAGE_SIZE)) else {
+        fail("cannot get memory for the command line from the host")
+    };
+    // SAFETY: the mapping is fresh, aligned and large enough for `argc` words.
+    let words = unsafe {
+        core::slice::from_raw_parts_mut(table as *mut MaybeUninit<&'static str>, argc)
+    };
+    for (index, word) in words.iter_mut().enumerate() {
+        // SAFETY: argv has argc valid C strings.
+        let text = unsafe { CStr::from_ptr(*argv.add(index)) };
+        match text.to_str() {
+            Ok(text) => word.write(text),
+            Err(_) => fail("the command line is not valid UTF-8"),
+        };
+    }
+    // SAFETY: every word was written by the loop.
+    let words: &'static [&'static str] =
+        unsafe { core::slice::from_raw_parts(words.as_ptr().cast(), argc) };
+
+    let size = match early_parameter(words, "linuxu.memory") {
+        None => config.memory as usize,
+        // A wrong text is reported, with what is expected, by the parameter phase.
+        Some(text) => parse_size(text).unwrap_or(config.memory as usize),
+    };
+    let len = size & !(PAGE_SIZE - 1);
+    let Some(base) = sys::map_memory(len) else {
+        fail("cannot get that much memory from the host: lower linuxu.memory")
+    };
+    // SAFETY: nothing else has run yet, so nobody holds references to the two statics.
+    let info: &'static BootInfo = unsafe {
+        let memory = (*MEMORY.0.get()).write([MemoryRegion { base, len, kind: MemoryKind::Free }]);
+        (*BOOT_INFO.0.get()).write(BootInfo { words, memory, initrd: None, entry_ticks })
+    };
+    boot(info)
+}
+
+fn fail(cause: &str) -> ! {
+    ukplat::eprintln!("boot failed: {}", cause);
+    sys::exit_group(Exit::Boot.code())
+}

@@ -1,0 +1,52 @@
+//! The command line of the tool.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::diagnostic::Result;
+use crate::{build, run};
+
+/// Composes an application and the micro-libraries it needs into one bootable image
+#[derive(Debug, Parser)]
+#[command(name = "oxk", bin_name = "oxk", version, arg_required_else_help = true)]
+#[command(after_help = "In a clone of the repository the same commands are `cargo oxk …`.")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Build(build::BuildArgs),
+    Run(run::RunArgs),
+}
+
+impl Verb {
+    fn execute(&self) -> Result<u8> {
+        match self {
+            Verb::Build(args) => build::run(args),
+            Verb::Run(args) => run::run(args),
+        }
+    }
+
+    /// Exit code when the verb itself fails.
+    fn failure_code(&self) -> u8 {
+        match self {
+            Verb::Run(_) => run::EXIT_NOT_STARTED,
+            _ => 1,
+        }
+    }
+}
+
+/// Parses the command line, runs the verb, reports its error.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.verb.execute() {
+        Ok(code) => code.into(),
+        Err(error) => {
+            eprintln!("error: {error}");
+            cli.verb.failure_code().into()
+        }
+    }
+}

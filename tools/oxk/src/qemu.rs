@@ -1,0 +1,248 @@
+//! QEMU: finding or installing it, and the command line for an image.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::diagnostic::{Diagnostic, Result};
+use crate::run::quote;
+
+/// Memory of the virtual machine when nobody says.
+pub const DEFAULT_MEMORY: u64 = 64 << 20;
+/// The guest writes its exit code, one byte, to this I/O port …
+pub const CODE_PORT: u16 = 0x500;
+/// … and then anything here to end QEMU at once.
+pub const EXIT_PORT: u16 = 0xf4;
+/// What QEMU can pass as `-append`, in bytes, on the way through Linux and its own tables.
+const MAX_COMMAND_LINE: usize = 64 << 10;
+
+/// Machine models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Model {
+    /// A PC with PCI Express and ACPI
+    #[default]
+    Q35,
+    /// Minimal machine with virtio-mmio, after Firecracker
+    Microvm,
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Model::Q35 => "q35",
+            Model::Microvm => "microvm",
+        })
+    }
+}
+
+/// How the guest's instructions are executed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Accel {
+    /// KVM where /dev/kvm opens and this is not itself a virtual machine, else TCG
+    #[default]
+    Auto,
+    /// Hardware virtualisation
+    Kvm,
+    /// Translation in software
+    Tcg,
+}
+
+impl fmt::Display for Accel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Accel::Auto => "automatic acceleration",
+            Accel::Kvm => "KVM",
+            Accel::Tcg => "software emulation (TCG)",
+        })
+    }
+}
+
+impl Accel {
+    /// Replaces `Auto` by what this machine can do well. Nested virtualisation is often software
+    /// in disguise and slower than TCG, so it is taken only when asked for.
+    pub fn decide(self) -> Self {
+        if self != Accel::Auto {
+            return self;
+        }
+        let opens = std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+        let nested = std::fs::read_to_string("/proc/cpuinfo")
+            .is_ok_and(|text| text.split_whitespace().any(|word| word == "hypervisor"));
+        if opens && !nested { Accel::Kvm } else { Accel::Tcg }
+    }
+}
+
+/// The QEMU program for an architecture.
+fn program(arch: &str) -> String {
+    std::env::var("OXIKRAFT_QEMU").unwrap_or_else(|_| format!("qemu-system-{arch}"))
+}
+
+/// Finds QEMU in the search path.
+pub fn find(arch: &str) -> Result<PathBuf> {
+    let program = program(arch);
+    let found = if program.contains('/') {
+        Some(PathBuf::from(&program)).filter(|p| p.is_file())
+    } else {
+        std::env::var_os("PATH").and_then(|path| {
+            std::env::split_paths(&path).map(|dir| dir.join(&program)).find(|p| p.is_file())
+        })
+    };
+    found.ok_or_else(|| {
+        Diagnostic::new(format!("cannot find {program}, which runs images for kvm"))
+            .help(format!("install it: {}", install_command(arch).join(" ")))
+    })
+}
+
+/// The system's command that installs QEMU.
+fn install_command(arch: &str) -> Vec<String> {
+    let family = if arch == "x86_64" { "x86" } else { "arm" };
+    let has = |name: &str| {
+        std::env::var_os("PATH")
+            .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
+    };
+    let line = if has("apt-get") {
+        format!("apt-get install -y --no-install-recommends qemu-system-{family}")
+    } else if has("dnf") {
+        format!("dnf install -y qemu-system-{family}-core")
+    } else if has("pacman") {
+        format!("pacman -S --noconfirm qemu-system-{family}")
+    } else if has("apk") {
+        format!("apk add qemu-system-{arch}")
+    } else {
+        format!("install a package with the program qemu-system-{arch}")
+    };
+    line.split(' ').map(str::to_owned).collect()
+}
+
+/// Makes sure that QEMU is there: installs it when this user may, else says how.
+pub fn ensure(arch: &str) -> Result<PathBuf> {
+    let missing = match find(arch) {
+        Ok(path) => return Ok(path),
+        Err(missing) => missing,
+    };
+    // Who may write where packages go may install; asking for more would be an intrusion.
+    let may_install = std::fs::metadata("/var/lib").is_ok_and(|m| !m.permissions().readonly())
+        && Command::new("id")
+            .arg("-u")
+            .output()
+            .is_ok_and(|out| out.stdout.trim_ascii() == b"0");
+    let install = install_command(arch);
+    if !may_install || install[0] == "install" || std::env::var_os("OXIKRAFT_QEMU").is_some() {
+        return Err(missing);
+    }
+    eprintln!("{:>12} {}", "Installing", install.join(" "));
+    if install[0] == "apt-get" {
+        // A fresh machine has no package list. A failure shows in the installation itself.
+        let _ = Command::new("apt-get").args(["update", "-qq"]).stdin(Stdio::null()).status();
+    }
+    let done = Command::new(&install[0])
+        .args(&install[1..])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if done { find(arch) } else { Err(missing) }
+}
+
+/// What to start.
+#[derive(Debug)]
+pub struct Spec<'a> {
+    /// The image.
+    pub image: &'a Path,
+    /// Machine model.
+    pub model: Model,
+    /// Decided acceleration.
+    pub accel: Accel,
+    /// Number of CPUs.
+    pub cpus: u16,
+    /// Bytes of memory.
+    pub memory: u64,
+    /// The guest's command line.
+    pub words: &'a [String],
+    /// Initial ram disk.
+    pub initrd: Option<&'a Path>,
+    /// File for the exit code.
+    pub code_file: &'a Path,
+}
+
+impl Spec<'_> {
+    /// Arguments for QEMU.
+    pub fn arguments(&self) -> Result<Vec<String>> {
+        let command_line: Vec<String> = self.words.iter().map(|w| quote(w)).collect();
+        let command_line = command_line.join(" ");
+        if command_line.len() >= MAX_COMMAND_LINE {
+            return Err(Diagnostic::new(format!(
+                "the command line has {} bytes, a machine takes less than {MAX_COMMAND_LINE}",
+                command_line.len()
+            ))
+            .help("pass long input in an initial ram disk (--initrd)"));
+        }
+        if let Some(word) = self.words.iter().find(|w| w.contains('\0')) {
+            return Err(Diagnostic::new(format!("the argument {word:?} contains a zero byte")));
+        }
+        let needed = self.needed_memory()?;
+        if self.memory < needed {
+            return Err(Diagnostic::new(format!(
+                "{} of memory are too small: the image and its ram disk need {}",
+                crate::build::human_size(self.memory),
+                crate::build::human_size(needed)
+            ))
+            .help("give more with --memory"));
+        }
+        let mut out: Vec<String> = Vec::new();
+        let mut arg = |words: &[&str]| out.extend(words.iter().map(|w| (*w).to_owned()));
+        let (accel, cpu) = match self.accel {
+            Accel::Kvm => ("kvm", "host,-arch-capabilities"),
+            _ => ("tcg", "max"),
+        };
+        let memory_kib = self.memory.div_ceil(1 << 10);
+        arg(&["-M", &self.model.to_string(), "-accel", accel, "-cpu", cpu]);
+        arg(&["-m", &format!("{memory_kib}K"), "-smp", &self.cpus.to_string()]);
+        arg(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        arg(&["-kernel", &self.image.to_string_lossy()]);
+        if !command_line.is_empty() {
+            arg(&["-append", &command_line]);
+        }
+        if let Some(initrd) = self.initrd {
+            arg(&["-initrd", &initrd.to_string_lossy()]);
+        }
+        arg(&["-chardev", "stdio,id=console,signal=on", "-serial", "chardev:console"]);
+        arg(&["-chardev", &format!("file,id=code,path={}", self.code_file.display())]);
+        arg(&["-device", &format!("isa-debugcon,iobase={CODE_PORT:#x},chardev=code")]);
+        arg(&["-device", &format!("isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4")]);
+        Ok(out)
+    }
+
+    /// Bytes that the machine must have for image and ram disk to fit.
+    fn needed_memory(&self) -> Result<u64> {
+        let bytes = std::fs::read(self.image).map_err(|e| {
+            Diagnostic::new(format!("cannot read {}: {e}", self.image.display()))
+        })?;
+        let end = image_end(&bytes).ok_or_else(|| {
+            Diagnostic::new(format!("{} is not a bootable image", self.image.display()))
+                .help("build it again: oxk build APP --plat kvm")
+        })?;
+        let initrd = match self.initrd {
+            None => 0,
+            Some(path) => std::fs::metadata(path).map(|m| m.len()).map_err(|e| {
+                Diagnostic::new(format!("cannot read the initial ram disk {}: {e}", path.display()))
+                    .help("give an existing file with --initrd")
+            })?,
+        };
+        Ok(end + initrd.next_multiple_of(4096))
+    }
+}
+
+/// End of the highest loaded segment, as a physical address.
+fn image_end(elf: &[u8]) -> Option<u64> {
+    use object::read::elf::{FileHeader, ProgramHeader};
+    let header = object::elf::FileHeader64::<object::Endianness>::parse(elf).ok()?;
+    let endian = header.endian().ok()?;
+    let segments = header.program_headers(endian, elf).ok()?;
+    segments
+        .iter()
+        .filter(|s| s.p_type(endian) == object::elf::PT_LOAD)
+        .map(|s| s.p_paddr(endian).checked_add(s.p_memsz(endian)))
+        .try_fold(0, |max, end| end.map(|e| max.max(e)))
+        .filter(|end| *end > 0)
+}

@@ -1,0 +1,402 @@
+//! Running an image: as a process, or under QEMU.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::build::{self, Image, Progress};
+use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::option::{format_size, parse_size};
+use crate::pool::Machine;
+use crate::project::Target;
+use crate::qemu;
+use crate::resolve::Resolution;
+use crate::symbols::ReportFilter;
+
+/// Exit code of `oxk run` when the image could not be built or started.
+pub const EXIT_NOT_STARTED: u8 = 125;
+/// Exit code of `oxk run` when the image was stopped after `--timeout`.
+pub const EXIT_TIMEOUT: u8 = 124;
+/// Exit code of `oxk run` when the machine ended and the image said nothing about why.
+pub const EXIT_UNKNOWN: u8 = 123;
+
+/// Builds and runs an application; ends with its exit code
+///
+/// The exit code is the application's own. 101 is a panic, 102 a fault, 103 a failed boot;
+/// 123 says that the machine ended without a word, 124 that --timeout was over, 125 that the
+/// image could not be built or started.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:\n  oxk run apps/hello\n  oxk run apps/hello --plat kvm --memory 16M -- Ada\n  oxk run apps/hello --param uklog.level=debug --param ukboot.trace=yes")]
+pub struct RunArgs {
+    /// The application and what it is built for
+    #[command(flatten)]
+    pub target: Target,
+    /// Memory: of the machine (kvm), for the heaps (linuxu)
+    #[arg(long, short, value_name = "SIZE")]
+    pub memory: Option<String>,
+    /// A parameter on the image's command line; nothing is rebuilt
+    #[arg(long, short, value_name = "LIB.OPTION=VALUE")]
+    pub param: Vec<String>,
+    /// Initial ram disk (kvm)
+    #[arg(long, value_name = "FILE")]
+    pub initrd: Option<PathBuf>,
+    /// QEMU machine model (kvm)
+    #[arg(long, value_enum, default_value_t)]
+    pub vmm_machine: qemu::Model,
+    /// How QEMU executes the guest (kvm): auto takes KVM on real hardware only
+    #[arg(long, value_enum, default_value_t)]
+    pub accel: qemu::Accel,
+    /// Number of CPUs of the machine (kvm)
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=255))]
+    pub cpus: u16,
+    /// Further argument for QEMU (kvm); can be given several times
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    pub qemu_arg: Vec<String>,
+    /// Stop the image after this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<f64>,
+    /// Print the command that starts the image instead of running it
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Folder for the image instead of `build`
+    #[arg(long, value_name = "DIR")]
+    pub build_dir: Option<PathBuf>,
+    /// Say nothing but what the image says
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Arguments of the application
+    #[arg(last = true)]
+    pub args: Vec<String>,
+}
+
+/// The verb.
+pub fn run(args: &RunArgs) -> Result<u8> {
+    let loaded = args.target.load()?;
+    let resolution = loaded.resolve()?;
+    let progress = if args.quiet { Progress::Quiet } else { Progress::Shown };
+    let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
+    let launch = Launch::new(args, &resolution, &image)?;
+    if args.dry_run {
+        println!("{}", launch.shell_line());
+        return Ok(0);
+    }
+    if progress == Progress::Shown {
+        eprintln!("{:>12} {}", "Running", launch.what);
+    }
+    let filter = |to: Box<dyn Write + Send>| -> Box<dyn Write + Send> {
+        Box::new(ReportFilter::new(to, &image.dbg))
+    };
+    launch.start(Output::Passed(&filter))?.code(args.timeout)
+}
+
+/// How an image is started.
+#[derive(Debug)]
+pub struct Launch {
+    program: PathBuf,
+    arguments: Vec<String>,
+    machine: Machine,
+    /// For people: what runs where.
+    what: String,
+    /// Where a virtual machine leaves the exit code.
+    code_file: Option<tempfile::NamedTempFile>,
+}
+
+/// Where the output of the image goes.
+pub enum Output<'a> {
+    /// To our own output, through a filter.
+    Passed(&'a dyn Fn(Box<dyn Write + Send>) -> Box<dyn Write + Send>),
+    /// Collected.
+    Captured,
+}
+
+/// Words of the image's command line after its name.
+pub fn command_line(args: &RunArgs, memory_param: Option<String>) -> Vec<String> {
+    let mut words: Vec<String> = memory_param.into_iter().chain(args.param.clone()).collect();
+    if !words.is_empty() || !args.args.is_empty() {
+        words.push("--".into());
+        words.extend(args.args.iter().cloned());
+    }
+    words
+}
+
+impl Launch {
+    /// Prepares to start `image`.
+    pub fn new(args: &RunArgs, resolution: &Resolution<'_>, image: &Image) -> Result<Self> {
+        let memory = match &args.memory {
+            None => resolution.manifest.memory,
+            Some(text) => Some(parse_size(text).ok_or_else(|| {
+                Diagnostic::new(format!("`--memory {text}` is not a size"))
+                    .help("write it as 64M or 1G")
+            })?),
+        };
+        for param in &args.param {
+            let known = param.split_once('=').and_then(|(name, _)| name.split_once('.'));
+            if known.is_none() {
+                return Err(Diagnostic::new(format!("`--param {param}` is not library.option=value"))
+                    .help("for example: --param uklog.level=debug"));
+            }
+        }
+        let machine =
+            resolution.platform.platform.as_ref().map_or(Machine::Process, |p| p.machine);
+        let name = resolution.image_name();
+        match machine {
+            Machine::Process => {
+                if args.initrd.is_some() {
+                    return Err(Diagnostic::new(format!(
+                        "platform {} has no initial ram disk",
+                        resolution.platform_name()
+                    ))
+                    .help("run it with --plat kvm"));
+                }
+                let memory = memory.map(|m| format!("linuxu.memory={m}"));
+                Ok(Self {
+                    program: image.path.clone(),
+                    arguments: command_line(args, memory),
+                    machine,
+                    what: format!("{name} as a process"),
+                    code_file: None,
+                })
+            }
+            Machine::Qemu => {
+                let program = qemu::find(&resolution.arch)?;
+                let code_file = tempfile::NamedTempFile::new().context("cannot make a file")?;
+                let accel = args.accel.decide();
+                let spec = qemu::Spec {
+                    image: &image.path,
+                    model: args.vmm_machine,
+                    accel,
+                    cpus: args.cpus,
+                    memory: memory.unwrap_or(qemu::DEFAULT_MEMORY),
+                    words: &command_line(args, None),
+                    initrd: args.initrd.as_deref(),
+                    code_file: code_file.path(),
+                };
+                let mut arguments = spec.arguments()?;
+                arguments.extend(args.qemu_arg.iter().cloned());
+                Ok(Self {
+                    program,
+                    arguments,
+                    machine,
+                    what: format!(
+                        "{name} on QEMU {} with {}, {} of memory",
+                        args.vmm_machine,
+                        accel,
+                        format_size(spec.memory)
+                    ),
+                    code_file: Some(code_file),
+                })
+            }
+        }
+    }
+
+    /// The command as one would type it.
+    pub fn shell_line(&self) -> String {
+        let mut words = vec![quote(&self.program.to_string_lossy())];
+        words.extend(self.arguments.iter().map(|a| quote(a)));
+        words.join(" ")
+    }
+
+    /// Starts the image.
+    pub fn start(self, output: Output<'_>) -> Result<Running> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        // A process writes its crash report to its error stream and the rest straight to ours; a
+        // virtual machine has one console.
+        let (stdout, stderr) = match (&output, self.machine) {
+            (Output::Captured, _) => (Stdio::piped(), Stdio::piped()),
+            (Output::Passed(_), Machine::Process) => (Stdio::inherit(), Stdio::piped()),
+            (Output::Passed(_), Machine::Qemu) => (Stdio::piped(), Stdio::inherit()),
+        };
+        if matches!(output, Output::Captured) {
+            command.stdin(Stdio::null());
+        }
+        let mut child = command
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn()
+            .context(format!("cannot start {}", self.program.display()))?;
+        let mut pumps = Vec::new();
+        let mut captured = Vec::new();
+        match output {
+            Output::Passed(filter) => {
+                if let Some(from) = child.stdout.take() {
+                    pumps.push(pump(from, filter(Box::new(std::io::stdout()))));
+                }
+                if let Some(from) = child.stderr.take() {
+                    pumps.push(pump(from, filter(Box::new(std::io::stderr()))));
+                }
+            }
+            Output::Captured => {
+                if let Some(from) = child.stdout.take() {
+                    captured.push(collect(from));
+                }
+                if let Some(from) = child.stderr.take() {
+                    captured.push(collect(from));
+                }
+            }
+        }
+        Ok(Running { child, machine: self.machine, code_file: self.code_file, pumps, captured })
+    }
+}
+
+type Collector = std::thread::JoinHandle<Vec<u8>>;
+
+/// A started image.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    machine: Machine,
+    code_file: Option<tempfile::NamedTempFile>,
+    pumps: Vec<std::thread::JoinHandle<()>>,
+    captured: Vec<Collector>,
+}
+
+/// What a captured run left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// The exit code, as `oxk run` would return it.
+    pub code: u8,
+    /// Everything written, output before error stream.
+    pub text: String,
+}
+
+impl Running {
+    /// Waits for the end; returns the exit code of `oxk run`.
+    pub fn code(mut self, timeout: Option<f64>) -> Result<u8> {
+        let code = self.wait(timeout);
+        for pump in self.pumps.drain(..) {
+            // A pump ends with its pipe and does not panic.
+            let _ = pump.join();
+        }
+        code
+    }
+
+    /// Waits for the end; returns exit code and output.
+    pub fn capture(mut self, timeout: Option<f64>) -> Result<Captured> {
+        let code = self.wait(timeout)?;
+        let parts = self.captured.drain(..).map(|c| c.join().unwrap_or_default());
+        let bytes: Vec<u8> = parts.flatten().collect();
+        Ok(Captured { code, text: String::from_utf8_lossy(&bytes).into_owned() })
+    }
+
+    fn wait(&mut self, timeout: Option<f64>) -> Result<u8> {
+        let deadline = timeout
+            .and_then(|s| Duration::try_from_secs_f64(s).ok())
+            .and_then(|t| Instant::now().checked_add(t));
+        let status = loop {
+            match deadline {
+                None => break self.child.wait().context("cannot wait for the image")?,
+                Some(deadline) => {
+                    if let Some(status) =
+                        self.child.try_wait().context("cannot wait for the image")?
+                    {
+                        break status;
+                    }
+                    if Instant::now() >= deadline {
+                        let _ = self.child.kill();
+                        let _ = self.child.wait();
+                        eprintln!("oxk: stopped after {} s", timeout.unwrap_or_default());
+                        return Ok(EXIT_TIMEOUT);
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+            }
+        };
+        match self.machine {
+            Machine::Process => Ok(process_code(status)),
+            Machine::Qemu => {
+                let said = self.code_file.as_ref().and_then(|f| std::fs::read(f.path()).ok());
+                match said.as_deref() {
+                    Some([.., code]) => Ok(*code),
+                    _ => {
+                        eprintln!(
+                            "oxk: the machine ended ({status}) and the image gave no exit code: \
+                             it was stopped from outside, or its CPU gave up (triple fault)"
+                        );
+                        Ok(EXIT_UNKNOWN)
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn process_code(status: std::process::ExitStatus) -> u8 {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => code as u8,
+        (None, Some(signal)) => {
+            eprintln!("oxk: the image was ended by signal {signal}");
+            EXIT_UNKNOWN
+        }
+        (None, None) => EXIT_UNKNOWN,
+    }
+}
+
+fn pump(mut from: impl Read + Send + 'static, mut to: Box<dyn Write + Send>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(len @ 1..) = from.read(&mut buffer) {
+            // When our own output is closed, the image must still be able to write.
+            let _ = to.write_all(&buffer[..len]).and_then(|()| to.flush());
+        }
+    })
+}
+
+fn collect(mut from: impl Read + Send + 'static) -> Collector {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = from.read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+/// Writes a word so that a POSIX shell, and an image's command line, read it as one.
+pub fn quote(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// Runs a built image with extra parameters and collects what it says.
+pub fn run_captured(
+    args: &RunArgs,
+    resolution: &Resolution<'_>,
+    image: &Image,
+) -> Result<Captured> {
+    Launch::new(args, resolution, image)?.start(Output::Captured)?.capture(args.timeout)
+}
+
+/// Arguments as `oxk run APP` would have them, for verbs that run images themselves.
+pub fn default_args(app: &Path) -> RunArgs {
+    RunArgs {
+        target: Target { app: app.to_owned(), plat: None, arch: None, set: Vec::new() },
+        memory: None,
+        param: Vec::new(),
+        initrd: None,
+        vmm_machine: qemu::Model::default(),
+        accel: qemu::Accel::default(),
+        cpus: 1,
+        qemu_arg: Vec::new(),
+        timeout: Some(60.0),
+        dry_run: false,
+        build_dir: None,
+        quiet: true,
+        args: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quote;
+
+    #[test]
+    fn quoting() {
+        assert_eq!(quote("a.b=c"), "a.b=c");
+        assert_eq!(quote("it's"), r"'it'\''s'");
+        assert_eq!(quote(""), "''");
+    }
+}
