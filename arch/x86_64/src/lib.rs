@@ -1,5 +1,15 @@
-//! The x86-64 architecture.
+//! The x86-64 architecture: registers, traps, page tables, memory functions, call chains.
+//!
+//! ```
+//! // Call chains follow frame pointers; this crate's memory functions and trap entries are
+//! // assembly that the root crate of an image pulls in.
+//! assert_ne!(ukarch_x86_64::backtrace::frame_pointer(), 0);
+//! ```
 #![cfg_attr(not(test), no_std)]
 
 pub mod backtrace;
+pub mod lapic;
 pub mod mem;
+pub mod paging;
+pub mod regs;
+pub mod trap;

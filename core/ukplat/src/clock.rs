@@ -42,6 +42,17 @@ impl TickScale {
         }
     }
 
+    /// Multiplier and shift.
+    pub const fn parts(self) -> (u64, u32) {
+        (self.mult, self.shift)
+    }
+
+    /// The scale with this multiplier and shift, as hypervisors give them. The shift must be
+    /// below 64, the multiplier not 0; both are forced to be.
+    pub const fn from_parts(mult: u64, shift: u32) -> Self {
+        Self { mult: if mult == 0 { 1 } else { mult }, shift: shift & 63 }
+    }
+
     /// Nanoseconds of `ticks`, rounded down; saturates.
     #[inline]
     pub const fn to_ns(self, ticks: u64) -> u64 {
@@ -56,9 +67,21 @@ impl TickScale {
     }
 }
 
+/// Seconds from 1970-01-01T00:00:00Z to the start of a day of the Gregorian calendar (H. Hinnant,
+/// "chrono-compatible low-level date algorithms", `days_from_civil`). Year 1970 or later, month
+/// from 1, day from 1.
+pub const fn unix_seconds(year: u64, month: u64, day: u64) -> u64 {
+    // Years are taken to start in March, so that the leap day ends them.
+    let year = if month <= 2 { year.saturating_sub(1) } else { year };
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    (era * 146_097 + day_of_era).saturating_sub(719_469) * 86_400
+}
+
 #[cfg(test)]
 mod tests {
-    use super::TickScale;
+    use super::{TickScale, unix_seconds};
     use proptest::prelude::*;
 
     #[test]
@@ -68,6 +91,13 @@ mod tests {
         assert_eq!(TickScale::NANOSECONDS.to_ns(5), 5);
         assert!(TickScale::from_hz(0).is_none());
         assert!(TickScale::from_ratio(1, 0).is_none());
+    }
+
+    #[test]
+    fn days() {
+        assert_eq!(unix_seconds(1970, 1, 1), 0);
+        assert_eq!(unix_seconds(2000, 2, 29), 951_782_400);
+        assert_eq!(unix_seconds(2100, 3, 1), 4_107_542_400);
     }
 
     proptest! {

@@ -53,14 +53,8 @@ impl DateTime {
 
     /// Seconds since 1970-01-01T00:00:00Z; 0 for earlier moments. Fields out of range carry over.
     pub const fn to_unix(self) -> u64 {
-        let (month, day) = (self.month as u64, self.day as u64);
-        let year = self.year as u64 - (month <= 2 && self.year > 0) as u64;
-        let (era, year_of_era) = (year / 400, year % 400);
-        let march_month = (month + 9) % 12;
-        let day_of_year = (153 * march_month + 2) / 5 + day;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        let days = (era * DAYS_PER_400_YEARS + day_of_era).saturating_sub(719_469);
-        days * 86_400 + self.hour as u64 * 3_600 + self.minute as u64 * 60 + self.second as u64
+        let day = ukplat::clock::unix_seconds(self.year as u64, self.month as u64, self.day as u64);
+        day + self.hour as u64 * 3_600 + self.minute as u64 * 60 + self.second as u64
     }
 }
 

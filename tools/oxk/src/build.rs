@@ -228,6 +228,8 @@ fn rustc_flags(
     ]
     .map(str::to_owned)
     .to_vec();
+    let args = platform.platform.as_ref().map_or(&[][..], |p| &p.linker_args);
+    flags.extend(args.iter().map(|a| format!("-Clink-arg={a}")));
     flags.push(format!("-Clink-arg=-T{}", copy.display()));
     // The image must not depend on where things lie on this machine. The last match wins.
     flags.push(format!("--remap-path-prefix={}=registry", cargo_home().display()));

@@ -52,6 +52,8 @@ pub struct PlatformSpec {
     pub rust_type: String,
     /// Linker script, relative to the crate.
     pub linker_script: String,
+    /// Further arguments for the linker.
+    pub linker_args: Vec<String>,
     /// What starts its images.
     pub machine: Machine,
 }
@@ -76,7 +78,7 @@ pub struct Library {
     pub dir: PathBuf,
     /// First line of help: the crate's description.
     pub description: String,
-    /// Version of the crate.
+    /// Version of the crate; empty in [`parse_library`] when it is inherited.
     pub version: String,
     /// Crates of the pool that its `Cargo.toml` depends on, sorted.
     pub dependencies: Vec<String>,
@@ -143,10 +145,17 @@ impl Pool {
             }
         }
         manifests.sort();
+        let inherited = workspace_version(root);
         let mut libraries = Vec::new();
         for (pool, dir) in manifests {
             let source = Source::read(&dir.join("Cargo.toml"))?;
-            libraries.extend(parse_library(&source, &pool, &dir)?);
+            let library = parse_library(&source, &pool, &dir)?;
+            libraries.extend(library.map(|mut library| {
+                if library.version.is_empty() {
+                    library.version.clone_from(&inherited);
+                }
+                library
+            }));
         }
         Self::from_libraries(libraries)
     }
@@ -257,6 +266,16 @@ impl Pool {
     }
 }
 
+/// The version that crates of the workspace inherit.
+fn workspace_version(root: &Path) -> String {
+    let text = std::fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
+    let document = Document::parse(text).ok();
+    let version = document
+        .as_ref()
+        .and_then(|d| d.get("workspace")?.get("package")?.get("version")?.as_str());
+    version.unwrap_or("0.0.0").to_owned()
+}
+
 /// Reads a crate's `Cargo.toml`; `None` when it has no `[package.metadata.oxk]`.
 pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<Library>> {
     let document = Document::parse(source.text.clone()).map_err(|e| toml_error(source, &e))?;
@@ -319,11 +338,12 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         None => None,
         Some(item) => {
             let spec = read.table(item, "platform")?;
-            read.known_keys(spec, &["name", "type", "linker-script", "machine"])?;
+            read.known_keys(spec, &["name", "type", "linker-script", "linker-args", "machine"])?;
             Some(PlatformSpec {
                 name: read.required_text(spec, "name", item)?,
                 rust_type: read.required_text(spec, "type", item)?,
                 linker_script: read.required_text(spec, "linker-script", item)?,
+                linker_args: read.list(spec, "linker-args")?,
                 machine: match read.required_text(spec, "machine", item)?.as_str() {
                     "process" => Machine::Process,
                     "qemu" => Machine::Qemu,
@@ -340,7 +360,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         pool: pool.to_owned(),
         dir: dir.to_owned(),
         description: text("description").unwrap_or_default(),
-        version: text("version").unwrap_or_else(|| "0".to_owned()),
+        version: text("version").unwrap_or_default(),
         dependencies: dependency_names(root),
         provides: read.list(metadata, "provides")?,
         default_for: read.list(metadata, "default-for")?,

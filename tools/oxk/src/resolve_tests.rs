@@ -36,6 +36,7 @@ fn platform() -> Library {
             name: "linuxu".into(),
             rust_type: "Linuxu".into(),
             linker_script: "l.ld".into(),
+            linker_args: Vec::new(),
             machine: Machine::Process,
         }),
         ..library("plat-linuxu")

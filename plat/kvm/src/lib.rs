@@ -1,0 +1,102 @@
+//! Platform `kvm`: a virtual machine that enters the image by the PVH boot protocol.
+//!
+//! QEMU (q35 and microvm), Firecracker and Cloud Hypervisor load the ELF image, find its PVH note
+//! and jump to its 32-bit entry. From there: long mode, a map of memory, page tables of our own
+//! (code cannot be written, data not run, guard pages below every stack), interrupt tables with a
+//! stack for each kind of trap, serial console, TSC clock, local APIC timer.
+//!
+//! ```
+//! // The generated root crate: `kvm::entry!(start, kvm::Config { … })`.
+//! let config = kvm::Config { stack: 64 << 10, memory: u64::MAX, tsc_khz: 0 };
+//! assert_eq!(config.stack, 65_536);
+//! ```
+#![cfg_attr(not(test), no_std)]
+
+mod clock;
+mod entry;
+mod frames;
+mod power;
+pub mod pvh;
+mod serial;
+mod start;
+mod traps;
+
+use ukplat::{Exit, Platform, Stream};
+
+pub use clock::init_clock;
+#[doc(hidden)]
+pub use entry::BootStack;
+#[doc(hidden)]
+pub use start::start;
+#[doc(hidden)]
+pub use traps::on_trap;
+#[doc(hidden)]
+pub use ukarch_x86_64::{mem_symbols, trap_handler};
+
+/// Parameter `kvm.memory`, in bytes.
+pub static MEMORY: ukparam::Size = ukparam::Size::new();
+/// Parameter `kvm.tsc-khz`.
+pub static TSC_KHZ: ukparam::Int = ukparam::Int::new();
+
+/// Options of the platform that are needed before parameters are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Size of the stack of `main` in bytes.
+    pub stack: u64,
+    /// Default of [`MEMORY`], in bytes.
+    pub memory: u64,
+    /// Default of [`TSC_KHZ`].
+    pub tsc_khz: i64,
+}
+
+/// The platform.
+#[derive(Debug)]
+pub struct Kvm;
+
+impl Platform for Kvm {
+    const NAME: &'static str = "kvm";
+    const ARCH: &'static str = "x86_64";
+
+    fn console_write(_stream: Stream, bytes: &[u8]) {
+        serial::write(bytes)
+    }
+    fn console_read(buf: &mut [u8]) -> usize {
+        serial::read(buf)
+    }
+    fn ticks() -> u64 {
+        ukarch_x86_64::regs::rdtsc()
+    }
+    fn ticks_to_ns(ticks: u64) -> u64 {
+        clock::scale().to_ns(ticks)
+    }
+    fn monotonic_ns() -> u64 {
+        clock::monotonic_ns()
+    }
+    fn wall_ns() -> u64 {
+        clock::wall_ns()
+    }
+    fn idle_until(deadline_ns: Option<u64>) {
+        traps::idle_until(deadline_ns)
+    }
+    fn irq_disable() -> bool {
+        ukarch_x86_64::regs::disable_interrupts()
+    }
+    fn irq_enable() {
+        traps::enable()
+    }
+    fn timer_on_expiry(handler: fn()) {
+        traps::on_expiry(handler)
+    }
+    fn timer_arm(deadline_ns: Option<u64>) {
+        traps::arm(deadline_ns)
+    }
+    fn backtrace(visit: &mut dyn FnMut(usize)) {
+        traps::walk_stack(ukarch_x86_64::backtrace::frame_pointer(), visit)
+    }
+    fn cpu_count() -> usize {
+        1
+    }
+    fn terminate(exit: Exit) -> ! {
+        power::off(exit)
+    }
+}

@@ -1,0 +1,149 @@
+//! Interrupts, the timer, idling; exceptions become fault reports.
+
+use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::{AtomicPtr, AtomicU64};
+
+use ukarch_x86_64::backtrace;
+use ukarch_x86_64::paging::PAGE;
+use ukarch_x86_64::regs::{
+    disable_interrupts, enable_interrupts, read_cr2, wait_for_interrupt,
+};
+use ukarch_x86_64::trap::{EXCEPTIONS, REGISTER_NAMES, TrapFrame, exception_name};
+use ukplat::{Exit, report};
+
+use crate::clock;
+
+/// Vector of the local APIC's timer.
+pub const TIMER_VECTOR: u8 = 32;
+const NOT_ARMED: u64 = u64::MAX;
+const PAGE_FAULT: u64 = 14;
+
+static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+/// Monotonic time at which the user of the timer wants to be called.
+static DEADLINE: AtomicU64 = AtomicU64::new(NOT_ARMED);
+/// Guard pages: main, interrupts, exceptions, double fault, NMI.
+static GUARDS: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
+static STACK_TOP: AtomicU64 = AtomicU64::new(0);
+
+pub fn set_stacks(guards: [u64; 5], main_top: u64) {
+    for (slot, guard) in GUARDS.iter().zip(guards) {
+        slot.store(guard, Relaxed);
+    }
+    STACK_TOP.store(main_top, Relaxed);
+}
+
+pub fn enable() {
+    // SAFETY: the tables were loaded before anybody can call this, and their entry code keeps all
+    // registers and, by stacks of its own, the red zone.
+    unsafe { enable_interrupts() }
+}
+
+pub fn on_expiry(handler: fn()) {
+    HANDLER.store(handler as *mut (), Relaxed);
+}
+
+pub fn arm(deadline_ns: Option<u64>) {
+    let was_enabled = disable_interrupts();
+    let deadline = deadline_ns.unwrap_or(NOT_ARMED);
+    DEADLINE.store(deadline, Relaxed);
+    clock::fire_at(deadline_ns);
+    if was_enabled {
+        enable();
+    }
+}
+
+pub fn idle_until(deadline_ns: Option<u64>) {
+    let was_enabled = disable_interrupts();
+    let armed = DEADLINE.load(Relaxed);
+    let wake = deadline_ns.unwrap_or(NOT_ARMED).min(armed);
+    if wake == NOT_ARMED || clock::monotonic_ns() < wake {
+        // Only when the two differ must the timer be set for this wait.
+        if wake != armed {
+            clock::fire_at(Some(wake));
+        }
+        // SAFETY: as in `enable`.
+        unsafe { wait_for_interrupt() };
+        let armed = DEADLINE.load(Relaxed);
+        if wake != armed {
+            clock::fire_at(Some(armed).filter(|a| *a != NOT_ARMED));
+        }
+    }
+    if was_enabled {
+        enable();
+    }
+}
+
+/// Called by the entry code for every interrupt and exception, with interrupts disabled.
+pub fn on_trap(frame: &TrapFrame) {
+    match frame.vector {
+        vector if vector < EXCEPTIONS as u64 => on_exception(frame),
+        vector if vector == u64::from(TIMER_VECTOR) => on_timer(),
+        // A spurious interrupt needs no end of interrupt.
+        _ => {}
+    }
+}
+
+fn on_timer() {
+    clock::end_of_interrupt();
+    let deadline = DEADLINE.load(Relaxed);
+    if deadline == NOT_ARMED {
+        return;
+    }
+    if clock::monotonic_ns() < deadline {
+        // Woken for somebody who idles, or the count was too short for the whole time.
+        clock::fire_at(Some(deadline));
+        return;
+    }
+    DEADLINE.store(NOT_ARMED, Relaxed);
+    let handler = HANDLER.load(Relaxed);
+    if !handler.is_null() {
+        // SAFETY: only `on_expiry` stores here, and it takes a `fn()`.
+        let handler = unsafe { core::mem::transmute::<*mut (), fn()>(handler) };
+        handler();
+    }
+}
+
+fn on_exception(frame: &TrapFrame) -> ! {
+    let name = exception_name(frame.vector).unwrap_or("reserved exception");
+    let address = read_cr2();
+    ukplat::eprintln!();
+    for (index, (name, value)) in REGISTER_NAMES.iter().zip(frame.registers).enumerate() {
+        let end = if index % 4 == 3 { "\n" } else { "  " };
+        ukplat::eprint!("{:>3} {:016x}{}", name, value, end);
+    }
+    ukplat::eprintln!("rsp {:016x}\nrip {:016x}  rflags {:x}  error {:x}", frame.rsp, frame.rip, frame.rflags, frame.error);
+    let frames = |visit: &mut dyn FnMut(usize)| {
+        visit(frame.rip as usize);
+        walk_from(frame.rbp() as usize, frame.rsp as usize, visit);
+    };
+    let overflow = frame.vector == PAGE_FAULT
+        && GUARDS.iter().any(|g| (g.load(Relaxed)..g.load(Relaxed) + PAGE).contains(&address));
+    if overflow {
+        report::crash(
+            Exit::Fault,
+            format_args!("fault: stack overflow at address {address:#x} (option kvm.stack sets the size)"),
+            &frames,
+        )
+    }
+    if frame.vector == PAGE_FAULT {
+        report::crash(Exit::Fault, format_args!("fault: {name} at address {address:#x}"), &frames)
+    }
+    report::crash(Exit::Fault, format_args!("fault: {name}"), &frames)
+}
+
+/// Visits return addresses from a frame pointer of the running code.
+pub fn walk_stack(frame_pointer: usize, visit: &mut dyn FnMut(usize)) {
+    walk_from(frame_pointer, frame_pointer, visit)
+}
+
+fn walk_from(frame_pointer: usize, stack_pointer: usize, visit: &mut dyn FnMut(usize)) {
+    let (bottom, top) = (GUARDS[0].load(Relaxed) + PAGE, STACK_TOP.load(Relaxed));
+    // A stack pointer in the guard page has used the stack up; the frames above are intact.
+    let start = (stack_pointer as u64).max(bottom);
+    if start >= top {
+        return;
+    }
+    // SAFETY: the stack of main is mapped from the page above its guard to its end.
+    unsafe { backtrace::walk(frame_pointer, start as usize..top as usize, visit) }
+}
+
