@@ -1,0 +1,153 @@
+//! The region allocator: a pointer moves through memory; the boot allocator of the C system.
+//!
+//! A handful of instructions for each call and 8 bytes for each block. Only the last block of a
+//! region can be given back, grown or shrunk; freeing any other does nothing. For boot, for
+//! applications that allocate once, and as the early stage of allocators that start later.
+//!
+//! ```
+//! use ukalloc::{Alloc, Heap, SpinLock};
+//!
+//! let mut memory = [0u64; 128];
+//! let heap = Heap::new("boot", ukallocregion::Region::new(), SpinLock::new());
+//! unsafe { heap.add_memory(memory.as_mut_ptr().cast(), 1024)? };
+//! let block = heap.malloc(100);
+//! assert!(!block.is_null());
+//! # Ok::<(), ukalloc::AddMemoryError>(())
+//! ```
+#![cfg_attr(not(test), no_std)]
+
+use core::ptr::NonNull;
+
+use ukalloc::{AddMemoryError, Backend};
+
+/// Pieces of memory at most.
+const MAX_PIECES: usize = 8;
+/// Before each block stands its size.
+const HEADER: usize = size_of::<usize>();
+
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    start: usize,
+    next: usize,
+    end: usize,
+}
+
+/// The allocator.
+#[derive(Debug)]
+pub struct Region {
+    pieces: [Piece; MAX_PIECES],
+    count: usize,
+}
+
+impl Region {
+    /// Without memory.
+    pub const fn new() -> Self {
+        Self { pieces: [Piece { start: 0, next: 0, end: 0 }; MAX_PIECES], count: 0 }
+    }
+
+    fn pieces(&self) -> &[Piece] {
+        // `count` never exceeds the array; a slice that cannot panic keeps the code small.
+        self.pieces.get(..self.count).unwrap_or(&[])
+    }
+
+    fn piece_with_last(&mut self, block: NonNull<u8>, size: usize) -> Option<&mut Piece> {
+        let end = block.as_ptr() as usize + size;
+        self.pieces.iter_mut().find(|p| p.start < end && p.next == end)
+    }
+}
+
+impl Default for Region {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Piece {
+    /// Start and end of a block in what is left.
+    fn fit(&self, size: usize, align: usize) -> Option<(usize, usize)> {
+        let block = self.next.checked_add(HEADER)?.checked_next_multiple_of(align)?;
+        let end = block.checked_add(size)?.checked_next_multiple_of(HEADER)?;
+        (end <= self.end).then_some((block, end))
+    }
+}
+
+// SAFETY: blocks are cut one after the other from memory that was added; each is aligned, and
+// `next` moves past it before the next one is cut.
+unsafe impl Backend for Region {
+    unsafe fn add_memory(&mut self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
+        let start = (base as usize).next_multiple_of(HEADER);
+        let end = (base as usize).saturating_add(len) & !(HEADER - 1);
+        if end < start + 4 * HEADER {
+            return Err(AddMemoryError::TooSmall);
+        }
+        let slot = self.pieces.get_mut(self.count).ok_or(AddMemoryError::TooMany)?;
+        *slot = Piece { start, next: start, end };
+        self.count += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        for piece in self.pieces.iter_mut().take(self.count) {
+            if let Some((block, end)) = piece.fit(size, align) {
+                piece.next = end;
+                // SAFETY: the word before the block lies in this piece, between the last block
+                // and this one.
+                unsafe { (block as *mut usize).sub(1).write(end - block) };
+                return NonNull::new(block as *mut u8);
+            }
+        }
+        None
+    }
+
+    unsafe fn free(&mut self, block: NonNull<u8>) {
+        // SAFETY: the caller's promise.
+        let size = unsafe { self.usable_size(block) };
+        if let Some(piece) = self.piece_with_last(block, size) {
+            // What aligned the block stays unused; the next block starts with its own header.
+            piece.next = block.as_ptr() as usize - HEADER;
+        }
+    }
+
+    unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
+        // SAFETY: `allocate` wrote it there.
+        unsafe { block.cast::<usize>().sub(1).read() }
+    }
+
+    unsafe fn resize_in_place(&mut self, block: NonNull<u8>, size: usize) -> bool {
+        // SAFETY: the caller's promise.
+        let old = unsafe { self.usable_size(block) };
+        if let Some(piece) = self.piece_with_last(block, old) {
+            let end = (block.as_ptr() as usize)
+                .checked_add(size)
+                .and_then(|end| end.checked_next_multiple_of(HEADER));
+            if let Some(end) = end.filter(|end| *end <= piece.end) {
+                piece.next = end;
+                // SAFETY: the header of a live block.
+                unsafe { block.cast::<usize>().sub(1).write(end - block.as_ptr() as usize) };
+                return true;
+            }
+        }
+        size <= old
+    }
+
+    fn owns(&self, address: *const u8) -> bool {
+        self.pieces().iter().any(|p| (p.start..p.end).contains(&(address as usize)))
+    }
+
+    fn total_memory(&self) -> usize {
+        self.pieces().iter().map(|p| p.end - p.start).sum()
+    }
+
+    fn available(&self) -> usize {
+        self.pieces().iter().map(|p| p.end - p.next).sum()
+    }
+
+    fn largest_free(&self) -> usize {
+        let largest = self.pieces().iter().map(|p| p.end - p.next).max();
+        largest.unwrap_or(0).saturating_sub(HEADER + ukalloc::MIN_ALIGN)
+    }
+}
+
+#[cfg(test)]
+mod tests;

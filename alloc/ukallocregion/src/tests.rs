@@ -1,0 +1,49 @@
+use proptest::prelude::*;
+use ukalloc::model::{Reuse, check, trace};
+use ukalloc::{AddMemoryError, Alloc, Backend, Heap, SpinLock};
+
+use super::{MAX_PIECES, Region};
+
+#[test]
+fn the_last_block_comes_back_and_grows() {
+    let mut memory = [0u64; 512];
+    let heap = Heap::new("t", Region::new(), SpinLock::new());
+    // SAFETY: the memory outlives the heap; blocks are used while they live.
+    unsafe {
+        heap.add_memory(memory.as_mut_ptr().cast(), 4096).unwrap();
+        let a = heap.malloc(100);
+        let b = heap.malloc(100);
+        heap.free(b);
+        assert_eq!(heap.malloc(50), b, "the place of the last block is used again");
+        assert_eq!(heap.realloc(b, 2000), b, "the last block grows in place");
+        assert_ne!(heap.realloc(a, 200), a, "another one moves");
+        let before = heap.stats().available;
+        heap.free(a);
+        assert_eq!(heap.stats().available, before);
+    }
+}
+
+#[test]
+fn pieces_are_limited() {
+    let mut memory = [0u64; 64];
+    let mut region = Region::new();
+    let base = memory.as_mut_ptr().cast::<u8>();
+    // SAFETY: pieces do not overlap.
+    unsafe {
+        assert_eq!(region.add_memory(base, 8), Err(AddMemoryError::TooSmall));
+        for i in 0..MAX_PIECES {
+            region.add_memory(base.add(i * 64), 64).unwrap();
+        }
+        assert_eq!(region.add_memory(base, 64), Err(AddMemoryError::TooMany));
+    }
+    assert_eq!(region.total_memory(), MAX_PIECES * 64);
+    let got = (0..).take_while(|_| region.allocate(40, 8).is_some()).count();
+    assert_eq!(got, MAX_PIECES, "every piece is used");
+}
+
+proptest! {
+    #[test]
+    fn passes_the_suite(calls in trace(), pages in 1usize..300) {
+        check(Region::new(), pages * 4096, &calls, Reuse::Never).map_err(TestCaseError::fail)?;
+    }
+}

@@ -1,0 +1,117 @@
+//! Checks of the heaps.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt::Write as _;
+
+use ukplat::{Stream, println};
+
+use crate::Check;
+
+pub const CHECKS: [Check; 5] = [
+    ("Vec, String, Box and BTreeMap work", collections),
+    ("alignments are kept", alignments),
+    ("zeroed memory is zero", zeroed),
+    ("out of memory is an ordinary result", out_of_memory),
+    ("libraries have the heaps the manifest gives them", association),
+];
+
+fn collections() -> Result<(), &'static str> {
+    let mut map = BTreeMap::new();
+    for i in 0..2_000u32 {
+        let mut text = String::new();
+        let _ = write!(text, "number {i}");
+        map.insert(i, Box::new(text));
+    }
+    for i in (0..2_000).step_by(2) {
+        map.remove(&i);
+    }
+    let mut big: Vec<u64> = Vec::new();
+    for i in 0..20_000 {
+        big.push(i);
+    }
+    let sum: u64 = big.iter().sum();
+    match map.get(&1_999) {
+        Some(text) if text.as_str() == "number 1999" && sum == 199_990_000 => Ok(()),
+        _ => Err("wrong content"),
+    }
+}
+
+#[repr(align(4096))]
+struct Page([u8; 4096]);
+
+#[repr(align(64))]
+struct Line([u8; 64]);
+
+fn alignments() -> Result<(), &'static str> {
+    let page = Box::new(Page([1; 4096]));
+    let line = Box::new(Line([2; 64]));
+    let aligned = (&raw const *page).addr().is_multiple_of(4096)
+        && (&raw const *line).addr().is_multiple_of(64);
+    if aligned && page.0[4095] == 1 && line.0[63] == 2 { Ok(()) } else { Err("not aligned") }
+}
+
+fn zeroed() -> Result<(), &'static str> {
+    for _ in 0..4 {
+        let mut block = alloc::vec![0u8; 100_000];
+        if block.iter().any(|b| *b != 0) {
+            return Err("old content shows");
+        }
+        block.fill(0xa5);
+    }
+    Ok(())
+}
+
+fn out_of_memory() -> Result<(), &'static str> {
+    let mut block: Vec<u8> = Vec::new();
+    if block.try_reserve_exact(1 << 46).is_ok() {
+        return Err("an impossible amount was given");
+    }
+    block.try_reserve_exact(1_000).map_err(|_| "the heap is broken afterwards")
+}
+
+fn association() -> Result<(), &'static str> {
+    let scratch = ukalloc::heap("scratch").ok_or("the heap `scratch` is missing")?;
+    let block = ukalloc::for_library("uktime").malloc(100);
+    if block.is_null() {
+        return Err("the library's heap gave nothing");
+    }
+    if !scratch.alloc.owns(block) {
+        return Err("the block is from another heap");
+    }
+    let other = ukalloc::for_library("uklog").malloc(100);
+    if other.is_null() || scratch.alloc.owns(other) {
+        return Err("a library without a heap of its own does not use the main one");
+    }
+    Ok(())
+}
+
+/// Takes memory until there is none, gives it back, and takes some again.
+pub fn exhaust() -> u8 {
+    let mut blocks: Vec<Vec<u8>> = Vec::new();
+    if blocks.try_reserve_exact(1 << 12).is_err() {
+        return 1;
+    }
+    let mut size = 1 << 30;
+    let mut total = 0usize;
+    while size >= 64 && blocks.len() < blocks.capacity() {
+        let mut block = Vec::new();
+        if block.try_reserve_exact(size).is_ok() {
+            total += size;
+            blocks.push(block);
+        } else {
+            size /= 2;
+        }
+    }
+    println!("took {} bytes in {} blocks", total, blocks.len());
+    drop(blocks);
+    let again = collections();
+    println!("afterwards: {:?}", again);
+    u8::from(again.is_err())
+}
+
+pub fn print_report() -> u8 {
+    u8::from(ukalloc::report(&mut { Stream::Out }).is_err())
+}

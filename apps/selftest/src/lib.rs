@@ -1,0 +1,111 @@
+//! Tests the libraries of its image from the inside: heap, clock, timer interrupts, parameters.
+//!
+//! Without arguments it runs all checks and ends with the number of failures. With arguments it
+//! does one thing: see [`main`].
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod clock;
+mod heap;
+mod interrupts;
+
+use ukplat::println;
+
+/// One check; an error is the reason why it failed.
+type Check = (&'static str, fn() -> Result<(), &'static str>);
+
+const CHECKS: [&[Check]; 3] = [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECKS];
+
+/// `selftest` runs all checks; `selftest echo WORD …`, `exit CODE`, `panic`, `crash WAY`,
+/// `memory`, `initrd`, `heaps`, `log`, `sleep MS`, `exhaust` do what they say.
+pub fn main(args: &[&str]) -> u8 {
+    match args {
+        [] => run_all(),
+        ["echo", words @ ..] => {
+            for word in words {
+                println!("[{}]", word);
+            }
+            0
+        }
+        ["exit", code] => code.parse().unwrap_or(255),
+        ["panic"] => outer(args),
+        ["crash", way] => {
+            if ukcrash::cause(way) {
+                println!("the machine did not mind {}", way);
+            } else {
+                println!("no such way to crash: {}", way);
+            }
+            1
+        }
+        ["memory"] => print_memory(),
+        ["initrd"] => print_initrd(),
+        ["heaps"] => heap::print_report(),
+        ["exhaust"] => heap::exhaust(),
+        ["log"] => {
+            log::error!("an error");
+            log::info!("an information");
+            log::trace!("a trace");
+            0
+        }
+        ["sleep", ms] => {
+            let ms = ms.parse().unwrap_or(0);
+            uktime::sleep(core::time::Duration::from_millis(ms));
+            0
+        }
+        _ => {
+            println!("unknown arguments");
+            2
+        }
+    }
+}
+
+fn run_all() -> u8 {
+    let mut failures = 0u8;
+    let mut count = 0;
+    for (name, check) in CHECKS.iter().copied().flatten() {
+        count += 1;
+        match check() {
+            Ok(()) => println!("ok      {}", name),
+            Err(reason) => {
+                failures = failures.saturating_add(1);
+                println!("FAILED  {}: {}", name, reason);
+            }
+        }
+    }
+    println!("{} checks, {} failed", count, failures);
+    failures
+}
+
+#[inline(never)]
+fn outer(args: &[&str]) -> u8 {
+    inner(args) + 1
+}
+
+/// Panics with a call chain that tests can recognise.
+#[inline(never)]
+fn inner(args: &[&str]) -> u8 {
+    let index = core::hint::black_box(args.len() + 4);
+    assert!(index < 3, "selftest panics on purpose, index {index}");
+    0
+}
+
+fn print_memory() -> u8 {
+    let Some(boot) = ukplat::BootInfo::get() else { return 1 };
+    for region in boot.memory {
+        println!("{:#014x} {:>12} {}", region.base, region.len, region.kind.name());
+    }
+    println!("free {}", boot.free_memory());
+    0
+}
+
+fn print_initrd() -> u8 {
+    let Some(initrd) = ukplat::BootInfo::get().and_then(|boot| boot.initrd) else {
+        println!("no initial ram disk");
+        return 1;
+    };
+    let sum = initrd.iter().fold(0u32, |sum, b| sum.wrapping_mul(31).wrapping_add((*b).into()));
+    println!("initrd {} bytes, sum {:#010x}", initrd.len(), sum);
+    0
+}

@@ -1,0 +1,88 @@
+//! What an allocator must be able to do.
+
+use core::fmt;
+use core::ptr::NonNull;
+
+/// Why a back end cannot use a piece of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddMemoryError {
+    /// The piece is too small to hold anything.
+    TooSmall,
+    /// The piece is larger than the back end can manage.
+    TooLarge,
+    /// The back end has no room to remember another piece, or takes only one.
+    TooMany,
+}
+
+impl fmt::Display for AddMemoryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AddMemoryError::TooSmall => "the memory is too small for this allocator",
+            AddMemoryError::TooLarge => "the memory is too large for this allocator",
+            AddMemoryError::TooMany => "the allocator cannot take another piece of memory",
+        })
+    }
+}
+
+impl core::error::Error for AddMemoryError {}
+
+/// An allocator's mechanism, used by one caller at a time.
+///
+/// # Safety
+/// Blocks returned by [`Backend::allocate`] must lie in memory that was added, be aligned as
+/// asked, have at least the size asked for, and not overlap until they are freed.
+pub unsafe trait Backend: Send {
+    /// Takes `[base, base + len)` into use. Must not touch all of it: `len` may be gigabytes.
+    ///
+    /// # Errors
+    /// See [`AddMemoryError`]; the back end is then as before.
+    ///
+    /// # Safety
+    /// The memory must be readable and writable, used by nobody else, and stay so for ever.
+    unsafe fn add_memory(&mut self, base: *mut u8, len: usize) -> Result<(), AddMemoryError>;
+
+    /// A block of at least `size` bytes at a multiple of `align`; `None` when there is none.
+    /// The caller made sure that `size` is from 1 to `isize::MAX` and `align` a power of two.
+    fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>>;
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// `block` must be from [`Backend::allocate`] of this back end, not freed, and unused from now on.
+    unsafe fn free(&mut self, block: NonNull<u8>);
+
+    /// Bytes that may be used at `block`, at least what was asked for.
+    ///
+    /// # Safety
+    /// `block` must be from [`Backend::allocate`] of this back end, and not freed.
+    unsafe fn usable_size(&self, block: NonNull<u8>) -> usize;
+
+    /// Changes the size of a block without moving it; returns whether it worked.
+    ///
+    /// # Safety
+    /// As [`Backend::usable_size`]; what is cut off must not be used any more.
+    unsafe fn resize_in_place(&mut self, block: NonNull<u8>, size: usize) -> bool {
+        // SAFETY: the caller's promise.
+        size <= unsafe { self.usable_size(block) }
+    }
+
+    /// Whether an address lies in memory of this back end.
+    fn owns(&self, address: *const u8) -> bool;
+
+    /// Bytes that were added.
+    fn total_memory(&self) -> usize;
+
+    /// Bytes in free blocks; not all of them need be usable in one piece.
+    fn available(&self) -> usize;
+
+    /// Size of the largest block that could be allocated now.
+    fn largest_free(&self) -> usize;
+}
+
+/// Ends the image because a heap's bookkeeping was found to be damaged, by a double free or by
+/// writing past the end of a block. Going on would destroy data.
+#[cold]
+#[inline(never)]
+pub fn corrupt(what: &str) -> ! {
+    panic!("heap corrupted: {what}")
+}

@@ -1,0 +1,86 @@
+//! How a heap keeps callers apart: as much as the configuration needs.
+
+use core::cell::Cell;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// Mutual exclusion without data.
+///
+/// # Safety
+/// Between `acquire` and `release` no other `acquire` may return.
+pub unsafe trait RawLock: Sync {
+    /// Waits until the lock is free and takes it.
+    fn acquire(&self);
+    /// Gives it back; called by the holder.
+    fn release(&self);
+}
+
+/// For images in which only one flow of control allocates. No atomic instruction; entering twice,
+/// as from an interrupt handler, is detected and ends the image.
+#[derive(Debug)]
+pub struct NoLock {
+    busy: Cell<bool>,
+}
+
+// SAFETY: `single_threaded` makes its caller promise that there is one flow of control.
+unsafe impl Sync for NoLock {}
+
+impl NoLock {
+    /// A lock that does not lock.
+    ///
+    /// # Safety
+    /// Only one flow of control may use what it protects: one CPU, no threads, or threads that are
+    /// not switched inside. Interrupt handlers must stay away.
+    pub const unsafe fn single_threaded() -> Self {
+        Self { busy: Cell::new(false) }
+    }
+}
+
+// SAFETY: there is one flow of control (promise of `single_threaded`), and a second entry of it
+// does not return.
+unsafe impl RawLock for NoLock {
+    #[inline]
+    fn acquire(&self) {
+        if self.busy.replace(true) {
+            crate::corrupt("a heap was entered again, from an interrupt handler?");
+        }
+    }
+
+    #[inline]
+    fn release(&self) {
+        self.busy.set(false);
+    }
+}
+
+/// A test-and-test-and-set lock for several CPUs.
+#[derive(Debug)]
+pub struct SpinLock {
+    taken: AtomicBool,
+}
+
+impl SpinLock {
+    /// A free lock.
+    pub const fn new() -> Self {
+        Self { taken: AtomicBool::new(false) }
+    }
+}
+
+impl Default for SpinLock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+// SAFETY: only the caller whose exchange found `false` returns; `release` publishes its writes.
+unsafe impl RawLock for SpinLock {
+    fn acquire(&self) {
+        while self.taken.swap(true, Ordering::Acquire) {
+            while self.taken.load(Ordering::Relaxed) {
+                core::hint::spin_loop();
+            }
+        }
+    }
+
+    fn release(&self) {
+        self.taken.store(false, Ordering::Release);
+    }
+}

@@ -1,0 +1,205 @@
+//! The heaps of the image: which memory each gets, and which libraries use it.
+
+use core::fmt;
+
+use ukplat::{BootInfo, InitError, MemoryRegion, StaticRef};
+
+use crate::Alloc;
+
+/// Where a heap's memory comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemorySource {
+    /// That many bytes, in one piece.
+    Fixed(usize),
+    /// Everything that is left.
+    Rest,
+}
+
+/// One heap of the image; written by the generated root crate.
+pub struct HeapEntry {
+    /// Name in the manifest.
+    pub name: &'static str,
+    /// The library with its back end.
+    pub backend: &'static str,
+    /// The allocator.
+    pub alloc: &'static dyn Alloc,
+    /// Its memory.
+    pub source: MemorySource,
+    /// Libraries that allocate from it.
+    pub libraries: &'static [&'static str],
+}
+
+impl fmt::Debug for HeapEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeapEntry").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// All heaps; the one with [`MemorySource::Rest`] is the default.
+#[derive(Debug)]
+pub struct Config {
+    /// The heaps.
+    pub heaps: &'static [HeapEntry],
+}
+
+static CURRENT: StaticRef<Config> = StaticRef::new();
+
+/// Boot phase `heap`: gives the free memory to the heaps.
+///
+/// # Errors
+/// A heap whose size does not fit into the free memory; no memory for the default heap; a second
+/// call.
+pub fn init(boot: &'static BootInfo, config: &'static Config) -> Result<(), InitError> {
+    if CURRENT.get().is_some() {
+        return Err(InitError::new("the heaps were set up twice"));
+    }
+    distribute(boot.memory, config.heaps)?;
+    CURRENT.set(config);
+    Ok(())
+}
+
+/// Cuts the free regions up: first the heaps with a fixed size, each from the first region where
+/// it fits, then the rest.
+fn distribute(memory: &[MemoryRegion], heaps: &[HeapEntry]) -> Result<(), InitError> {
+    let fixed = |entry: &HeapEntry| match entry.source {
+        MemorySource::Fixed(len) => Some(len.next_multiple_of(crate::PAGE_SIZE)),
+        MemorySource::Rest => None,
+    };
+    // A region's fixed heaps are placed one after the other from its start. To know where one
+    // goes, the placement of those before it is repeated: there are few of both.
+    let place = |wanted: usize| {
+        let mut index = 0;
+        let mut placed = [0usize; MAX_FIXED];
+        for len in heaps.iter().filter_map(fixed) {
+            let region = memory.iter().position(|r| {
+                let used: usize = heaps
+                    .iter()
+                    .filter_map(fixed)
+                    .zip(&placed[..index])
+                    .filter(|(_, at)| r.is_free() && (r.base..r.end()).contains(at))
+                    .map(|(len, _)| len)
+                    .sum();
+                if !r.is_free() || r.len - used < len {
+                    return false;
+                }
+                placed[index] = r.base + used;
+                true
+            });
+            region?;
+            if index == wanted {
+                return Some(placed[index]);
+            }
+            index += 1;
+        }
+        None
+    };
+    if heaps.iter().filter_map(fixed).count() > MAX_FIXED {
+        return Err(InitError::new("too many heaps with a fixed size"));
+    }
+    let mut starts = [0usize; MAX_FIXED];
+    for (index, (entry, len)) in
+        heaps.iter().filter_map(|h| fixed(h).map(|len| (h, len))).enumerate()
+    {
+        let Some(base) = place(index) else {
+            return Err(InitError::about(
+                "not enough memory for the heap",
+                entry.name,
+                "give the image more memory, or the heap a smaller size in the manifest",
+            ));
+        };
+        starts[index] = base;
+        // SAFETY: free memory of the platform, handed out here only, and here only once.
+        unsafe { entry.alloc.add_memory(base as *mut u8, len) }.map_err(|_| {
+            InitError::about("the heap's size does not suit its allocator", entry.name, "give it more")
+        })?;
+    }
+    let Some(rest) = heaps.iter().find(|h| h.source == MemorySource::Rest) else { return Ok(()) };
+    let mut given = false;
+    for region in memory.iter().filter(|r| r.is_free()) {
+        let used: usize = heaps
+            .iter()
+            .filter_map(fixed)
+            .zip(starts)
+            .filter(|(_, at)| (region.base..region.end()).contains(at))
+            .map(|(len, _)| len)
+            .sum();
+        let base = region.base + used;
+        // SAFETY: as above. A piece that is too small is left unused.
+        given |= unsafe { rest.alloc.add_memory(base as *mut u8, region.end() - base) }.is_ok();
+    }
+    if given {
+        return Ok(());
+    }
+    Err(InitError::about(
+        "not enough memory for the heap",
+        rest.name,
+        "give the image more memory",
+    ))
+}
+
+/// Heaps with a fixed size at most.
+const MAX_FIXED: usize = 8;
+
+/// All heaps of the image; empty before the phase `heap`.
+pub fn heaps() -> &'static [HeapEntry] {
+    CURRENT.get().map_or(&[], |config| config.heaps)
+}
+
+/// The heap of that name.
+pub fn heap(name: &str) -> Option<&'static HeapEntry> {
+    heaps().iter().find(|h| h.name == name)
+}
+
+/// The heap that got the rest of memory.
+pub fn default_heap() -> Option<&'static HeapEntry> {
+    heaps().iter().find(|h| h.source == MemorySource::Rest)
+}
+
+/// The allocator that the manifest gives to a library; the default one when it says nothing.
+/// To be asked once, not for every allocation.
+///
+/// # Panics
+/// Before the phase `heap`.
+pub fn for_library(library: &str) -> &'static dyn Alloc {
+    let own = heaps().iter().find(|h| h.libraries.contains(&library));
+    own.or_else(default_heap).expect("heaps are set up by the boot phase `heap`").alloc
+}
+
+/// Writes a table of the heaps and their statistics.
+///
+/// # Errors
+/// Those of `out`.
+pub fn report(out: &mut dyn fmt::Write) -> fmt::Result {
+    writeln!(
+        out,
+        "{:<10} {:<14} {:>12} {:>12} {:>12} {:>10} {:>10} {:>8}  libraries",
+        "heap", "allocator", "memory", "in use", "peak", "blocks", "total", "failures"
+    )?;
+    for heap in heaps() {
+        let stats = heap.alloc.stats();
+        write!(
+            out,
+            "{:<10} {:<14} {:>12} {:>12} {:>12} {:>10} {:>10} {:>8} ",
+            heap.name,
+            heap.backend,
+            stats.total_memory,
+            stats.current_bytes,
+            stats.peak_bytes,
+            stats.current_blocks(),
+            stats.allocations,
+            stats.failures,
+        )?;
+        for library in heap.libraries {
+            write!(out, " {library}")?;
+        }
+        if heap.source == MemorySource::Rest {
+            write!(out, " (all others)")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::model::Fixed;
+use crate::{AddMemoryError, Heap, SpinLock, Stats};
+use ukplat::MemoryKind;
+
+/// Remembers what it was given.
+struct Recorder(Mutex<Vec<(usize, usize)>>);
+
+// SAFETY: gives no blocks at all.
+unsafe impl Alloc for Recorder {
+    unsafe fn realloc(&self, _: *mut u8, _: usize) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+    fn memalign(&self, _: usize, _: usize) -> *mut u8 {
+        core::ptr::null_mut()
+    }
+    unsafe fn free(&self, _: *mut u8) {}
+    unsafe fn usable_size(&self, _: *mut u8) -> usize {
+        0
+    }
+    unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
+        if len == 0 {
+            return Err(AddMemoryError::TooSmall);
+        }
+        self.0.lock().unwrap().push((base as usize, len));
+        Ok(())
+    }
+    fn owns(&self, _: *const u8) -> bool {
+        false
+    }
+    fn stats(&self) -> Stats {
+        Stats::default()
+    }
+}
+
+fn recorder() -> &'static Recorder {
+    Box::leak(Box::new(Recorder(Mutex::default())))
+}
+
+fn entry(alloc: &'static dyn Alloc, source: MemorySource) -> HeapEntry {
+    HeapEntry { name: "h", backend: "b", alloc, source, libraries: &[] }
+}
+
+const PAGE: usize = 4096;
+
+fn free(base: usize, pages: usize) -> MemoryRegion {
+    MemoryRegion { base: base * PAGE, len: pages * PAGE, kind: MemoryKind::Free }
+}
+
+#[test]
+fn fixed_heaps_come_first_and_the_rest_gets_all_pieces() {
+    let (a, b, rest) = (recorder(), recorder(), recorder());
+    let memory = [
+        free(1, 2),
+        MemoryRegion { base: 4 * PAGE, len: PAGE, kind: MemoryKind::Reserved },
+        free(10, 10),
+    ];
+    let heaps = [
+        entry(a, MemorySource::Fixed(3 * PAGE)),
+        entry(b, MemorySource::Fixed(1)),
+        entry(rest, MemorySource::Rest),
+    ];
+    distribute(&memory, &heaps).unwrap();
+    assert_eq!(*a.0.lock().unwrap(), [(10 * PAGE, 3 * PAGE)]);
+    assert_eq!(*b.0.lock().unwrap(), [(PAGE, PAGE)]);
+    assert_eq!(*rest.0.lock().unwrap(), [(2 * PAGE, PAGE), (13 * PAGE, 7 * PAGE)]);
+}
+
+#[test]
+fn two_fixed_heaps_share_a_region() {
+    let (a, b, rest) = (recorder(), recorder(), recorder());
+    let heaps = [
+        entry(a, MemorySource::Fixed(PAGE)),
+        entry(b, MemorySource::Fixed(PAGE)),
+        entry(rest, MemorySource::Rest),
+    ];
+    distribute(&[free(1, 3)], &heaps).unwrap();
+    assert_eq!(*b.0.lock().unwrap(), [(2 * PAGE, PAGE)]);
+    assert_eq!(*rest.0.lock().unwrap(), [(3 * PAGE, PAGE)]);
+}
+
+#[test]
+fn too_little_memory_is_an_error() {
+    let heaps = [entry(recorder(), MemorySource::Fixed(5 * PAGE))];
+    let message = distribute(&[free(1, 3), free(9, 4)], &heaps).unwrap_err().to_string();
+    assert!(message.starts_with("not enough memory for the heap `h`"), "{message}");
+    let heaps = [entry(recorder(), MemorySource::Rest)];
+    assert!(distribute(&[], &heaps).is_err());
+}
+
+#[test]
+fn libraries_find_their_heaps() {
+    static MAIN: Heap<Fixed, SpinLock> = Heap::new("main", Fixed::new(), SpinLock::new());
+    static NET: Heap<Fixed, SpinLock> = Heap::new("net", Fixed::new(), SpinLock::new());
+    static HEAPS: [HeapEntry; 2] = [
+        HeapEntry {
+            name: "net",
+            backend: "fixed",
+            alloc: &NET,
+            source: MemorySource::Fixed(1 << 16),
+            libraries: &["uknet"],
+        },
+        HeapEntry {
+            name: "main",
+            backend: "fixed",
+            alloc: &MAIN,
+            source: MemorySource::Rest,
+            libraries: &[],
+        },
+    ];
+    static CONFIG: Config = Config { heaps: &HEAPS };
+    let block = Box::leak(vec![0u8; 1 << 20].into_boxed_slice());
+    let memory = Box::leak(Box::new([MemoryRegion {
+        base: (block.as_ptr() as usize).next_multiple_of(PAGE),
+        len: (1 << 20) - 2 * PAGE,
+        kind: MemoryKind::Free,
+    }]));
+    let boot =
+        Box::leak(Box::new(BootInfo { words: &[], memory, initrd: None, entry_ticks: 0 }));
+    assert!(heaps().is_empty() && default_heap().is_none());
+    init(boot, &CONFIG).unwrap();
+    assert!(init(boot, &CONFIG).is_err());
+    let p = for_library("uknet").malloc(10);
+    assert!(NET.owns(p) && !MAIN.owns(p));
+    let q = for_library("other").malloc(10);
+    assert!(MAIN.owns(q) && heap("net").is_some() && heap("none").is_none());
+    let mut text = String::new();
+    report(&mut text).unwrap();
+    assert!(text.contains("net") && text.contains("uknet") && text.contains("(all others)"), "{text}");
+    #[cfg(feature = "c-abi")]
+    crate::tests::c_interface();
+}

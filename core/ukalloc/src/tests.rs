@@ -1,0 +1,159 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use crate::model::{Fixed, Reuse, check, trace};
+use crate::*;
+
+fn heap(len: usize) -> &'static Heap<Fixed, SpinLock> {
+    let heap = Box::leak(Box::new(Heap::new("test", Fixed::new(), SpinLock::new())));
+    let memory = Box::leak(vec![0u64; len / 8].into_boxed_slice());
+    // SAFETY: leaked memory that nobody else uses.
+    unsafe { heap.add_memory(memory.as_mut_ptr().cast(), len) }.unwrap();
+    heap
+}
+
+#[test]
+fn edge_cases() {
+    let heap = heap(1 << 16);
+    let (a, b) = (heap.malloc(0), heap.malloc(0));
+    assert!(!a.is_null() && !b.is_null() && a != b);
+    assert!(heap.malloc(usize::MAX).is_null());
+    assert!(heap.malloc(isize::MAX as usize + 1).is_null());
+    assert!(heap.calloc(usize::MAX, 2).is_null());
+    assert!(heap.memalign(3, 8).is_null());
+    assert!(heap.memalign(0, 8).is_null());
+    assert_eq!(heap.posix_memalign(4, 8), Err(AllocError::InvalidAlignment));
+    assert_eq!(heap.posix_memalign(24, 8), Err(AllocError::InvalidAlignment));
+    assert_eq!(heap.posix_memalign(8, 1 << 20), Err(AllocError::OutOfMemory));
+    assert!(heap.posix_memalign(8, 0).is_ok());
+    assert!(heap.palloc(usize::MAX).is_null());
+    assert!((heap.palloc(1) as usize).is_multiple_of(PAGE_SIZE));
+    // SAFETY: live blocks and null.
+    unsafe {
+        heap.free(core::ptr::null_mut());
+        assert_eq!(heap.usable_size(core::ptr::null_mut()), 0);
+        let c = heap.realloc(core::ptr::null_mut(), 10);
+        c.write_bytes(7, 10);
+        assert!(heap.realloc(c, 1 << 20).is_null());
+        assert!(heap.realloc(c, usize::MAX).is_null());
+        assert_eq!(c.add(9).read(), 7, "a failed realloc keeps the block");
+        assert!(heap.realloc(c, 0).is_null());
+    }
+    let stats = heap.stats();
+    assert_eq!((stats.failures, stats.frees), (2, 1));
+}
+
+#[test]
+fn running_out_is_survived() {
+    let heap = heap(4096);
+    let count = (0..).take_while(|_| !heap.malloc(100).is_null()).count();
+    assert!(count > 20);
+    assert!(heap.malloc(100).is_null());
+}
+
+#[test]
+fn two_stages() {
+    let (early, main) = (heap(4096), heap(1 << 16));
+    let both = TwoStage::new(early, main);
+    let first = both.malloc(50);
+    assert!(early.owns(first));
+    // SAFETY: live blocks.
+    unsafe {
+        first.write_bytes(9, 50);
+        both.switch();
+        let second = both.malloc(50);
+        assert!(main.owns(second) && both.owns(first) && both.owns(second));
+        let moved = both.realloc(first, 5000);
+        assert!(main.owns(moved));
+        assert_eq!(moved.add(49).read(), 9);
+        assert_eq!(early.stats().frees, 1);
+        both.free(second);
+        assert_eq!(main.stats().frees, 1);
+    }
+}
+
+#[test]
+fn global_keeps_large_alignments() {
+    use core::alloc::{GlobalAlloc, Layout};
+    let global = Global(heap(1 << 16));
+    let layout = Layout::from_size_align(100, 1024).unwrap();
+    // SAFETY: the contract of GlobalAlloc is kept.
+    unsafe {
+        let a = global.alloc(layout);
+        a.write_bytes(3, 100);
+        let b = global.realloc(a, layout, 3000);
+        assert!((b as usize).is_multiple_of(1024));
+        assert_eq!(b.add(99).read(), 3);
+        global.dealloc(b, layout);
+    }
+}
+
+#[test]
+#[should_panic(expected = "a heap was entered again")]
+fn entering_twice_is_detected() {
+    // SAFETY: this test is one flow of control.
+    let lock = unsafe { NoLock::single_threaded() };
+    lock.acquire();
+    lock.acquire();
+}
+
+#[test]
+fn threads_share_a_locked_heap() {
+    let heap = heap(1 << 20);
+    let counter = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for id in 0..4u8 {
+            let counter = counter.clone();
+            scope.spawn(move || {
+                for _ in 0..500 {
+                    let block = heap.malloc(64);
+                    assert!(!block.is_null());
+                    // SAFETY: a live block of 64 bytes.
+                    unsafe {
+                        block.write_bytes(id, 64);
+                        assert_eq!(block.add(63).read(), id);
+                    }
+                    counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    assert_eq!(heap.stats().allocations, 2000);
+}
+
+/// Called by the test that sets the registry up, which a process can do once.
+#[cfg(feature = "c-abi")]
+pub fn c_interface() {
+    use crate::c_abi::*;
+    use core::ptr::{null, null_mut};
+    let a = uk_alloc_get_default();
+    assert!(!a.is_null());
+    // SAFETY: handles and blocks are live; null is allowed everywhere.
+    unsafe {
+        assert_ne!(uk_alloc_get(c"net".as_ptr()), a);
+        assert!(uk_alloc_get(c"none".as_ptr()).is_null() && uk_alloc_get(null()).is_null());
+        let block = uk_malloc(a, 10);
+        assert!(uk_malloc_usable_size(a, block) >= 10);
+        let block = uk_realloc(a, block, 100);
+        uk_free(a, block);
+        let mut out = null_mut();
+        assert_eq!(uk_posix_memalign(a, &mut out, 64, 10), 0);
+        assert!((out as usize).is_multiple_of(64));
+        assert_eq!(uk_posix_memalign(a, &mut out, 3, 10), 22);
+        assert_eq!(uk_posix_memalign(null(), &mut out, 64, 10), 12);
+        assert!(!uk_calloc(a, 2, 8).is_null() && !uk_memalign(a, 32, 1).is_null());
+        uk_pfree(a, uk_palloc(a, 1), 1);
+        assert!(uk_malloc(null(), 1).is_null() && uk_alloc_availmem(a) > 0);
+        uk_free(null(), null_mut());
+        assert_eq!(uk_alloc_addmem(a, null_mut(), 0), -95);
+        assert_eq!(uk_alloc_addmem(null(), null_mut(), 0), -22);
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_plain_back_end_passes_the_suite(calls in trace()) {
+        check(Fixed::new(), 1 << 20, &calls, Reuse::Never).map_err(TestCaseError::fail)?;
+    }
+}

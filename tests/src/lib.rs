@@ -1,0 +1,83 @@
+//! Runs the tool as a user does and keeps what it says.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Platforms and machine models that images are booted on.
+pub const MACHINES: [Machine; 3] = [
+    Machine { name: "linuxu", args: &["--plat", "linuxu"] },
+    Machine { name: "kvm on q35", args: &["--plat", "kvm"] },
+    Machine { name: "kvm on microvm", args: &["--plat", "kvm", "--vmm-machine", "microvm"] },
+];
+
+/// Something that runs images.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine {
+    /// For messages.
+    pub name: &'static str,
+    /// Arguments of `oxk run`.
+    pub args: &'static [&'static str],
+}
+
+/// What one call of the tool did.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Exit code.
+    pub code: i32,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Outcome {
+    /// Output and error stream together, without carriage returns.
+    pub fn all(&self) -> String {
+        format!("{}{}", self.out, self.err).replace('\r', "")
+    }
+
+    /// Fails the test unless all of `texts` were written and the exit code is `code`.
+    #[track_caller]
+    pub fn expect(&self, code: i32, texts: &[&str]) -> &Self {
+        let all = self.all();
+        for text in texts {
+            assert!(all.contains(text), "missing {text:?} in exit {}:\n{all}", self.code);
+        }
+        assert_eq!(self.code, code, "wrong exit code:\n{all}");
+        self
+    }
+}
+
+/// The top folder of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/")).to_owned()
+}
+
+/// Calls the tool, given as path, in the top folder of the repository.
+pub fn call(tool: &str, args: &[&str]) -> Outcome {
+    call_in(tool, &root(), args)
+}
+
+/// Calls the tool in a folder.
+pub fn call_in(tool: &str, dir: &Path, args: &[&str]) -> Outcome {
+    let output = Command::new(tool)
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the tool can be started");
+    Outcome {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Builds and runs an application on a machine, with further arguments of `oxk run`.
+pub fn run(tool: &str, app: &str, machine: Machine, args: &[&str]) -> Outcome {
+    let mut all = vec!["run", app, "--timeout", "120"];
+    all.extend(machine.args);
+    all.extend(args);
+    call(tool, &all)
+}

@@ -1,0 +1,163 @@
+//! hello and selftest on every platform and machine model.
+
+use image_tests::{MACHINES, Machine, call, run};
+
+const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
+
+fn selftest(machine: Machine, args: &[&str]) -> image_tests::Outcome {
+    run(OXK, "apps/selftest", machine, args)
+}
+
+#[test]
+fn hello_names_platform_architecture_and_libraries() {
+    for machine in MACHINES {
+        let platform = machine.args[1];
+        run(OXK, "apps/hello", machine, &[]).expect(
+            0,
+            &["Hello, world!", &format!("Oxikraft on {platform} (x86_64)"), "ukboot", "ukplat"],
+        );
+        run(OXK, "apps/hello", machine, &["--", "Ada Lovelace"]).expect(0, &["Hello, Ada Lovelace!"]);
+    }
+}
+
+#[test]
+fn all_checks_inside_the_image_pass() {
+    for machine in MACHINES {
+        selftest(machine, &[]).expect(0, &[" checks, 0 failed"]);
+    }
+}
+
+#[test]
+fn exit_codes_come_through() {
+    for machine in MACHINES {
+        for code in [0, 1, 42, 127, 255] {
+            selftest(machine, &["--", "exit", &code.to_string()]).expect(code, &[]);
+        }
+    }
+}
+
+#[test]
+fn arguments_arrive_as_they_were_given() {
+    for machine in MACHINES {
+        let words = ["it's", "two words", "\"quoted\"", "back\\slash", "", "ü", "--", "a.b=c"];
+        let mut args = vec!["--", "echo"];
+        args.extend(words);
+        let said = selftest(machine, &args);
+        let expected: String = words.iter().map(|w| format!("[{w}]\n")).collect();
+        said.expect(0, &[&expected]);
+    }
+}
+
+#[test]
+fn a_panic_is_reported_with_names_and_lines() {
+    for machine in MACHINES {
+        let said = selftest(machine, &["--", "panic"]);
+        said.expect(
+            101,
+            &[
+                "panic at apps/selftest/src/lib.rs:",
+                "selftest panics on purpose, index 5",
+                "selftest::inner (apps/selftest/src/lib.rs:",
+                "selftest::outer (apps/selftest/src/lib.rs:",
+            ],
+        );
+    }
+}
+
+#[test]
+fn faults_are_stopped_and_reported() {
+    for machine in MACHINES {
+        for (way, function) in [
+            ("null-read", "ukcrash::null_read"),
+            ("null-call", "ukcrash::null_call"),
+            ("write-code", "ukcrash::write_code"),
+            ("write-constant", "ukcrash::write_constant"),
+            ("run-data", "ukcrash::run_data"),
+            ("stack-overflow", "ukcrash::recurse"),
+        ] {
+            let said = selftest(machine, &["--", "crash", way]);
+            said.expect(102, &["fault: ", function, "rip 0", "rsp 0"]);
+        }
+    }
+}
+
+#[test]
+fn a_stack_overflow_on_kvm_says_so() {
+    selftest(MACHINES[1], &["--", "crash", "stack-overflow"])
+        .expect(102, &["fault: stack overflow at address"]);
+}
+
+#[test]
+fn parameters_set_options_without_a_rebuild() {
+    for machine in MACHINES {
+        let quiet = selftest(machine, &["--param", "uklog.level=error", "--", "log"]);
+        quiet.expect(0, &["ERROR selftest: an error"]);
+        assert!(!quiet.all().contains("an information"));
+        let loud = selftest(machine, &["--param", "uklog.level=trace", "--", "log"]);
+        loud.expect(0, &["INFO  selftest: an information", "TRACE selftest: a trace"]);
+    }
+}
+
+#[test]
+fn wrong_parameters_end_the_boot_with_the_reason() {
+    for machine in MACHINES {
+        for (param, reason) in [
+            ("uklog.level=loud", "wrong value for parameter `uklog.level=loud`: one of off, error"),
+            ("uklgo.level=info", "unknown parameter `uklgo.level`"),
+        ] {
+            let reason = &["boot failed in phase param of ukparam: ", reason];
+            selftest(machine, &["--param", param]).expect(103, reason);
+        }
+    }
+}
+
+#[test]
+fn the_boot_trace_times_every_phase() {
+    for machine in MACHINES {
+        selftest(machine, &["--param", "ukboot.trace=yes", "--", "exit", "0"])
+            .expect(0, &["boot: entry", "boot: param", "boot: heap", "boot: clock", "boot: total"]);
+    }
+}
+
+#[test]
+fn memory_runs_out_without_harm() {
+    for machine in MACHINES {
+        selftest(machine, &["--", "exhaust"]).expect(0, &["took ", "afterwards: Ok(())"]);
+    }
+}
+
+#[test]
+fn heaps_are_listed_with_their_libraries() {
+    for machine in MACHINES {
+        selftest(machine, &["--", "heaps"]).expect(0, &["main", "scratch", "ukallocregion", "uktime"]);
+    }
+}
+
+#[test]
+fn the_initial_ram_disk_arrives_unchanged() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("initrd");
+    let content: Vec<u8> = (0..300_000u32).map(|i| (i * 7 >> 3) as u8).collect();
+    std::fs::write(&file, &content).unwrap();
+    let sum = content.iter().fold(0u32, |s, b| s.wrapping_mul(31).wrapping_add((*b).into()));
+    for machine in &MACHINES[1..] {
+        selftest(*machine, &["--initrd", file.to_str().unwrap(), "--", "initrd"])
+            .expect(0, &[&format!("initrd {} bytes, sum {sum:#010x}", content.len())]);
+        selftest(*machine, &["--", "initrd"]).expect(1, &["no initial ram disk"]);
+    }
+}
+
+#[test]
+fn idle_images_use_no_cpu() {
+    let image = call(OXK, &["build", "apps/selftest", "--json"]);
+    let image: serde_json::Value = serde_json::from_str(&image.out).unwrap();
+    let path = image["image"].as_str().unwrap();
+    let mut child = std::process::Command::new(path).args(["sleep", "1000"]).spawn().unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    // Fields 14 and 15 of /proc/PID/stat: user and system time in clock ticks (proc(5)).
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(ticks <= 2, "sleeping took {ticks} clock ticks of CPU time");
+}
