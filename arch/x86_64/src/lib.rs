@@ -10,6 +10,6 @@
 pub mod backtrace;
 pub mod lapic;
 pub mod mem;
-pub mod paging;
+pub mod page_table;
 pub mod regs;
 pub mod trap;

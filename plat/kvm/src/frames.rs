@@ -1,6 +1,6 @@
 //! Memory for what the platform itself needs: page tables, stacks, the command line.
 
-use ukarch_x86_64::paging::{PAGE, TableMemory};
+use ukarch_x86_64::page_table::{PAGE, TableMemory};
 
 /// Hands out pages of one free range from its start; they are never given back.
 #[derive(Debug)]

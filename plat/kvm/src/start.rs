@@ -4,7 +4,7 @@ use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 
 use ukarch_x86_64::lapic;
-use ukarch_x86_64::paging::{Flags, MapError, Mapper, PAGE};
+use ukarch_x86_64::page_table::{Flags, MapError, Mapper, PAGE};
 use ukarch_x86_64::regs::{outb, write_cr3};
 use ukarch_x86_64::trap::{Tables, TrapStacks};
 use ukplat::boot::early_parameter;

@@ -4,7 +4,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicPtr, AtomicU64};
 
 use ukarch_x86_64::backtrace;
-use ukarch_x86_64::paging::PAGE;
+use ukarch_x86_64::page_table::PAGE;
 use ukarch_x86_64::regs::{
     disable_interrupts, enable_interrupts, read_cr2, wait_for_interrupt,
 };
