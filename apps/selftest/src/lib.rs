@@ -80,7 +80,7 @@ fn run_all() -> u8 {
 
 #[inline(never)]
 fn outer(args: &[&str]) -> u8 {
-    inner(args) + 1
+    core::hint::black_box(inner(args)).wrapping_add(core::hint::black_box(1))
 }
 
 /// Panics with a call chain that tests can recognise.

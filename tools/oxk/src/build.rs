@@ -235,7 +235,7 @@ fn rustc_flags(
     flags.push(format!("--remap-path-prefix={}=registry", cargo_home().display()));
     flags.push(format!("--remap-path-prefix={}={}", app.display(), resolution.manifest.name));
     flags.push(format!("--remap-path-prefix={}=", root.display()));
-    flags.push(format!("--remap-path-prefix={}=root", gen_dir.display()));
+    flags.push(format!("--remap-path-prefix={}=", gen_dir.display()));
     Ok(flags)
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::diagnostic::Result;
-use crate::{build, run};
+use crate::{bench, build, graph, libs, menu, new, run, size, test};
 
 /// Composes an application and the micro-libraries it needs into one bootable image
 #[derive(Debug, Parser)]
@@ -18,15 +18,29 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    New(new::NewArgs),
     Build(build::BuildArgs),
     Run(run::RunArgs),
+    Menu(menu::MenuArgs),
+    Libs(libs::LibsArgs),
+    Graph(graph::GraphArgs),
+    Size(size::SizeArgs),
+    Test(test::TestArgs),
+    Bench(bench::BenchArgs),
 }
 
 impl Verb {
     fn execute(&self) -> Result<u8> {
         match self {
+            Verb::New(args) => new::run(args),
             Verb::Build(args) => build::run(args),
             Verb::Run(args) => run::run(args),
+            Verb::Menu(args) => menu::run(args),
+            Verb::Libs(args) => libs::run(args),
+            Verb::Graph(args) => graph::run(args),
+            Verb::Size(args) => size::run(args),
+            Verb::Test(args) => test::run(args),
+            Verb::Bench(args) => bench::run(args),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::pool::Machine;
 use crate::project::Target;
 use crate::qemu;
 use crate::resolve::Resolution;
-use crate::symbols::ReportFilter;
+use crate::symbolize::ReportFilter;
 
 /// Exit code of `oxk run` when the image could not be built or started.
 pub const EXIT_NOT_STARTED: u8 = 125;
