@@ -2,19 +2,27 @@
 //!
 //! The steps, each a module: [`manifest`] (what the user wants), [`mod@pool`] (what there is),
 //! [`resolve`] (what goes in), [`generate`] (the root crate that wires it), [`build`] (compile,
-//! link, strip), [`run`] (as a process or under [`qemu`]).
+//! link, strip), [`run`] (as a process or under [`qemu`]). Beside them stand the verbs that look
+//! at the result: [`graph`], [`size`], [`bench`].
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod build;
 pub mod cli;
 pub mod diagnostic;
 pub mod generate;
+pub mod graph;
 pub mod layering;
+pub mod libs;
 pub mod manifest;
+pub mod menu;
+pub mod new;
 pub mod option;
 pub mod pool;
 pub mod project;
 pub mod qemu;
 pub mod resolve;
 pub mod run;
+pub mod size;
 pub mod symbolize;
+pub mod test;

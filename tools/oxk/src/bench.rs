@@ -1,0 +1,255 @@
+//! `oxk bench`: the measurements behind the numbers in SPEC.md.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use crate::build::{self, Image, Progress};
+use crate::diagnostic::{Diagnostic, Result};
+use crate::graph::parse_times;
+use crate::option::format_size;
+use crate::project::{Loaded, Project, Target};
+use crate::qemu::{self, Model};
+use crate::resolve::Resolution;
+use crate::run::{self, RunArgs};
+
+/// Measures something, side by side in one run
+///
+/// `hello`: size of the image, guest boot time (as the guest reports it), time of the whole run,
+/// and the smallest memory in which it boots, on every platform; beside it the same greeting as
+/// an ordinary Rust program with the standard library.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Example: oxk bench hello --runs 30")]
+pub struct BenchArgs {
+    /// What to measure
+    #[arg(value_enum)]
+    pub name: Experiment,
+    /// How often each thing is run
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub runs: u32,
+    /// Print JSON: a list of {"what", "image_bytes", "boot_ns", "run_ns", "memory_bytes"}, times
+    /// as [min, median, max]
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Known experiments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Experiment {
+    /// The smallest application
+    Hello,
+}
+
+/// Results for one platform.
+#[derive(Debug, Clone)]
+struct Row {
+    what: String,
+    image_bytes: u64,
+    /// Guest boot in nanoseconds, sorted; empty where there is no guest.
+    boot: Vec<u64>,
+    /// Start to end of the process in nanoseconds, sorted.
+    run: Vec<u64>,
+    /// Memory of image and heaps at which it still boots.
+    memory: Option<u64>,
+}
+
+/// The verb.
+pub fn run(args: &BenchArgs) -> Result<u8> {
+    match args.name {
+        Experiment::Hello => hello(args),
+    }
+}
+
+fn hello(args: &BenchArgs) -> Result<u8> {
+    let project = Project::find()?;
+    let app = project.root.join("apps/hello");
+    let mut rows = Vec::new();
+    for (platform, model) in
+        [("linuxu", None), ("kvm", Some(Model::Q35)), ("kvm", Some(Model::Microvm))]
+    {
+        if model.is_some() {
+            qemu::ensure(std::env::consts::ARCH)?;
+        }
+        let target =
+            Target { app: app.clone(), plat: Some(platform.into()), arch: None, set: Vec::new() };
+        let loaded = target.load()?;
+        let resolution = loaded.resolve()?;
+        let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
+        let mut call = run::default_args(&app);
+        call.vmm_machine = model.unwrap_or_default();
+        rows.push(measure(args, &loaded, &resolution, &image, &call)?);
+    }
+    rows.push(ordinary_program(args)?);
+    if args.json {
+        let list: Vec<serde_json::Value> = rows.iter().map(json).collect();
+        println!("{}", serde_json::Value::from(list));
+    } else {
+        print!("{}", table(&rows, args.runs));
+    }
+    Ok(0)
+}
+
+fn measure(
+    args: &BenchArgs,
+    _loaded: &Loaded,
+    resolution: &Resolution<'_>,
+    image: &Image,
+    call: &RunArgs,
+) -> Result<Row> {
+    let (mut boot, mut times) = (Vec::new(), Vec::new());
+    let mut traced = call.clone();
+    traced.param.push("ukboot.trace=yes".into());
+    for _ in 0..args.runs {
+        let start = Instant::now();
+        let said = run::run_captured(call, resolution, image)?;
+        times.push(start.elapsed().as_nanos() as u64);
+        if said.code != 0 {
+            return Err(Diagnostic::new(format!("hello ended with code {}", said.code))
+                .help("run it by hand: oxk run apps/hello"));
+        }
+        let said = run::run_captured(&traced, resolution, image)?;
+        boot.extend(parse_times(&said.text).iter().find(|t| t.name == "total").map(|t| t.ns));
+    }
+    boot.sort_unstable();
+    times.sort_unstable();
+    let on = match resolution.platform_name() {
+        "kvm" => format!("kvm, QEMU {}, {}", call.vmm_machine, call.accel.decide()),
+        other => other.to_owned(),
+    };
+    Ok(Row {
+        what: on,
+        image_bytes: image.bytes,
+        boot,
+        run: times,
+        memory: smallest_memory(resolution, image, call)?,
+    })
+}
+
+/// The least memory for heaps with which the image runs, plus what the image takes when loaded.
+fn smallest_memory(
+    resolution: &Resolution<'_>,
+    image: &Image,
+    call: &RunArgs,
+) -> Result<Option<u64>> {
+    let parameter = match resolution.platform_name() {
+        "kvm" => "kvm.memory",
+        "linuxu" => "linuxu.memory",
+        _ => return Ok(None),
+    };
+    let boots = |bytes: u64| -> Result<bool> {
+        let mut call = call.clone();
+        call.memory = None;
+        call.param.push(format!("{parameter}={bytes}"));
+        Ok(run::run_captured(&call, resolution, image)?.code == 0)
+    };
+    // In units of 4 KiB, from the least value that the parameter takes.
+    let (mut low, mut high) = (15u64, 256u64);
+    if !boots(high * 4096)? {
+        return Ok(None);
+    }
+    while high - low > 1 {
+        let middle = (low + high) / 2;
+        if boots(middle * 4096)? {
+            high = middle;
+        } else {
+            low = middle;
+        }
+    }
+    Ok(Some(high * 4096 + loaded_bytes(image)?))
+}
+
+/// Memory that the loaded image takes, zeroed parts included.
+fn loaded_bytes(image: &Image) -> Result<u64> {
+    use object::read::elf::{FileHeader, ProgramHeader};
+    let wrong = || Diagnostic::new(format!("{} is not a bootable image", image.path.display()));
+    let bytes = std::fs::read(&image.path).map_err(|_| wrong())?;
+    let header = object::elf::FileHeader64::<object::Endianness>::parse(&*bytes).map_err(|_| wrong())?;
+    let endian = header.endian().map_err(|_| wrong())?;
+    let segments = header.program_headers(endian, &*bytes).map_err(|_| wrong())?;
+    let loaded = segments.iter().filter(|s| s.p_type(endian) == object::elf::PT_LOAD);
+    Ok(loaded.map(|s| s.p_memsz(endian).next_multiple_of(4096)).sum())
+}
+
+/// The same greeting with the standard library, as a Linux program.
+fn ordinary_program(args: &BenchArgs) -> Result<Row> {
+    let failed = |e: &dyn std::fmt::Display| Diagnostic::new(format!("cannot build the program to compare with: {e}"));
+    let dir = tempfile::tempdir().map_err(|e| failed(&e))?;
+    let (source, program) = (dir.path().join("hello.rs"), dir.path().join("hello"));
+    std::fs::write(&source, "fn main() {\n    println!(\"Hello, world!\");\n}\n").map_err(|e| failed(&e))?;
+    let status = std::process::Command::new("rustc")
+        .args(["--edition", "2024", "-O", "-Cstrip=symbols", "-Cpanic=abort", "-o"])
+        .arg(&program)
+        .arg(&source)
+        .status()
+        .map_err(|e| failed(&e))?;
+    if !status.success() {
+        return Err(failed(&status));
+    }
+    let mut times = Vec::new();
+    for _ in 0..args.runs {
+        let start = Instant::now();
+        let out = std::process::Command::new(&program).output().map_err(|e| failed(&e))?;
+        times.push(start.elapsed().as_nanos() as u64);
+        if !out.status.success() {
+            return Err(failed(&out.status));
+        }
+    }
+    times.sort_unstable();
+    let image_bytes = std::fs::metadata(&program).map_err(|e| failed(&e))?.len();
+    Ok(Row { what: "Linux program, Rust std".into(), image_bytes, boot: Vec::new(), run: times, memory: None })
+}
+
+/// Smallest, middle and largest of sorted values.
+fn spread(values: &[u64]) -> Option<[u64; 3]> {
+    Some([*values.first()?, *values.get(values.len() / 2)?, *values.last()?])
+}
+
+fn table(rows: &[Row], runs: u32) -> String {
+    let mut out = format!(
+        "hello, {runs} runs each: min / median / max\n{:<44} {:>11} {:>28} {:>26} {:>12}\n",
+        "", "image", "guest boot", "whole run", "memory"
+    );
+    let times = |values: &[u64], unit: f64, name: &str| {
+        spread(values).map_or_else(
+            || "-".to_owned(),
+            |s| {
+                let [a, b, c] = s.map(|v| v as f64 / unit);
+                format!("{a:.1} / {b:.1} / {c:.1} {name}")
+            },
+        )
+    };
+    for row in rows {
+        let _ = writeln!(
+            out,
+            "{:<44} {:>7.1} KiB {:>28} {:>26} {:>12}",
+            row.what,
+            row.image_bytes as f64 / 1024.0,
+            times(&row.boot, 1e3, "us"),
+            times(&row.run, 1e6, "ms"),
+            row.memory.map_or_else(|| "-".to_owned(), format_size),
+        );
+    }
+    out += "memory: image and heap; the machine model of QEMU needs more for itself\n";
+    out
+}
+
+fn json(row: &Row) -> serde_json::Value {
+    serde_json::json!({
+        "what": row.what,
+        "image_bytes": row.image_bytes,
+        "boot_ns": spread(&row.boot),
+        "run_ns": spread(&row.run),
+        "memory_bytes": row.memory,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spreads() {
+        assert_eq!(spread(&[]), None);
+        assert_eq!(spread(&[4]), Some([4, 4, 4]));
+        assert_eq!(spread(&[1, 2, 9]), Some([1, 2, 9]));
+    }
+}
