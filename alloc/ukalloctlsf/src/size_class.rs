@@ -85,7 +85,10 @@ mod tests {
         assert_eq!(SizeClass::of(504), SizeClass { first: 0, second: 31 });
         assert_eq!(SizeClass::of(520), SizeClass { first: 1, second: 0 });
         let last = SizeClass::of(MAX_PAYLOAD);
-        assert_eq!((last.first as usize, last.second as usize), (FIRST_LEVELS - 1, SECOND_LEVELS - 1));
+        assert_eq!(
+            (last.first as usize, last.second as usize),
+            (FIRST_LEVELS - 1, SECOND_LEVELS - 1)
+        );
         assert_eq!(SizeClass::for_request(MAX_PAYLOAD), None);
     }
 

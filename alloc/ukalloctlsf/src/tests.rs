@@ -5,7 +5,7 @@ use ukalloc::{AddMemoryError, Alloc, Backend, Heap, SpinLock};
 use super::Tlsf;
 
 fn heap(bytes: usize) -> &'static Heap<Tlsf, SpinLock> {
-    let heap = Box::leak(Box::new(Heap::new("test", Tlsf::new(), SpinLock::new())));
+    let heap = Box::leak(Box::new(Heap::new(Tlsf::new(), SpinLock::new())));
     let memory = Box::leak(vec![0u64; bytes / 8].into_boxed_slice());
     // SAFETY: leaked memory that nobody else uses.
     unsafe { heap.add_memory(memory.as_mut_ptr().cast(), bytes) }.unwrap();

@@ -33,9 +33,70 @@ pub unsafe fn walk(mut frame: usize, stack: Range<usize>, visit: &mut dyn FnMut(
     }
 }
 
+/// The registers that a call chain starts from.
+#[derive(Clone, Copy, Debug)]
+pub struct Registers {
+    /// `rip`.
+    pub instruction_pointer: usize,
+    /// `rbp`.
+    pub frame_pointer: usize,
+    /// `rsp`.
+    pub stack_pointer: usize,
+}
+
+/// Visits the code addresses of the call chain that ended in a fault: the instruction, then the
+/// return addresses as by [`walk`].
+///
+/// When the instruction itself could not be fetched (`bad_fetch`), the code came there by a call
+/// and has not made a frame yet: its return address is the word at the stack pointer.
+///
+/// # Safety
+/// All of `stack` must be readable.
+pub unsafe fn walk_fault(
+    at: Registers,
+    bad_fetch: bool,
+    stack: Range<usize>,
+    visit: &mut dyn FnMut(usize),
+) {
+    visit(at.instruction_pointer);
+    let top = at.stack_pointer;
+    let readable = top.is_multiple_of(8) && top >= stack.start && top < stack.end;
+    if bad_fetch && readable {
+        // SAFETY: the aligned word lies inside `stack`, which is readable.
+        visit(unsafe { *(top as *const usize) });
+    }
+    // SAFETY: as above.
+    unsafe { walk(at.frame_pointer, stack, visit) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_call_into_nowhere_shows_the_caller() {
+        let mut words = [0usize; 12];
+        let at = |i: usize, words: &[usize; 12]| words.as_ptr() as usize + i * 8;
+        (words[1], words[4], words[5]) = (0x11, 0, 0x22);
+        let registers = Registers {
+            instruction_pointer: 0x10,
+            frame_pointer: at(4, &words),
+            stack_pointer: at(1, &words),
+        };
+        let stack = at(0, &words)..at(0, &words) + size_of_val(&words);
+        let trace = |bad_fetch, stack_pointer| {
+            let mut seen = Vec::new();
+            let registers = Registers { stack_pointer, ..registers };
+            // SAFETY: the range is the array itself.
+            unsafe { walk_fault(registers, bad_fetch, stack.clone(), &mut |a| seen.push(a)) };
+            seen
+        };
+        assert_eq!(trace(true, at(1, &words)), [0x10, 0x11, 0x22]);
+        assert_eq!(trace(false, at(1, &words)), [0x10, 0x22]); // a data access
+        assert_eq!(trace(true, at(1, &words) + 1), [0x10, 0x22]); // damaged stack pointers
+        assert_eq!(trace(true, stack.end), [0x10, 0x22]);
+        assert_eq!(trace(true, stack.start - 8), [0x10, 0x22]);
+    }
 
     fn trace(words: &[usize], frame: usize) -> Vec<usize> {
         let start = words.as_ptr() as usize;

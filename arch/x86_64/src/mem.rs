@@ -12,8 +12,10 @@
 //! that holds no byte of the string. No stack is used.
 //!
 //! ```
-//! // Under another name, for a program that already has a C library.
-//! ukarch_x86_64::mem_symbols!("example_");
+//! // Under other names, for a program that already has a C library.
+//! mod symbols {
+//!     ukarch_x86_64::mem_symbols!("example_");
+//! }
 //! unsafe extern "C" {
 //!     fn example_strlen(text: *const core::ffi::c_char) -> usize;
 //! }

@@ -163,12 +163,7 @@ impl<M: TableMemory> Mapper<M> {
         self.set(virtual_address, len, None)
     }
 
-    fn set(
-        &mut self,
-        start: u64,
-        len: u64,
-        target: Option<(u64, Flags)>,
-    ) -> Result<(), MapError> {
+    fn set(&mut self, start: u64, len: u64, target: Option<(u64, Flags)>) -> Result<(), MapError> {
         if (start | len) & (PAGE - 1) != 0 {
             return Err(MapError::Unaligned);
         }

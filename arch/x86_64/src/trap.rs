@@ -222,10 +222,8 @@ impl Tables {
         let task = &raw const self.task as u64;
         let limit = size_of::<TaskState>() as u64 - 1;
         // Available 64-bit task state segment, present (SDM volume 3, figure 8-4).
-        self.segments[3] = limit
-            | (task & 0xff_ffff) << 16
-            | 0x89 << 40
-            | (task >> 24 & 0xff) << 56;
+        self.segments[3] =
+            limit | (task & 0xff_ffff) << 16 | 0x89 << 40 | (task >> 24 & 0xff) << 56;
         self.segments[4] = task >> 32;
         for (vector, gate) in self.gates.iter_mut().enumerate() {
             // SAFETY: only the address of the entry is taken.

@@ -75,7 +75,11 @@ pub unsafe extern "C" fn uk_realloc(
 /// # Safety
 /// `a` must be null or a handle.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uk_memalign(a: *const HeapEntry, align: usize, size: usize) -> *mut c_void {
+pub unsafe extern "C" fn uk_memalign(
+    a: *const HeapEntry,
+    align: usize,
+    size: usize,
+) -> *mut c_void {
     // SAFETY: the caller's promise.
     unsafe { alloc(a) }.map_or(null_mut(), |a| a.memalign(align, size).cast())
 }
@@ -154,7 +158,11 @@ pub unsafe extern "C" fn uk_pfree(a: *const HeapEntry, block: *mut c_void, pages
 /// # Safety
 /// `a` must be null or a handle; the memory must be nobody else's for ever.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn uk_alloc_addmem(a: *const HeapEntry, base: *mut c_void, len: usize) -> c_int {
+pub unsafe extern "C" fn uk_alloc_addmem(
+    a: *const HeapEntry,
+    base: *mut c_void,
+    len: usize,
+) -> c_int {
     // SAFETY: the caller's promise.
     match unsafe { alloc(a) }.map(|a| unsafe { a.add_memory(base.cast(), len) }) {
         Some(Ok(())) => 0,

@@ -8,7 +8,6 @@ use crate::{AddMemoryError, Alloc, Backend, MIN_ALIGN, RawLock, Stats};
 /// A heap: a back end, a lock, statistics, and the edge cases of the POSIX interface.
 #[derive(Debug)]
 pub struct Heap<B, L> {
-    name: &'static str,
     lock: L,
     state: UnsafeCell<State<B>>,
 }
@@ -24,8 +23,9 @@ struct State<B> {
 unsafe impl<B: Backend, L: RawLock> Sync for Heap<B, L> {}
 
 impl<B: Backend, L: RawLock> Heap<B, L> {
-    /// A heap without memory.
-    pub const fn new(name: &'static str, backend: B, lock: L) -> Self {
+    /// A heap without memory. A back end and a lock that are all zeros make a heap that takes no
+    /// room in the image file.
+    pub const fn new(backend: B, lock: L) -> Self {
         let stats = Stats {
             allocations: 0,
             frees: 0,
@@ -36,12 +36,7 @@ impl<B: Backend, L: RawLock> Heap<B, L> {
             available: 0,
             largest_free: 0,
         };
-        Self { name, lock, state: UnsafeCell::new(State { backend, stats }) }
-    }
-
-    /// Its name in the manifest.
-    pub const fn name(&self) -> &'static str {
-        self.name
+        Self { lock, state: UnsafeCell::new(State { backend, stats }) }
     }
 
     #[inline]

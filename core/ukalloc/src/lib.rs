@@ -22,7 +22,7 @@
 //! use ukalloc::{Alloc, Heap, SpinLock};
 //! # use ukalloc::model::Fixed;
 //!
-//! static HEAP: Heap<Fixed, SpinLock> = Heap::new("example", Fixed::new(), SpinLock::new());
+//! static HEAP: Heap<Fixed, SpinLock> = Heap::new(Fixed::new(), SpinLock::new());
 //! let block = HEAP.malloc(100);
 //! assert!(block.is_null(), "a heap without memory gives none");
 //! ```

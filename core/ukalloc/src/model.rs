@@ -70,10 +70,15 @@ pub enum Reuse {
 ///
 /// # Errors
 /// The first promise that was broken, in words.
-pub fn check<B: Backend>(backend: B, memory: usize, calls: &[Call], reuse: Reuse) -> Result<(), String> {
+pub fn check<B: Backend>(
+    backend: B,
+    memory: usize,
+    calls: &[Call],
+    reuse: Reuse,
+) -> Result<(), String> {
     let mut store = vec![0u64; memory / 8];
     let (start, len) = (store.as_mut_ptr().cast::<u8>(), store.len() * 8);
-    let heap = Heap::new("model", backend, SpinLock::new());
+    let heap = Heap::new(backend, SpinLock::new());
     // SAFETY: the store is used for nothing else and outlives the heap's use.
     unsafe { heap.add_memory(start, len) }.map_err(|e| e.to_string())?;
     let at_start = heap.stats();

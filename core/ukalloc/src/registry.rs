@@ -68,9 +68,8 @@ fn distribute(memory: &[MemoryRegion], heaps: &[HeapEntry]) -> Result<(), InitEr
     // A region's fixed heaps are placed one after the other from its start. To know where one
     // goes, the placement of those before it is repeated: there are few of both.
     let place = |wanted: usize| {
-        let mut index = 0;
         let mut placed = [0usize; MAX_FIXED];
-        for len in heaps.iter().filter_map(fixed) {
+        for (index, len) in heaps.iter().filter_map(fixed).enumerate() {
             let region = memory.iter().position(|r| {
                 let used: usize = heaps
                     .iter()
@@ -89,7 +88,6 @@ fn distribute(memory: &[MemoryRegion], heaps: &[HeapEntry]) -> Result<(), InitEr
             if index == wanted {
                 return Some(placed[index]);
             }
-            index += 1;
         }
         None
     };
@@ -110,7 +108,11 @@ fn distribute(memory: &[MemoryRegion], heaps: &[HeapEntry]) -> Result<(), InitEr
         starts[index] = base;
         // SAFETY: free memory of the platform, handed out here only, and here only once.
         unsafe { entry.alloc.add_memory(base as *mut u8, len) }.map_err(|_| {
-            InitError::about("the heap's size does not suit its allocator", entry.name, "give it more")
+            InitError::about(
+                "the heap's size does not suit its allocator",
+                entry.name,
+                "give it more",
+            )
         })?;
     }
     let Some(rest) = heaps.iter().find(|h| h.source == MemorySource::Rest) else { return Ok(()) };
@@ -130,11 +132,7 @@ fn distribute(memory: &[MemoryRegion], heaps: &[HeapEntry]) -> Result<(), InitEr
     if given {
         return Ok(());
     }
-    Err(InitError::about(
-        "not enough memory for the heap",
-        rest.name,
-        "give the image more memory",
-    ))
+    Err(InitError::about("not enough memory for the heap", rest.name, "give the image more memory"))
 }
 
 /// Heaps with a fixed size at most.

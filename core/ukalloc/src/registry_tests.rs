@@ -92,8 +92,8 @@ fn too_little_memory_is_an_error() {
 
 #[test]
 fn libraries_find_their_heaps() {
-    static MAIN: Heap<Fixed, SpinLock> = Heap::new("main", Fixed::new(), SpinLock::new());
-    static NET: Heap<Fixed, SpinLock> = Heap::new("net", Fixed::new(), SpinLock::new());
+    static MAIN: Heap<Fixed, SpinLock> = Heap::new(Fixed::new(), SpinLock::new());
+    static NET: Heap<Fixed, SpinLock> = Heap::new(Fixed::new(), SpinLock::new());
     static HEAPS: [HeapEntry; 2] = [
         HeapEntry {
             name: "net",
@@ -117,8 +117,7 @@ fn libraries_find_their_heaps() {
         len: (1 << 20) - 2 * PAGE,
         kind: MemoryKind::Free,
     }]));
-    let boot =
-        Box::leak(Box::new(BootInfo { words: &[], memory, initrd: None, entry_ticks: 0 }));
+    let boot = Box::leak(Box::new(BootInfo { words: &[], memory, initrd: None, entry_ticks: 0 }));
     assert!(heaps().is_empty() && default_heap().is_none());
     init(boot, &CONFIG).unwrap();
     assert!(init(boot, &CONFIG).is_err());
@@ -128,7 +127,10 @@ fn libraries_find_their_heaps() {
     assert!(MAIN.owns(q) && heap("net").is_some() && heap("none").is_none());
     let mut text = String::new();
     report(&mut text).unwrap();
-    assert!(text.contains("net") && text.contains("uknet") && text.contains("(all others)"), "{text}");
+    assert!(
+        text.contains("net") && text.contains("uknet") && text.contains("(all others)"),
+        "{text}"
+    );
     #[cfg(feature = "c-abi")]
     crate::tests::c_interface();
 }

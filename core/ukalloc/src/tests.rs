@@ -6,7 +6,7 @@ use crate::model::{Fixed, Reuse, check, trace};
 use crate::*;
 
 fn heap(len: usize) -> &'static Heap<Fixed, SpinLock> {
-    let heap = Box::leak(Box::new(Heap::new("test", Fixed::new(), SpinLock::new())));
+    let heap = Box::leak(Box::new(Heap::new(Fixed::new(), SpinLock::new())));
     let memory = Box::leak(vec![0u64; len / 8].into_boxed_slice());
     // SAFETY: leaked memory that nobody else uses.
     unsafe { heap.add_memory(memory.as_mut_ptr().cast(), len) }.unwrap();

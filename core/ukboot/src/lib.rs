@@ -95,7 +95,12 @@ pub fn run(boot: &'static BootInfo, image: &'static Image) -> ! {
     trace::record(0);
     for (index, phase) in image.phases.iter().enumerate() {
         if let Err(error) = (phase.init)(boot) {
-            ukplat::eprintln!("boot failed in phase {} of {}: {}", phase.name, phase.library, error);
+            ukplat::eprintln!(
+                "boot failed in phase {} of {}: {}",
+                phase.name,
+                phase.library,
+                error
+            );
             shut_down(&image.phases[..index]);
             ukplat::terminate(Exit::Boot);
         }

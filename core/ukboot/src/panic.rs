@@ -10,7 +10,13 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
     match info.location() {
         Some(place) => report::crash(
             Exit::Panic,
-            format_args!("panic at {}:{}:{}: {}", place.file(), place.line(), place.column(), info.message()),
+            format_args!(
+                "panic at {}:{}:{}: {}",
+                place.file(),
+                place.line(),
+                place.column(),
+                info.message()
+            ),
             &|visit| ukplat::backtrace(visit),
         ),
         None => report::crash(Exit::Panic, format_args!("panic: {}", info.message()), &|visit| {

@@ -61,7 +61,7 @@ impl BootInfo {
 pub fn early_parameter<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
     let end = words.iter().position(|w| *w == "--")?;
     let values = words[..end].iter().skip(1).filter_map(|w| w.split_once('='));
-    values.filter(|(key, _)| *key == name).map(|(_, value)| value).last()
+    values.filter(|(key, _)| *key == name).map(|(_, value)| value).next_back()
 }
 
 /// Parses a number of bytes: `4096`, `64K`, `16M`, `2G` (powers of 1024).

@@ -19,10 +19,7 @@ pub struct IrqGuard {
 
 /// Disables interrupts on this CPU until the guard is dropped.
 pub fn disable() -> IrqGuard {
-    IrqGuard {
-        enable_on_drop: (bound().irq_disable)(),
-        _not_send: core::marker::PhantomData,
-    }
+    IrqGuard { enable_on_drop: (bound().irq_disable)(), _not_send: core::marker::PhantomData }
 }
 
 /// Enables interrupts on this CPU; called once by the boot sequence.

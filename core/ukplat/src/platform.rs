@@ -102,8 +102,7 @@ impl PlatformTable {
 macro_rules! bind {
     ($platform:ty) => {
         #[unsafe(no_mangle)]
-        static OXIKRAFT_PLATFORM: $crate::PlatformTable =
-            $crate::PlatformTable::of::<$platform>();
+        static OXIKRAFT_PLATFORM: $crate::PlatformTable = $crate::PlatformTable::of::<$platform>();
     };
 }
 

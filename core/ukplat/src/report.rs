@@ -11,13 +11,15 @@ use crate::{Exit, Stream};
 /// Frames printed at most.
 const MAX_FRAMES: usize = 32;
 
+/// Something that calls its argument with code addresses, innermost first.
+pub type Frames<'a> = dyn Fn(&mut dyn FnMut(usize)) + 'a;
+
 static CRASHED: AtomicBool = AtomicBool::new(false);
 
 /// Prints a crash report and ends the image.
 ///
-/// `frames` calls its argument with code addresses, innermost first. A crash during the report
-/// ends the image at once.
-pub fn crash(exit: Exit, cause: fmt::Arguments<'_>, frames: &dyn Fn(&mut dyn FnMut(usize))) -> ! {
+/// A crash during the report ends the image at once.
+pub fn crash(exit: Exit, cause: fmt::Arguments<'_>, frames: &Frames<'_>) -> ! {
     if CRASHED.swap(true, Ordering::Relaxed) {
         crate::console_write(Stream::Err, b"\ncrashed again while reporting a crash\n");
         crate::terminate(exit);

@@ -104,7 +104,7 @@ impl Hypervisor {
         // KVM answers 0 as highest leaf when it means the first feature leaf.
         let highest = base.eax.max(if is_kvm { BASE + 1 } else { 0 });
         let khz = |value: u32| (value != 0).then_some(u64::from(value));
-        let timing = (highest >= BASE + 0x10 && highest < BASE + 0x100).then(|| cpuid(BASE + 0x10));
+        let timing = (BASE + 0x10..BASE + 0x100).contains(&highest).then(|| cpuid(BASE + 0x10));
         Self {
             tsc_khz: timing.and_then(|t| khz(t.eax)),
             apic_khz: timing.and_then(|t| khz(t.ebx)),

@@ -132,10 +132,8 @@ impl<'m, M: PhysicalMemory> StartInfo<'m, M> {
         if u32_at(self.fields, 12) == 0 {
             return Ok(None);
         }
-        let entry = self
-            .memory
-            .bytes(u64_at(self.fields, 16), MODULE_LEN)
-            .ok_or(PvhError::OutOfMemory)?;
+        let entry =
+            self.memory.bytes(u64_at(self.fields, 16), MODULE_LEN).ok_or(PvhError::OutOfMemory)?;
         Ok(Some((u64_at(entry, 0), u64_at(entry, 8))).filter(|(_, len)| *len > 0))
     }
 
@@ -166,6 +164,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[derive(Debug)]
     struct Memory(&'static [u8]);
 
     impl PhysicalMemory for Memory {

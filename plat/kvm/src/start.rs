@@ -38,6 +38,7 @@ impl<T> Once<T> {
 
     /// # Safety
     /// At most one call, while nothing else runs.
+    #[expect(clippy::mut_from_ref, reason = "the caller promises at most one call")]
     unsafe fn write(&'static self, value: T) -> &'static mut T {
         // SAFETY: the caller's promise makes the reference unique.
         unsafe { (*self.0.get()).write(value) }
@@ -191,7 +192,8 @@ unsafe fn set_up(
             MemoryKind::Initrd | MemoryKind::Firmware => Flags::READ,
             MemoryKind::Reserved => continue,
         };
-        let (start, end) = (region.base as u64 & !(PAGE - 1), (region.end() as u64).next_multiple_of(PAGE));
+        let (start, end) =
+            (region.base as u64 & !(PAGE - 1), (region.end() as u64).next_multiple_of(PAGE));
         mapper.map(start, start, end - start, flags).map_err(map_cause)?;
     }
     for (start, end, flags) in [
@@ -248,20 +250,17 @@ fn words(
     const NAME: &str = "image";
     let text = frames.take(command_line.len() as u64).ok_or(NO_ROOM)?;
     // SAFETY: fresh pages of at least this length, for this slice alone.
-    let text =
-        unsafe { core::slice::from_raw_parts_mut(text as *mut u8, command_line.len()) };
+    let text = unsafe { core::slice::from_raw_parts_mut(text as *mut u8, command_line.len()) };
     text.copy_from_slice(command_line);
     let text = ukplat::cmdline::compact(text)
         .map_err(|_| "the command line ends inside quotes or after a backslash")?;
-    let text =
-        core::str::from_utf8(text).map_err(|_| "the command line is not valid UTF-8")?;
+    let text = core::str::from_utf8(text).map_err(|_| "the command line is not valid UTF-8")?;
     let count = if text.is_empty() { 1 } else { 2 + text.bytes().filter(|b| *b == 0).count() };
     let table = frames.take((count * size_of::<&str>()) as u64).ok_or(NO_ROOM)?;
     // SAFETY: fresh pages of at least this length, for this slice alone; every element is written
     // before it is read.
-    let table = unsafe {
-        core::slice::from_raw_parts_mut(table as *mut MaybeUninit<&'static str>, count)
-    };
+    let table =
+        unsafe { core::slice::from_raw_parts_mut(table as *mut MaybeUninit<&'static str>, count) };
     let rest = text.split('\0').filter(|_| count > 1);
     let mut written = 0;
     for (slot, word) in table.iter_mut().zip(core::iter::once(NAME).chain(rest)) {

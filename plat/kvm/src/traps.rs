@@ -1,13 +1,12 @@
 //! Interrupts, the timer, idling; exceptions become fault reports.
 
+use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicPtr, AtomicU64};
 
-use ukarch_x86_64::backtrace;
+use ukarch_x86_64::backtrace::{self, Registers};
 use ukarch_x86_64::page_table::PAGE;
-use ukarch_x86_64::regs::{
-    disable_interrupts, enable_interrupts, read_cr2, wait_for_interrupt,
-};
+use ukarch_x86_64::regs::{disable_interrupts, enable_interrupts, read_cr2, wait_for_interrupt};
 use ukarch_x86_64::trap::{EXCEPTIONS, REGISTER_NAMES, TrapFrame, exception_name};
 use ukplat::{Exit, report};
 
@@ -111,17 +110,31 @@ fn on_exception(frame: &TrapFrame) -> ! {
         let end = if index % 4 == 3 { "\n" } else { "  " };
         ukplat::eprint!("{:>3} {:016x}{}", name, value, end);
     }
-    ukplat::eprintln!("rsp {:016x}\nrip {:016x}  rflags {:x}  error {:x}", frame.rsp, frame.rip, frame.rflags, frame.error);
+    ukplat::eprintln!(
+        "rsp {:016x}\nrip {:016x}  rflags {:x}  error {:x}",
+        frame.rsp,
+        frame.rip,
+        frame.rflags,
+        frame.error
+    );
+    let bad_fetch = frame.vector == PAGE_FAULT && frame.rip == address;
     let frames = |visit: &mut dyn FnMut(usize)| {
-        visit(frame.rip as usize);
-        walk_from(frame.rbp() as usize, frame.rsp as usize, visit);
+        let at = Registers {
+            instruction_pointer: frame.rip as usize,
+            frame_pointer: frame.rbp() as usize,
+            stack_pointer: frame.rsp as usize,
+        };
+        // SAFETY: the range is readable.
+        unsafe { backtrace::walk_fault(at, bad_fetch, main_stack(frame.rsp), visit) }
     };
     let overflow = frame.vector == PAGE_FAULT
         && GUARDS.iter().any(|g| (g.load(Relaxed)..g.load(Relaxed) + PAGE).contains(&address));
     if overflow {
         report::crash(
             Exit::Fault,
-            format_args!("fault: stack overflow at address {address:#x} (option kvm.stack sets the size)"),
+            format_args!(
+                "fault: stack overflow at address {address:#x} (option kvm.stack sets the size)"
+            ),
             &frames,
         )
     }
@@ -133,17 +146,14 @@ fn on_exception(frame: &TrapFrame) -> ! {
 
 /// Visits return addresses from a frame pointer of the running code.
 pub fn walk_stack(frame_pointer: usize, visit: &mut dyn FnMut(usize)) {
-    walk_from(frame_pointer, frame_pointer, visit)
+    // SAFETY: the range is readable.
+    unsafe { backtrace::walk(frame_pointer, main_stack(frame_pointer as u64), visit) }
 }
 
-fn walk_from(frame_pointer: usize, stack_pointer: usize, visit: &mut dyn FnMut(usize)) {
+/// The part of the stack of `main` above an address in it. It is readable: that stack is mapped
+/// from the page above its guard to its end.
+fn main_stack(from: u64) -> Range<usize> {
     let (bottom, top) = (GUARDS[0].load(Relaxed) + PAGE, STACK_TOP.load(Relaxed));
     // A stack pointer in the guard page has used the stack up; the frames above are intact.
-    let start = (stack_pointer as u64).max(bottom);
-    if start >= top {
-        return;
-    }
-    // SAFETY: the stack of main is mapped from the page above its guard to its end.
-    unsafe { backtrace::walk(frame_pointer, start as usize..top as usize, visit) }
+    from.max(bottom) as usize..top as usize
 }
-

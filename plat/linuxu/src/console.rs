@@ -47,6 +47,7 @@ pub fn read(buf: &mut [u8]) -> usize {
         return 0;
     }
     // SAFETY: the kernel writes at most `len` bytes into a live slice.
-    let result = unsafe { sys::call(sys::READ, [0, buf.as_mut_ptr() as usize, buf.len(), 0, 0, 0]) };
+    let result =
+        unsafe { sys::call(sys::READ, [0, buf.as_mut_ptr() as usize, buf.len(), 0, 0, 0]) };
     usize::try_from(result).unwrap_or(0)
 }

@@ -2,6 +2,7 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
+use ukarch_x86_64::backtrace::{self, Registers};
 use ukplat::{BootInfo, Exit, InitError, report};
 
 use crate::sys;
@@ -13,13 +14,14 @@ const SA_SIGINFO: usize = 4;
 const SA_RESTORER: usize = 0x0400_0000;
 const SA_ONSTACK: usize = 0x0800_0000;
 
+const SIGSEGV: usize = 11;
 /// Signals and what they mean.
 const FAULTS: [(usize, &str); 5] = [
     (4, "invalid instruction"),
     (5, "breakpoint"),
     (7, "bus error"),
     (8, "arithmetic fault"),
-    (11, "invalid memory access"),
+    (SIGSEGV, "invalid memory access"),
 ];
 
 /// Signal handlers for faults run on this stack, because the program's own may be used up.
@@ -117,8 +119,8 @@ const REGISTER_NAMES: [&str; 17] = [
 extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const SignalContext) -> ! {
     // SAFETY: the kernel gives both with SA_SIGINFO, alive while the handler runs.
     let (info, context) = unsafe { (&*info, &*context) };
-    let what =
-        FAULTS.iter().find(|(s, _)| *s == signal as usize).map_or("fault", |(_, what)| what);
+    let signal = signal as usize;
+    let what = FAULTS.iter().find(|(s, _)| *s == signal).map_or("fault", |(_, what)| what);
     let registers = &context.registers;
     ukplat::eprintln!();
     for (index, (name, value)) in REGISTER_NAMES.iter().zip(registers).enumerate() {
@@ -129,19 +131,22 @@ extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const Sig
         Exit::Fault,
         format_args!("fault: {} at address {:#x}", what, info.address),
         &|visit| {
-            visit(registers[REG_RIP]);
-            walk_from(registers[REG_RBP], registers[REG_RSP], visit);
+            let at = Registers {
+                instruction_pointer: registers[REG_RIP],
+                frame_pointer: registers[REG_RBP],
+                stack_pointer: registers[REG_RSP],
+            };
+            let bad_fetch = signal == SIGSEGV && info.address == at.instruction_pointer;
+            let top = STACK_TOP.load(Ordering::Relaxed);
+            // SAFETY: addresses between the stack pointer and the top of the stack are mapped.
+            unsafe { backtrace::walk_fault(at, bad_fetch, at.stack_pointer..top, visit) }
         },
     )
 }
 
 /// Visits return addresses from a frame pointer of the running code.
 pub fn walk_stack(frame_pointer: usize, visit: &mut dyn FnMut(usize)) {
-    walk_from(frame_pointer, frame_pointer, visit)
-}
-
-fn walk_from(frame_pointer: usize, stack_pointer: usize, visit: &mut dyn FnMut(usize)) {
     let top = STACK_TOP.load(Ordering::Relaxed);
-    // SAFETY: addresses between the stack pointer and the top of the stack are mapped.
-    unsafe { ukarch_x86_64::backtrace::walk(frame_pointer, stack_pointer..top, visit) }
+    // SAFETY: addresses between a frame in use and the top of the stack are mapped.
+    unsafe { backtrace::walk(frame_pointer, frame_pointer..top, visit) }
 }

@@ -22,11 +22,11 @@ mod vdso;
 use ukplat::{Exit, Platform, Stream};
 
 pub use clock::init_clock;
-#[doc(hidden)]
-pub use ukarch_x86_64::mem_symbols;
 pub use faults::init_faults;
 #[doc(hidden)]
 pub use start::start;
+#[doc(hidden)]
+pub use ukarch_x86_64::mem_symbols;
 
 /// Parameter `linuxu.memory`, in bytes.
 pub static MEMORY: ukparam::Size = ukparam::Size::new();

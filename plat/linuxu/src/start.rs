@@ -53,9 +53,8 @@ pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static Boot
         fail("cannot get memory for the command line from the host")
     };
     // SAFETY: the mapping is fresh, aligned and large enough for `argc` words.
-    let words = unsafe {
-        core::slice::from_raw_parts_mut(table as *mut MaybeUninit<&'static str>, argc)
-    };
+    let words =
+        unsafe { core::slice::from_raw_parts_mut(table as *mut MaybeUninit<&'static str>, argc) };
     for (index, word) in words.iter_mut().enumerate() {
         // SAFETY: argv has argc valid C strings.
         let text = unsafe { CStr::from_ptr(*argv.add(index)) };

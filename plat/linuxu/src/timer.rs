@@ -69,7 +69,9 @@ fn timer() -> i32 {
     let mut id = NO_TIMER;
     // A null sigevent asks for SIGALRM (timer_create(2)).
     // SAFETY: the kernel writes the id.
-    unsafe { sys::call(sys::TIMER_CREATE, [sys::CLOCK_MONOTONIC, 0, &raw mut id as usize, 0, 0, 0]) };
+    unsafe {
+        sys::call(sys::TIMER_CREATE, [sys::CLOCK_MONOTONIC, 0, &raw mut id as usize, 0, 0, 0])
+    };
     TIMER.store(id, Relaxed);
     id
 }
@@ -94,8 +96,8 @@ pub fn idle_until(deadline_ns: Option<u64>) {
     // Block the signal first: between looking and waiting it must not be lost.
     let old_mask = set_mask(SIG_BLOCK, SIGALRM_MASK);
     if !PENDING.load(Relaxed) {
-        let timeout = deadline_ns
-            .map(|d| Timespec::from_ns(d.saturating_sub(clock::monotonic_ns())));
+        let timeout =
+            deadline_ns.map(|d| Timespec::from_ns(d.saturating_sub(clock::monotonic_ns())));
         let timeout = timeout.as_ref().map_or(0, |t| core::ptr::from_ref(t) as usize);
         let unblocked = old_mask & !SIGALRM_MASK;
         // SAFETY: no descriptors; timeout and mask live during the call, the mask is 8 bytes.

@@ -25,6 +25,10 @@ struct ProgramHeader {
     flags: u32,
     offset: u64,
     address: u64,
+    physical_address: u64,
+    file_size: u64,
+    memory_size: u64,
+    align: u64,
 }
 
 #[repr(C)]

@@ -162,7 +162,8 @@ fn loaded_bytes(image: &Image) -> Result<u64> {
     use object::read::elf::{FileHeader, ProgramHeader};
     let wrong = || Diagnostic::new(format!("{} is not a bootable image", image.path.display()));
     let bytes = std::fs::read(&image.path).map_err(|_| wrong())?;
-    let header = object::elf::FileHeader64::<object::Endianness>::parse(&*bytes).map_err(|_| wrong())?;
+    let header =
+        object::elf::FileHeader64::<object::Endianness>::parse(&*bytes).map_err(|_| wrong())?;
     let endian = header.endian().map_err(|_| wrong())?;
     let segments = header.program_headers(endian, &*bytes).map_err(|_| wrong())?;
     let loaded = segments.iter().filter(|s| s.p_type(endian) == object::elf::PT_LOAD);
@@ -171,10 +172,13 @@ fn loaded_bytes(image: &Image) -> Result<u64> {
 
 /// The same greeting with the standard library, as a Linux program.
 fn ordinary_program(args: &BenchArgs) -> Result<Row> {
-    let failed = |e: &dyn std::fmt::Display| Diagnostic::new(format!("cannot build the program to compare with: {e}"));
+    let failed = |e: &dyn std::fmt::Display| {
+        Diagnostic::new(format!("cannot build the program to compare with: {e}"))
+    };
     let dir = tempfile::tempdir().map_err(|e| failed(&e))?;
     let (source, program) = (dir.path().join("hello.rs"), dir.path().join("hello"));
-    std::fs::write(&source, "fn main() {\n    println!(\"Hello, world!\");\n}\n").map_err(|e| failed(&e))?;
+    std::fs::write(&source, "fn main() {\n    println!(\"Hello, world!\");\n}\n")
+        .map_err(|e| failed(&e))?;
     let status = std::process::Command::new("rustc")
         .args(["--edition", "2024", "-O", "-Cstrip=symbols", "-Cpanic=abort", "-o"])
         .arg(&program)
@@ -195,7 +199,13 @@ fn ordinary_program(args: &BenchArgs) -> Result<Row> {
     }
     times.sort_unstable();
     let image_bytes = std::fs::metadata(&program).map_err(|e| failed(&e))?.len();
-    Ok(Row { what: "Linux program, Rust std".into(), image_bytes, boot: Vec::new(), run: times, memory: None })
+    Ok(Row {
+        what: "Linux program, Rust std".into(),
+        image_bytes,
+        boot: Vec::new(),
+        run: times,
+        memory: None,
+    })
 }
 
 /// Smallest, middle and largest of sorted values.

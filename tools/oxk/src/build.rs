@@ -86,16 +86,15 @@ pub fn build(
     let build_dir = build_dir.map_or_else(|| loaded.build_dir(), Path::to_path_buf);
     std::fs::create_dir_all(&build_dir)
         .context(format!("cannot create {}", build_dir.display()))?;
-    let build_dir = build_dir
-        .canonicalize()
-        .context(format!("cannot find {}", build_dir.display()))?;
+    let build_dir =
+        build_dir.canonicalize().context(format!("cannot find {}", build_dir.display()))?;
     let name = resolution.image_name();
     let gen_dir = build_dir.join("gen").join(&name);
     let manifest = generate::write(resolution, &loaded.project.root, &gen_dir)?;
     let executable = cargo(loaded, resolution, &build_dir, &manifest, progress)?;
 
-    let linked = std::fs::read(&executable)
-        .context(format!("cannot read {}", executable.display()))?;
+    let linked =
+        std::fs::read(&executable).context(format!("cannot read {}", executable.display()))?;
     let stripped = strip(&linked)?;
     let image = Image {
         path: build_dir.join(&name),
@@ -267,8 +266,10 @@ pub fn strip(elf: &[u8]) -> Result<Vec<u8>> {
     for segment in file.elf_program_headers() {
         end = end.max(segment.p_offset(endian).saturating_add(segment.p_filesz(endian)));
     }
-    let mut stripped =
-        elf.get(..usize::try_from(end).unwrap_or(usize::MAX)).ok_or_else(|| wrong("cut short"))?.to_vec();
+    let mut stripped = elf
+        .get(..usize::try_from(end).unwrap_or(usize::MAX))
+        .ok_or_else(|| wrong("cut short"))?
+        .to_vec();
     // ELF-64 header: e_shoff at 40, e_shentsize, e_shnum and e_shstrndx from 58.
     stripped[40..48].fill(0);
     stripped[58..64].fill(0);

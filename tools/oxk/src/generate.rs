@@ -190,7 +190,9 @@ fn camel_case(word: &str) -> String {
     word.split(['-', '_'])
         .map(|part| {
             let mut chars = part.chars();
-            chars.next().map_or(String::new(), |c| c.to_ascii_uppercase().to_string() + chars.as_str())
+            chars
+                .next()
+                .map_or(String::new(), |c| c.to_ascii_uppercase().to_string() + chars.as_str())
         })
         .collect()
 }
@@ -203,7 +205,8 @@ fn constants(library: &Library) -> impl Iterator<Item = &OptionSpec> {
 /// Whether the boot phases of a library take a `&'static Config`.
 fn has_config(library: &Library) -> bool {
     library.platform.is_none()
-        && (matches!(library.name.as_str(), PARAM | ALLOC_API) || constants(library).next().is_some())
+        && (matches!(library.name.as_str(), PARAM | ALLOC_API)
+            || constants(library).next().is_some())
 }
 
 fn config_name(library: &Library) -> String {
@@ -245,8 +248,7 @@ fn heaps(resolution: &Resolution<'_>, out: &mut String) {
             out,
             "// SAFETY: the image has one CPU and no threads, and interrupt handlers do not allocate.\n\
              static {name}: ukalloc::Heap<{path}, ukalloc::NoLock> =\n    \
-             ukalloc::Heap::new({:?}, {path}::new(), unsafe {{ ukalloc::NoLock::single_threaded() }});\n",
-            heap.name
+             ukalloc::Heap::new({path}::new(), unsafe {{ ukalloc::NoLock::single_threaded() }});\n"
         );
         if heap.size.is_none() {
             let _ = write!(

@@ -22,7 +22,9 @@ pub use boot::{PhaseTime, parse_times};
 /// "interface"}], "phases": [{"name", "library", "after", "ns"}], "heaps": [{"name", "backend",
 /// "bytes", "libraries"}]}; "ns" only with --boot.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:\n  oxk graph apps/hello\n  oxk graph apps/hello --format svg -o hello.svg\n  oxk graph apps/hello --boot\n  oxk graph --check")]
+#[command(
+    after_help = "Examples:\n  oxk graph apps/hello\n  oxk graph apps/hello --format svg -o hello.svg\n  oxk graph apps/hello --boot\n  oxk graph --check"
+)]
 pub struct GraphArgs {
     /// The application and what it is built for
     #[command(flatten)]
@@ -219,7 +221,8 @@ fn branch<'a>(
 
 /// The graph for Graphviz, a cluster for each pool.
 pub fn dot(resolution: &Resolution<'_>) -> String {
-    let mut out = String::from("digraph image {\n  rankdir=TB; node [shape=box, fontname=\"sans-serif\"];\n");
+    let mut out =
+        String::from("digraph image {\n  rankdir=TB; node [shape=box, fontname=\"sans-serif\"];\n");
     let _ = writeln!(out, "  {:?} [style=bold];", resolution.manifest.name);
     let mut pools: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for library in &resolution.libraries {

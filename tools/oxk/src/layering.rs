@@ -141,8 +141,7 @@ fn crates(root: &Path) -> Result<Vec<Crate>> {
             continue;
         }
         let source = Source::read(&path)?;
-        let document =
-            Document::parse(source.text.clone()).map_err(|e| toml_error(&source, &e))?;
+        let document = Document::parse(source.text.clone()).map_err(|e| toml_error(&source, &e))?;
         let name = document.get("package").and_then(|p| p.get("name")).and_then(Item::as_str);
         let mut dependencies = Vec::new();
         if let Some(table) = document.get("dependencies").and_then(Item::as_table_like) {
@@ -245,13 +244,21 @@ mod tests {
     #[test]
     fn upward_dependencies_are_found() {
         let found = messages(&[
-            ("core/a/Cargo.toml", "[package]\nname = \"a\"\n[dependencies]\nb.path = \"../../alloc/b\"\n"),
+            (
+                "core/a/Cargo.toml",
+                "[package]\nname = \"a\"\n[dependencies]\nb.path = \"../../alloc/b\"\n",
+            ),
             ("core/a/src/lib.rs", SAFE),
             ("alloc/b/Cargo.toml", "[package]\nname = \"b\"\n[dev-dependencies]\na.path = \"x\"\n"),
             ("alloc/b/src/lib.rs", ""),
         ]);
         assert_eq!(found.len(), 1);
-        assert!(found[0].starts_with("`a` in core/ depends on `b` in alloc/\n  --> core/a/Cargo.toml:4"), "{}", found[0]);
+        assert!(
+            found[0]
+                .starts_with("`a` in core/ depends on `b` in alloc/\n  --> core/a/Cargo.toml:4"),
+            "{}",
+            found[0]
+        );
     }
 
     #[test]
@@ -264,7 +271,11 @@ mod tests {
         ]);
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].starts_with("`a` does not forbid unsafe code"), "{}", found[0]);
-        assert!(found[1].contains("names the architecture x86_64\n  --> core/a/src/lib.rs:2"), "{}", found[1]);
+        assert!(
+            found[1].contains("names the architecture x86_64\n  --> core/a/src/lib.rs:2"),
+            "{}",
+            found[1]
+        );
     }
 
     #[test]

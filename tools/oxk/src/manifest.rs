@@ -134,15 +134,25 @@ impl Manifest {
 
     /// Checks the text of a manifest; reads the application's `Cargo.toml` beside it.
     pub fn parse(source: Source, dir: &Path) -> Result<Self> {
-        let document =
-            Document::parse(source.text.clone()).map_err(|e| toml_error(&source, &e))?;
+        let document = Document::parse(source.text.clone()).map_err(|e| toml_error(&source, &e))?;
         let root = document.as_table();
         let read = Reader { source: &source };
         read.known_keys(
             root,
             &[
-                "name", "kind", "platform", "architecture", "optimize", "libraries", "requires",
-                "providers", "options", "heaps", "pools", "args", "memory",
+                "name",
+                "kind",
+                "platform",
+                "architecture",
+                "optimize",
+                "libraries",
+                "requires",
+                "providers",
+                "options",
+                "heaps",
+                "pools",
+                "args",
+                "memory",
             ],
         )?;
         let spanned = |key: &str, default: &str| -> Result<Spanned<String>> {

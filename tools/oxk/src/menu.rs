@@ -38,7 +38,8 @@ pub struct MenuArgs {
 pub fn run(args: &MenuArgs) -> Result<u8> {
     let loaded = args.target.load()?;
     let source = loaded.manifest.source.clone();
-    let mut model = Model::new(source, &loaded.manifest.dir, &loaded.pool, args.target.plat.clone())?;
+    let mut model =
+        Model::new(source, &loaded.manifest.dir, &loaded.pool, args.target.plat.clone())?;
     if args.json {
         println!("{}", model.json());
         return Ok(0);
@@ -48,8 +49,9 @@ pub fn run(args: &MenuArgs) -> Result<u8> {
         return Ok(0);
     }
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
-        return Err(Diagnostic::new("the menu needs a terminal")
-            .help("use --list or --json to print the options, and --set or oxk.toml to change them"));
+        return Err(Diagnostic::new("the menu needs a terminal").help(
+            "use --list or --json to print the options, and --set or oxk.toml to change them",
+        ));
     }
     // `ratatui::init` also restores the terminal when the program panics.
     let mut terminal = ratatui::init();

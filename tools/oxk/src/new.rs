@@ -28,7 +28,18 @@ pub enum Template {
 
 /// Words that cannot be names of crates.
 const RESERVED: [&str; 12] = [
-    "core", "alloc", "std", "test", "app", "image", "crate", "self", "super", "build", "main", "proc_macro",
+    "core",
+    "alloc",
+    "std",
+    "test",
+    "app",
+    "image",
+    "crate",
+    "self",
+    "super",
+    "build",
+    "main",
+    "proc_macro",
 ];
 
 /// The verb.
@@ -64,14 +75,17 @@ pub fn run(args: &NewArgs) -> Result<u8> {
 fn check_name(name: &str) -> Result<()> {
     let first = name.chars().next();
     let valid = first.is_some_and(|c| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
     if !valid {
         return Err(Diagnostic::new(format!("`{name}` cannot be the name of an application"))
             .help("use lower-case letters, digits, - and _, a letter first"));
     }
     if RESERVED.contains(&name) {
-        return Err(Diagnostic::new(format!("`{name}` is a reserved name"))
-            .help("choose another name"));
+        return Err(
+            Diagnostic::new(format!("`{name}` is a reserved name")).help("choose another name")
+        );
     }
     Ok(())
 }
@@ -140,6 +154,9 @@ mod tests {
     #[test]
     fn inside_the_repository_paths_are_relative() {
         let [(_, cargo), ..] = files("a", Path::new("/pool/apps/a"), Path::new("/pool"));
-        assert!(cargo.contains("\"../../core/ukplat\"") && !cargo.contains("[workspace]"), "{cargo}");
+        assert!(
+            cargo.contains("\"../../core/ukplat\"") && !cargo.contains("[workspace]"),
+            "{cargo}"
+        );
     }
 }

@@ -239,9 +239,8 @@ impl Pool {
 
     /// The platform crate for a platform and architecture.
     pub fn platform(&self, name: &str, arch: &str) -> Option<&Library> {
-        self.libraries().find(|l| {
-            l.platform.as_ref().is_some_and(|p| p.name == name) && l.supports(name, arch)
-        })
+        self.libraries()
+            .find(|l| l.platform.as_ref().is_some_and(|p| p.name == name) && l.supports(name, arch))
     }
 
     /// Names of all platforms, sorted.
@@ -288,15 +287,22 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
     else {
         return Ok(None);
     };
-    let text = |key: &str| {
-        package.and_then(|p| p.get(key)).and_then(Item::as_str).map(str::to_owned)
-    };
+    let text =
+        |key: &str| package.and_then(|p| p.get(key)).and_then(Item::as_str).map(str::to_owned);
     let read = Reader { source };
     read.known_keys(
         metadata,
         &[
-            "provides", "default-for", "requires", "platforms", "arches", "interfaces", "options",
-            "phases", "platform", "backend",
+            "provides",
+            "default-for",
+            "requires",
+            "platforms",
+            "arches",
+            "interfaces",
+            "options",
+            "phases",
+            "platform",
+            "backend",
         ],
     )?;
     let name = text("name").unwrap_or_default();
@@ -432,7 +438,9 @@ impl Reader<'_> {
     /// A text that must be there.
     pub fn required_text(&self, table: &dyn TableLike, key: &str, owner: &Item) -> Result<String> {
         match table.get(key) {
-            None => Err(Diagnostic::new(format!("`{key}` is missing")).at(self.source, owner.span())),
+            None => {
+                Err(Diagnostic::new(format!("`{key}` is missing")).at(self.source, owner.span()))
+            }
             Some(_) => Ok(self.text(table, key)?.unwrap_or_default()),
         }
     }

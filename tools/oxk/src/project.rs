@@ -98,7 +98,12 @@ impl Target {
 impl Loaded {
     /// What goes into the image.
     pub fn resolve(&self) -> Result<Resolution<'_>> {
-        resolve(&self.manifest, &self.pool, self.target.plat.as_deref(), self.target.arch.as_deref())
+        resolve(
+            &self.manifest,
+            &self.pool,
+            self.target.plat.as_deref(),
+            self.target.arch.as_deref(),
+        )
     }
 
     /// Where its images go.

@@ -13,8 +13,9 @@ pub const DEFAULT_MEMORY: u64 = 64 << 20;
 pub const CODE_PORT: u16 = 0x500;
 /// … and then anything here to end QEMU at once.
 pub const EXIT_PORT: u16 = 0xf4;
-/// What QEMU can pass as `-append`, in bytes, on the way through Linux and its own tables.
-const MAX_COMMAND_LINE: usize = 64 << 10;
+/// Size of the buffer in QEMU's firmware that takes the command line to a PVH image, with the zero
+/// byte at its end. The firmware does not check: what is longer overwrites its start info.
+const MAX_COMMAND_LINE: usize = 4 << 10;
 
 /// Machine models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -121,10 +122,7 @@ pub fn ensure(arch: &str) -> Result<PathBuf> {
     };
     // Who may write where packages go may install; asking for more would be an intrusion.
     let may_install = std::fs::metadata("/var/lib").is_ok_and(|m| !m.permissions().readonly())
-        && Command::new("id")
-            .arg("-u")
-            .output()
-            .is_ok_and(|out| out.stdout.trim_ascii() == b"0");
+        && Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0");
     let install = install_command(arch);
     if !may_install || install[0] == "install" || std::env::var_os("OXIKRAFT_QEMU").is_some() {
         return Err(missing);
@@ -172,7 +170,7 @@ impl Spec<'_> {
         let command_line = command_line.join(" ");
         if command_line.len() >= MAX_COMMAND_LINE {
             return Err(Diagnostic::new(format!(
-                "the command line has {} bytes, a machine takes less than {MAX_COMMAND_LINE}",
+                "the command line has {} bytes, QEMU passes on less than {MAX_COMMAND_LINE}",
                 command_line.len()
             ))
             .help("pass long input in an initial ram disk (--initrd)"));
@@ -215,9 +213,8 @@ impl Spec<'_> {
 
     /// Bytes that the machine must have for image and ram disk to fit.
     fn needed_memory(&self) -> Result<u64> {
-        let bytes = std::fs::read(self.image).map_err(|e| {
-            Diagnostic::new(format!("cannot read {}: {e}", self.image.display()))
-        })?;
+        let bytes = std::fs::read(self.image)
+            .map_err(|e| Diagnostic::new(format!("cannot read {}: {e}", self.image.display())))?;
         let end = image_end(&bytes).ok_or_else(|| {
             Diagnostic::new(format!("{} is not a bootable image", self.image.display()))
                 .help("build it again: oxk build APP --plat kvm")

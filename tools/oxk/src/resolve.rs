@@ -202,8 +202,10 @@ impl<'a> Resolver<'a> {
             let provider = self.known_library(library)?;
             if !provider.provides.contains(&interface.value) {
                 let cause = format!("`{}` does not provide `{}`", library.value, interface.value);
-                return Err(error(manifest, cause, &library.span)
-                    .help(format!("providers: {}", self.names(&self.providers(&interface.value)))));
+                return Err(error(manifest, cause, &library.span).help(format!(
+                    "providers: {}",
+                    self.names(&self.providers(&interface.value))
+                )));
             }
             self.chosen.insert(interface.value.clone(), library.value.clone());
         }
@@ -317,11 +319,8 @@ impl<'a> Resolver<'a> {
             return Ok(library);
         }
         let all = self.providers(interface);
-        let fitting: Vec<&Library> = all
-            .iter()
-            .copied()
-            .filter(|l| l.supports(&self.platform_name, &self.arch))
-            .collect();
+        let fitting: Vec<&Library> =
+            all.iter().copied().filter(|l| l.supports(&self.platform_name, &self.arch)).collect();
         let defaults: Vec<&Library> = fitting
             .iter()
             .copied()
@@ -349,7 +348,10 @@ impl<'a> Resolver<'a> {
                     "several libraries provide `{interface}`, which {required_by} requires: {}",
                     self.names(several)
                 );
-                let help = format!("choose one:\n\n  [providers]\n  {interface} = \"{}\"", several[0].name);
+                let help = format!(
+                    "choose one:\n\n  [providers]\n  {interface} = \"{}\"",
+                    several[0].name
+                );
                 Err(error(self.manifest, cause, &span).help(help))
             }
         }
@@ -407,7 +409,9 @@ impl<'a> Resolver<'a> {
                     any_or(&library.platforms),
                     any_or(&library.arches)
                 );
-                return Err(error(self.manifest, cause, &place.and_then(|p| p.span.clone())).help(works));
+                return Err(
+                    error(self.manifest, cause, &place.and_then(|p| p.span.clone())).help(works)
+                );
             }
         }
         for (interface, spec) in self.pool.interfaces() {
@@ -417,8 +421,10 @@ impl<'a> Resolver<'a> {
                 .filter(|l| members.contains_key(&l.name))
                 .collect();
             if providers.len() > 1 && !spec.many {
-                let why: Vec<String> =
-                    providers.iter().map(|l| format!("{} ({})", l.name, members[&l.name])).collect();
+                let why: Vec<String> = providers
+                    .iter()
+                    .map(|l| format!("{} ({})", l.name, members[&l.name]))
+                    .collect();
                 let cause = format!("two libraries provide `{interface}`: {}", why.join(" and "));
                 let span = self
                     .manifest
@@ -454,7 +460,9 @@ impl<'a> Resolver<'a> {
                     let rest: BTreeMap<&str, Vec<&str>> = all
                         .iter()
                         .filter(|l| !done.contains(l.name.as_str()))
-                        .map(|l| (l.name.as_str(), l.dependencies.iter().map(String::as_str).collect()))
+                        .map(|l| {
+                            (l.name.as_str(), l.dependencies.iter().map(String::as_str).collect())
+                        })
                         .collect();
                     return Err(error(
                         self.manifest,
@@ -468,7 +476,10 @@ impl<'a> Resolver<'a> {
         Ok(order)
     }
 
-    fn values(&self, members: &BTreeMap<String, Reason>) -> Result<BTreeMap<(String, String), Value>> {
+    fn values(
+        &self,
+        members: &BTreeMap<String, Reason>,
+    ) -> Result<BTreeMap<(String, String), Value>> {
         let mut values = BTreeMap::new();
         for library in members.keys().filter_map(|m| self.pool.get(m)) {
             for option in &library.options {
@@ -479,8 +490,10 @@ impl<'a> Resolver<'a> {
             let library = self.known_library(&setting.library)?;
             if !members.contains_key(&library.name) {
                 let cause = format!("`{}` is not part of this image", library.name);
-                return Err(error(self.manifest, cause, &setting.library.span)
-                    .help(format!("remove the option, or add libraries = [\"{}\"]", library.name)));
+                return Err(error(self.manifest, cause, &setting.library.span).help(format!(
+                    "remove the option, or add libraries = [\"{}\"]",
+                    library.name
+                )));
             }
             let Some(option) = library.option(&setting.option.value) else {
                 let known: Vec<&str> = library.options.iter().map(|o| o.name.as_str()).collect();
@@ -489,8 +502,7 @@ impl<'a> Resolver<'a> {
                     None if known.is_empty() => format!("`{}` has no options", library.name),
                     None => format!("its options: {}", known.join(", ")),
                 };
-                let cause =
-                    format!("`{}` has no option `{}`", library.name, setting.option.value);
+                let cause = format!("`{}` has no option `{}`", library.name, setting.option.value);
                 return Err(error(self.manifest, cause, &setting.option.span).help(help));
             };
             let value = match &setting.value {
@@ -502,10 +514,8 @@ impl<'a> Resolver<'a> {
                     SettingValue::Toml(v) => (v.to_string().trim().to_owned(), v.span()),
                     SettingValue::Text(text) => (text.clone(), None),
                 };
-                let cause = format!(
-                    "{given} is not a value for {}.{}",
-                    library.name, setting.option.value
-                );
+                let cause =
+                    format!("{given} is not a value for {}.{}", library.name, setting.option.value);
                 return Err(error(self.manifest, cause, &span)
                     .help(format!("it takes {} (default {})", option.kind, option.default)));
             };
@@ -659,7 +669,8 @@ impl<'a> Resolver<'a> {
             || format!("interfaces: {}", known.join(", ")),
             |near| format!("did you mean `{near}`?"),
         );
-        Err(error(self.manifest, format!("unknown interface `{}`", name.value), &name.span).help(help))
+        Err(error(self.manifest, format!("unknown interface `{}`", name.value), &name.span)
+            .help(help))
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::diagnostic::Source;
-use crate::pool::{Interface, PlatformSpec, Machine};
+use crate::pool::{Interface, Machine, PlatformSpec};
 use proptest::prelude::*;
 
 fn library(name: &str) -> Library {
@@ -73,7 +73,11 @@ fn pool(change: impl FnOnce(&mut Vec<Library>)) -> Pool {
             backend: Some("Tlsf".into()),
             ..library("tlsf")
         },
-        Library { provides: vec!["alloc".into()], backend: Some("Region".into()), ..library("region") },
+        Library {
+            provides: vec!["alloc".into()],
+            backend: Some("Region".into()),
+            ..library("region")
+        },
     ];
     change(&mut list);
     Pool::from_libraries(list).unwrap()
@@ -98,7 +102,8 @@ fn the_default_provider_is_taken() {
 
 #[test]
 fn the_manifest_chooses() {
-    let (manifest, pool) = (manifest("[providers]\nalloc = \"region\"", &["ukalloc"]), pool(|_| {}));
+    let (manifest, pool) =
+        (manifest("[providers]\nalloc = \"region\"", &["ukalloc"]), pool(|_| {}));
     let resolution = resolve(&manifest, &pool, None, None).unwrap();
     assert_eq!(names(&resolution), ["plat-linuxu", "region", "ukalloc"]);
     assert_eq!(resolution.heaps[0].backend, "region");
@@ -135,14 +140,19 @@ fn unknown_names_point_into_the_manifest() {
     assert!(message.contains("unknown platform `vax`\n  --> oxk.toml:3:12"), "{message}");
     assert!(message.contains("known: linuxu"), "{message}");
     let message = failure(&manifest("[providers]\nalloc = \"ukalloc\"", &[]), &pool);
-    assert!(message.contains("`ukalloc` does not provide `alloc`\n  --> oxk.toml:4:9"), "{message}");
+    assert!(
+        message.contains("`ukalloc` does not provide `alloc`\n  --> oxk.toml:4:9"),
+        "{message}"
+    );
 }
 
 #[test]
 fn a_missing_provider_is_explained() {
     let message = failure(&manifest("requires = [\"sched\"]", &["ukalloc"]), &pool(|_| {}));
     assert!(
-        message.starts_with("nothing provides `sched`, which the manifest requires\n  --> oxk.toml:3:13"),
+        message.starts_with(
+            "nothing provides `sched`, which the manifest requires\n  --> oxk.toml:3:13"
+        ),
         "{message}"
     );
 }
@@ -163,7 +173,10 @@ fn two_providers_of_a_single_interface_conflict() {
         }
     });
     let message = failure(&manifest("libraries = [\"coop\", \"preempt\"]", &["ukalloc"]), &pool);
-    assert!(message.contains("two libraries provide `sched`: coop (named in the manifest) and preempt"), "{message}");
+    assert!(
+        message.contains("two libraries provide `sched`: coop (named in the manifest) and preempt"),
+        "{message}"
+    );
     assert!(message.contains("oxk.toml:3:14"), "{message}");
 }
 
@@ -188,7 +201,10 @@ fn circles_are_shown() {
         list.push(Library { phases: vec![phase("y", "x")], ..library("b") });
     });
     let message = failure(&manifest("libraries = [\"a\", \"b\"]", &[]), &pool2);
-    assert!(message.contains("boot phases wait for each other in a circle: x -> y -> x"), "{message}");
+    assert!(
+        message.contains("boot phases wait for each other in a circle: x -> y -> x"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -205,7 +221,10 @@ fn options_are_checked_with_their_place() {
         });
     });
     let message = failure(&manifest("[options.ukalloc]\nlimit = 10", &["ukalloc"]), &pool);
-    assert!(message.starts_with("10 is not a value for ukalloc.limit\n  --> oxk.toml:4:9"), "{message}");
+    assert!(
+        message.starts_with("10 is not a value for ukalloc.limit\n  --> oxk.toml:4:9"),
+        "{message}"
+    );
     assert!(message.contains("a whole number from 1 to 9 (default 3)"), "{message}");
     let message = failure(&manifest("[options.ukalloc]\nlimt = 1", &["ukalloc"]), &pool);
     assert!(message.contains("did you mean `limit`?"), "{message}");

@@ -27,7 +27,9 @@ pub const EXIT_UNKNOWN: u8 = 123;
 /// 123 says that the machine ended without a word, 124 that --timeout was over, 125 that the
 /// image could not be built or started.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:\n  oxk run apps/hello\n  oxk run apps/hello --plat kvm --memory 16M -- Ada\n  oxk run apps/hello --param uklog.level=debug --param ukboot.trace=yes")]
+#[command(
+    after_help = "Examples:\n  oxk run apps/hello\n  oxk run apps/hello --plat kvm --memory 16M -- Ada\n  oxk run apps/hello --param uklog.level=debug --param ukboot.trace=yes"
+)]
 pub struct RunArgs {
     /// The application and what it is built for
     #[command(flatten)]
@@ -133,12 +135,13 @@ impl Launch {
         for param in &args.param {
             let known = param.split_once('=').and_then(|(name, _)| name.split_once('.'));
             if known.is_none() {
-                return Err(Diagnostic::new(format!("`--param {param}` is not library.option=value"))
-                    .help("for example: --param uklog.level=debug"));
+                return Err(Diagnostic::new(format!(
+                    "`--param {param}` is not library.option=value"
+                ))
+                .help("for example: --param uklog.level=debug"));
             }
         }
-        let machine =
-            resolution.platform.platform.as_ref().map_or(Machine::Process, |p| p.machine);
+        let machine = resolution.platform.platform.as_ref().map_or(Machine::Process, |p| p.machine);
         let name = resolution.image_name();
         match machine {
             Machine::Process => {
@@ -334,7 +337,10 @@ fn process_code(status: std::process::ExitStatus) -> u8 {
     }
 }
 
-fn pump(mut from: impl Read + Send + 'static, mut to: Box<dyn Write + Send>) -> std::thread::JoinHandle<()> {
+fn pump(
+    mut from: impl Read + Send + 'static,
+    mut to: Box<dyn Write + Send>,
+) -> std::thread::JoinHandle<()> {
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(len @ 1..) = from.read(&mut buffer) {

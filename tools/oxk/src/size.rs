@@ -19,7 +19,9 @@ use crate::symbolize::Symbolizer;
 /// JSON: {"image", "file_bytes", "sections": {name: bytes}, "parts": [{"name", "text", "rodata",
 /// "data", "bss"}]}, and with --diff the same object twice, as "old" and "new".
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:\n  oxk size apps/hello --plat kvm\n  cp build/hello_linuxu-x86_64.dbg /tmp/old.dbg; …; oxk size apps/hello --diff /tmp/old.dbg")]
+#[command(
+    after_help = "Examples:\n  oxk size apps/hello --plat kvm\n  cp build/hello_linuxu-x86_64.dbg /tmp/old.dbg; …; oxk size apps/hello --diff /tmp/old.dbg"
+)]
 pub struct SizeArgs {
     /// The application and what it is built for
     #[command(flatten)]
@@ -206,7 +208,9 @@ fn owners_of_range(
     let mut spans: Vec<(u64, u64, String)> = Vec::new();
     for symbol in file.symbols().filter(|s| s.size() > 0) {
         let owner = match symbol.name() {
-            Ok(name) if name.contains(".Lanon") || name.starts_with("anon.") => CONSTANTS.to_owned(),
+            Ok(name) if name.contains(".Lanon") || name.starts_with("anon.") => {
+                CONSTANTS.to_owned()
+            }
             Ok(name) => owners.of_symbol(name),
             Err(_) => OTHER.to_owned(),
         };
@@ -256,8 +260,10 @@ fn sorted(report: &Report) -> Vec<(&String, &Bytes)> {
 
 /// The report as a table, the largest part first.
 pub fn table(report: &Report) -> String {
-    let mut out =
-        format!("{:<28} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "", "text", "rodata", "data", "bss", "total");
+    let mut out = format!(
+        "{:<28} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+        "", "text", "rodata", "data", "bss", "total"
+    );
     let mut row = |name: &str, bytes: &Bytes| {
         let total: u64 = bytes.iter().sum();
         let [text, rodata, data, bss] = bytes;
@@ -275,12 +281,14 @@ pub fn table(report: &Report) -> String {
 
 /// What changed from one image to another.
 pub fn diff_table(old: &Report, new: &Report) -> String {
-    let names: std::collections::BTreeSet<&String> = old.parts.keys().chain(new.parts.keys()).collect();
-    let mut out =
-        format!("{:<28} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "", "text", "rodata", "data", "bss", "total");
+    let names: std::collections::BTreeSet<&String> =
+        old.parts.keys().chain(new.parts.keys()).collect();
+    let mut out = format!(
+        "{:<28} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+        "", "text", "rodata", "data", "bss", "total"
+    );
     let mut row = |name: &str, old: &Bytes, new: &Bytes, always: bool| {
-        let change: Vec<i64> =
-            old.iter().zip(new).map(|(o, n)| *n as i64 - *o as i64).collect();
+        let change: Vec<i64> = old.iter().zip(new).map(|(o, n)| *n as i64 - *o as i64).collect();
         if always || change.iter().any(|c| *c != 0) {
             let total: i64 = change.iter().sum();
             let cells: Vec<String> =
@@ -344,7 +352,14 @@ mod tests {
         .unwrap();
         let out = dir.join("p.dbg");
         let status = Command::new("rustc")
-            .args(["--edition", "2024", "-O", "-g", "-Cpanic=abort", "-Csymbol-mangling-version=v0"])
+            .args([
+                "--edition",
+                "2024",
+                "-O",
+                "-g",
+                "-Cpanic=abort",
+                "-Csymbol-mangling-version=v0",
+            ])
             .args(["-Clinker=rust-lld", "-Crelocation-model=static", "-Clink-arg=-e_start"])
             .arg("-o")
             .arg(&out)

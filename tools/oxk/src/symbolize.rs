@@ -58,9 +58,7 @@ impl Symbolizer {
                 .as_ref()
                 .and_then(|f| f.demangle().ok().map(|name| plain_name(&name)))
                 .unwrap_or_else(|| "?".to_owned());
-            let place = frame
-                .location
-                .and_then(|l| Some((plain_file(l.file?), l.line?)));
+            let place = frame.location.and_then(|l| Some((plain_file(l.file?), l.line?)));
             found.push(Frame { function, place });
         }
         found
@@ -74,9 +72,7 @@ impl Symbolizer {
     /// Pieces of `[start, end)` with the source file of each.
     pub fn files(&self, start: u64, end: u64) -> Vec<(u64, u64, Option<String>)> {
         let Ok(ranges) = self.context.find_location_range(start, end) else { return Vec::new() };
-        ranges
-            .map(|(from, len, location)| (from, len, location.file.map(plain_file)))
-            .collect()
+        ranges.map(|(from, len, location)| (from, len, location.file.map(plain_file))).collect()
     }
 }
 
@@ -95,9 +91,7 @@ fn plain_name(name: &str) -> String {
         let (before, after) = rest.split_at(open);
         out.push_str(before);
         match after.find(']') {
-            Some(close)
-                if close > 8 && after[1..close].bytes().all(|b| b.is_ascii_hexdigit()) =>
-            {
+            Some(close) if close > 8 && after[1..close].bytes().all(|b| b.is_ascii_hexdigit()) => {
                 rest = &after[close + 1..];
             }
             _ => {
@@ -173,11 +167,7 @@ enum Line {
 fn classify(line: &[u8]) -> Line {
     let fixed = |text: &[u8], rest: &[u8]| -> Option<bool> {
         // Some(true): starts with text; Some(false): is a part of it; None: neither.
-        if rest.starts_with(text) {
-            Some(true)
-        } else {
-            text.starts_with(rest).then_some(false)
-        }
+        if rest.starts_with(text) { Some(true) } else { text.starts_with(rest).then_some(false) }
     };
     match fixed(b"  #", line) {
         Some(true) => {}
@@ -202,7 +192,8 @@ fn classify(line: &[u8]) -> Line {
     match end {
         b"\n" | b"\r\n" => {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-            match (text(&line[3..3 + digits]).parse(), u64::from_str_radix(&text(&rest[3..19]), 16)) {
+            match (text(&line[3..3 + digits]).parse(), u64::from_str_radix(&text(&rest[3..19]), 16))
+            {
                 (Ok(number), Ok(address)) => Line::Frame(number, address),
                 _ => Line::Other,
             }

@@ -11,7 +11,9 @@ use crate::qemu;
 /// What the image tests need is installed with the system's package manager when this user may do
 /// that; otherwise the command to do it is printed and nothing runs.
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Examples:\n  oxk test\n  oxk test -- -p ukalloc          arguments go to `cargo test`")]
+#[command(
+    after_help = "Examples:\n  oxk test\n  oxk test -- -p ukalloc          arguments go to `cargo test`"
+)]
 pub struct TestArgs {
     /// Arguments for `cargo test` instead of `--workspace`
     #[arg(last = true)]

@@ -23,8 +23,14 @@ struct Guarded {
 impl Guarded {
     fn new(pages: usize) -> Self {
         unsafe extern "C" {
-            fn mmap(at: *mut c_void, len: usize, prot: c_int, flags: c_int, fd: c_int, off: i64)
-            -> *mut u8;
+            fn mmap(
+                at: *mut c_void,
+                len: usize,
+                prot: c_int,
+                flags: c_int,
+                fd: c_int,
+                off: i64,
+            ) -> *mut u8;
             fn mprotect(at: *mut u8, len: usize, prot: c_int) -> c_int;
         }
         let len = pages * PAGE;
@@ -46,9 +52,7 @@ impl Guarded {
 }
 
 fn pattern(len: usize, seed: usize) -> Vec<u8> {
-    (0..len)
-        .map(|i| ((i + seed).wrapping_mul(0x9e37_79b1) >> 13) as u8)
-        .collect()
+    (0..len).map(|i| ((i + seed).wrapping_mul(0x9e37_79b1) >> 13) as u8).collect()
 }
 
 fn copy(to: &mut [u8], from: &[u8]) {
@@ -155,10 +159,9 @@ fn compares_every_small_size_with_a_difference_anywhere() {
                     assert_eq!(compare(left, right), left.cmp(right), "{len} {place}");
                     assert_eq!(compare(right, left), right.cmp(left), "{len} {place}");
                 }
-                for i in place..len.min(place + 2) {
-                    a[at_a + i] = source[i];
-                    b[at_b + i] = source[i];
-                }
+                let end = len.min(place + 2);
+                a[at_a + place..at_a + end].copy_from_slice(&source[place..end]);
+                b[at_b + place..at_b + end].copy_from_slice(&source[place..end]);
                 assert_eq!(old, b[at_b + place]);
             }
         }
@@ -184,12 +187,7 @@ fn stays_inside_of_its_objects() {
     let (mut a, mut b) = (Guarded::new(1), Guarded::new(1));
     let (a, b) = (a.bytes(), b.bytes());
     for len in 0..300 {
-        for (at_a, at_b) in [
-            (0, 0),
-            (0, PAGE - len),
-            (PAGE - len, 0),
-            (PAGE - len, PAGE - len),
-        ] {
+        for (at_a, at_b) in [(0, 0), (0, PAGE - len), (PAGE - len, 0), (PAGE - len, PAGE - len)] {
             fill(a, 0x11);
             fill(&mut b[at_b..at_b + len], 0x77);
             copy(&mut a[at_a..at_a + len], &b[at_b..at_b + len]);

@@ -71,7 +71,8 @@ pub fn text(resolution: &Resolution<'_>, times: Option<&[PhaseTime]>) -> String 
 
 /// The order for Graphviz.
 pub fn dot(resolution: &Resolution<'_>) -> String {
-    let mut out = String::from("digraph boot {\n  rankdir=LR; node [shape=box, fontname=\"sans-serif\"];\n");
+    let mut out =
+        String::from("digraph boot {\n  rankdir=LR; node [shape=box, fontname=\"sans-serif\"];\n");
     let mut last = "entry".to_owned();
     for step in &resolution.phases {
         let _ = writeln!(out, "  {last:?} -> {:?};", step.phase.name);

@@ -69,8 +69,8 @@ fn escape(text: &str) -> String {
 
 /// Rows of the picture from top to bottom.
 const ROWS: [&str; 14] = [
-    "external", "libc", "posix", "fs", "net", "block", "sched", "alloc", "debug", "core", "drivers",
-    "plat", "arch", "other",
+    "external", "libc", "posix", "fs", "net", "block", "sched", "alloc", "debug", "core",
+    "drivers", "plat", "arch", "other",
 ];
 
 /// The libraries of an image in rows by pool, the application on top.
@@ -95,7 +95,12 @@ pub fn dependencies(resolution: &Resolution<'_>) -> String {
     let width = rows.iter().map(|(_, m)| row_width(m)).max().unwrap_or(0).max(320) + LEFT + 20;
     let height = 70 + GAP * (rows.len() as i64 + 1);
     let mut svg = Svg::new(width, height);
-    svg.text(12, 24, &format!("{}: {} micro-libraries", resolution.image_name(), resolution.libraries.len()), "title");
+    svg.text(
+        12,
+        24,
+        &format!("{}: {} micro-libraries", resolution.image_name(), resolution.libraries.len()),
+        "title",
+    );
 
     // Centre and vertical position of every box.
     let app = resolution.manifest.name.as_str();
@@ -115,7 +120,8 @@ pub fn dependencies(resolution: &Resolution<'_>) -> String {
         svg.text(14, y + 20, pool, "pool");
     }
     for edge in edges(resolution) {
-        let (Some(from), Some(to)) = (places.get(edge.from.as_str()), places.get(edge.to.as_str())) else {
+        let (Some(from), Some(to)) = (places.get(edge.from.as_str()), places.get(edge.to.as_str()))
+        else {
             continue;
         };
         let class = if edge.interface.is_some() { "iface" } else { "edge" };

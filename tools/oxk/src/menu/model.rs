@@ -83,7 +83,12 @@ pub struct Model<'p> {
 
 impl<'p> Model<'p> {
     /// The menu for a manifest.
-    pub fn new(source: Source, dir: &Path, pool: &'p Pool, platform: Option<String>) -> Result<Self> {
+    pub fn new(
+        source: Source,
+        dir: &Path,
+        pool: &'p Pool,
+        platform: Option<String>,
+    ) -> Result<Self> {
         let mut model = Self {
             pool,
             path: dir.join(crate::manifest::FILE_NAME),
@@ -108,16 +113,19 @@ impl<'p> Model<'p> {
         let manifest = Manifest::parse(self.source.clone(), &self.dir)?;
         let resolution = resolve(&manifest, self.pool, self.platform.as_deref(), None)?;
         let mut entries = Vec::new();
-        let image = |what, name: &str, value: String, default: &str, kind, help: &str, hint: String| Entry {
-            what,
-            section: "image".into(),
-            name: name.into(),
-            value,
-            default: default.into(),
-            kind,
-            help: help.into(),
-            hint,
-        };
+        let image =
+            |what, name: &str, value: String, default: &str, kind, help: &str, hint: String| {
+                Entry {
+                    what,
+                    section: "image".into(),
+                    name: name.into(),
+                    value,
+                    default: default.into(),
+                    kind,
+                    help: help.into(),
+                    hint,
+                }
+            };
         let platforms = self.pool.platform_names().iter().map(|p| (*p).to_owned()).collect();
         entries.push(image(
             What::Platform,
@@ -145,8 +153,9 @@ impl<'p> Model<'p> {
                 .filter(|l| l.provides.iter().any(|p| p == interface) && l.platform.is_none())
                 .filter(|l| l.supports(resolution.platform_name(), &resolution.arch))
                 .collect();
-            let needed = resolution.libraries.iter().any(|l| l.requires.iter().any(|r| r == interface))
-                || manifest.requires.iter().any(|r| r.value == interface);
+            let needed =
+                resolution.libraries.iter().any(|l| l.requires.iter().any(|r| r == interface))
+                    || manifest.requires.iter().any(|r| r.value == interface);
             if fits.len() < 2 || !needed {
                 continue;
             }
@@ -199,7 +208,8 @@ impl<'p> Model<'p> {
                 .map(String::as_str)
                 .filter(|d| resolution.library(d).is_none())
                 .collect();
-            let mut hint = if wanted { Reason::Manifest.to_string() } else { "not in the image".into() };
+            let mut hint =
+                if wanted { Reason::Manifest.to_string() } else { "not in the image".into() };
             if !brings.is_empty() {
                 hint += &format!("; brings {}", brings.join(", "));
             }

@@ -72,7 +72,11 @@ fn pool() -> Pool {
             requires: vec!["alloc".into()],
             interfaces: BTreeMap::from([(
                 "alloc".into(),
-                Interface { help: "A general-purpose heap".into(), many: true, declared_by: "a".into() },
+                Interface {
+                    help: "A general-purpose heap".into(),
+                    many: true,
+                    declared_by: "a".into(),
+                },
             )]),
             options: vec![option("stats", OptionKind::Bool, Value::Bool(true), "Count everything")],
             ..library("ukalloc", "The allocation interface")
@@ -119,7 +123,10 @@ fn press(model: &mut Model<'_>, keys: &str) {
             '\x08' => KeyCode::Backspace,
             c => KeyCode::Char(c),
         };
-        assert!(handle(model, KeyEvent::new(code, KeyModifiers::NONE)).unwrap(), "{c:?} ended the menu");
+        assert!(
+            handle(model, KeyEvent::new(code, KeyModifiers::NONE)).unwrap(),
+            "{c:?} ended the menu"
+        );
     }
 }
 

@@ -35,7 +35,11 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model<'_>) {
              d             back to the default\n/             search in names and help; Esc ends it\n\
              s             save to oxk.toml\nq             quit\n\nA * marks what differs from the default.",
         ),
-        Mode::Leave => popup(frame, "Save the changes?", "y  save and quit\nn  quit without saving\nany other key: stay"),
+        Mode::Leave => popup(
+            frame,
+            "Save the changes?",
+            "y  save and quit\nn  quit without saving\nany other key: stay",
+        ),
         _ => {}
     }
 }
@@ -102,7 +106,8 @@ fn draw_details(frame: &mut Frame<'_>, model: &Model<'_>, area: Rect) {
         lines.extend([Line::default(), Line::from(entry.hint.clone()).dim()]);
     }
     if model.mode() == Mode::Edit {
-        lines.extend([Line::default(), Line::from(format!("new value: {}▏", model.input())).bold()]);
+        lines
+            .extend([Line::default(), Line::from(format!("new value: {}▏", model.input())).bold()]);
         lines.push(Line::from("Enter takes it, Esc leaves it").dim());
     }
     frame.render_widget(Paragraph::new(lines).block(block).wrap(Wrap { trim: false }), area);
@@ -120,5 +125,6 @@ fn popup(frame: &mut Frame<'_>, title: &str, text: &str) {
         .areas(area);
     frame.render_widget(Clear, area);
     let text: Vec<Line<'_>> = text.lines().map(|l| Line::from(format!(" {l}"))).collect();
-    frame.render_widget(Paragraph::new(text).block(Block::bordered().title(title.to_owned())), area);
+    frame
+        .render_widget(Paragraph::new(text).block(Block::bordered().title(title.to_owned())), area);
 }
