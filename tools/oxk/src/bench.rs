@@ -7,7 +7,7 @@ use crate::build::{self, Image, Progress};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::graph::parse_times;
 use crate::option::format_size;
-use crate::project::{Loaded, Project, Target};
+use crate::project::{Project, Target};
 use crate::qemu::{self, Model};
 use crate::resolve::Resolution;
 use crate::run::{self, RunArgs};
@@ -76,7 +76,7 @@ fn hello(args: &BenchArgs) -> Result<u8> {
         let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
         let mut call = run::default_args(&app);
         call.vmm_machine = model.unwrap_or_default();
-        rows.push(measure(args, &loaded, &resolution, &image, &call)?);
+        rows.push(measure(args, &resolution, &image, &call)?);
     }
     rows.push(ordinary_program(args)?);
     if args.json {
@@ -90,7 +90,6 @@ fn hello(args: &BenchArgs) -> Result<u8> {
 
 fn measure(
     args: &BenchArgs,
-    _loaded: &Loaded,
     resolution: &Resolution<'_>,
     image: &Image,
     call: &RunArgs,

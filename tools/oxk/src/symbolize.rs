@@ -5,15 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use gimli::{EndianArcSlice, LittleEndian};
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSymbol};
 
 use crate::diagnostic::{Context as _, Diagnostic, Result};
 
 type Slice = EndianArcSlice<LittleEndian>;
 
+/// An address further behind an assembly symbol than this, in bytes, is not part of its code.
+const ASSEMBLY_LIMIT: u64 = 4096;
+
 /// Looks addresses up in the debug information of an image.
 pub struct Symbolizer {
     context: addr2line::Context<Slice>,
+    /// For assembly, which has no debug information: start and name of each symbol, by address.
+    symbols: Vec<(u64, String)>,
 }
 
 /// One function that an address belongs to.
@@ -43,7 +48,14 @@ impl Symbolizer {
         })
         .map_err(|e| wrong(&e))?;
         let context = addr2line::Context::from_dwarf(dwarf).map_err(|e| wrong(&e))?;
-        Ok(Self { context })
+        let mut symbols: Vec<(u64, String)> = file
+            .symbols()
+            .filter(|s| s.is_definition() && s.kind() != object::SymbolKind::Data)
+            .filter_map(|s| Some((s.address(), s.name().ok()?.to_owned())))
+            .filter(|(_, name)| !name.is_empty() && !name.starts_with(['.', '$']))
+            .collect();
+        symbols.sort();
+        Ok(Self { context, symbols })
     }
 
     /// The functions at an address, the innermost inlined one first; empty when unknown.
@@ -61,12 +73,17 @@ impl Symbolizer {
             let place = frame.location.and_then(|l| Some((plain_file(l.file?), l.line?)));
             found.push(Frame { function, place });
         }
+        if found.is_empty() {
+            // `partition_point` counts the symbols at or below the address.
+            let below = self.symbols.partition_point(|(start, _)| *start <= address);
+            let symbol = below.checked_sub(1).map(|index| &self.symbols[index]);
+            found.extend(
+                symbol
+                    .filter(|(start, _)| address - start < ASSEMBLY_LIMIT)
+                    .map(|(_, name)| Frame { function: name.clone(), place: None }),
+            );
+        }
         found
-    }
-
-    /// The source file that an address belongs to, by the line table alone.
-    pub fn file(&self, address: u64) -> Option<String> {
-        self.context.find_location(address).ok()??.file.map(plain_file)
     }
 
     /// Pieces of `[start, end)` with the source file of each.
