@@ -91,7 +91,7 @@ fn unknown_names_and_values() {
 fn command_lines_of_the_tool() {
     call(OXK, &["run", "apps/nothing"])
         .expect(125, &["there is no folder apps/nothing", "oxk new"]);
-    call(OXK, &["build", "docs"]).expect(1, &["there is no oxk.toml in docs"]);
+    call(OXK, &["build", "core"]).expect(1, &["there is no oxk.toml in core"]);
     call(OXK, &["build", "apps/hello", "--plat", "vax"]).expect(1, &["unknown platform `vax`"]);
     call(OXK, &["build", "apps/hello", "--set", "x"])
         .expect(1, &["`--set x` is not library.option=value"]);

@@ -114,7 +114,7 @@ pub fn drawing(resolution: &Resolution<'_>, times: Option<&[PhaseTime]>) -> Stri
         y += ROW;
     }
     for heap in &resolution.heaps {
-        svg.text(12, y + 26, &format!("heap {}", heap_line(heap)), "label");
+        svg.text(12, y + 26, &format!("heap {}", heap_line(heap)), "mono");
         y += ROW;
     }
     svg.finish()

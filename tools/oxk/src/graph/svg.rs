@@ -1,5 +1,6 @@
 //! Drawings without an external program.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -12,10 +13,10 @@ pub struct Svg {
 }
 
 const STYLE: &str = "<style>text{font:13px system-ui,sans-serif;fill:#222}.title{font-weight:600;font-size:15px}\
-.pool{fill:#666;font-style:italic}.box{fill:#eef3f8;stroke:#5b7896}.app{fill:#dbe9d4;stroke:#5c8a48}\
+.pool{fill:#666;font-style:italic}text.mono{font-family:monospace}.box{fill:#eef3f8;stroke:#5b7896}.app{fill:#dbe9d4;stroke:#5c8a48}\
 .bar{fill:#7fa7cf}.edge{stroke:#8a8a8a;fill:none}.iface{stroke:#b0662f;stroke-dasharray:5 3;fill:none}\
 .band{fill:#f6f6f6}.paper{fill:#fff}\
-@media(prefers-color-scheme:dark){text{fill:#ddd}.pool{fill:#aaa}.box{fill:#26323d}.app{fill:#2b3a25}\
+@media(prefers-color-scheme:dark){text{fill:#ddd}.pool{fill:#aaa}text.mono{font-family:monospace}.box{fill:#26323d}.app{fill:#2b3a25}\
 .band{fill:#1c1c1c}.paper{fill:#111}}</style>";
 
 impl Svg {
@@ -52,6 +53,16 @@ impl Svg {
         let _ = writeln!(
             self.out,
             "<path d=\"M{} {}C{} {middle} {} {middle} {} {}\" class=\"{class}\"/>",
+            from.0, from.1, from.0, to.0, to.0, to.1
+        );
+    }
+
+    /// An arc below two points at the same height.
+    fn arc(&mut self, from: (i64, i64), to: (i64, i64), class: &str) {
+        let below = from.1 + 18;
+        let _ = writeln!(
+            self.out,
+            "<path d=\"M{} {}C{} {below} {} {below} {} {}\" class=\"{class}\"/>",
             from.0, from.1, from.0, to.0, to.0, to.1
         );
     }
@@ -125,9 +136,12 @@ pub fn dependencies(resolution: &Resolution<'_>) -> String {
             continue;
         };
         let class = if edge.interface.is_some() { "iface" } else { "edge" };
-        // Downwards from the lower side to the upper; upwards the other way round.
-        let (start, end) = if from.1 <= to.1 { (HEIGHT, 0) } else { (0, HEIGHT) };
-        svg.curve((from.0, from.1 + start), (to.0, to.1 + end), class);
+        let (above, below) = (|p: &(i64, i64)| *p, |p: &(i64, i64)| (p.0, p.1 + HEIGHT));
+        match from.1.cmp(&to.1) {
+            Ordering::Less => svg.curve(below(from), above(to), class),
+            Ordering::Equal => svg.arc(below(from), below(to), class),
+            Ordering::Greater => svg.curve(above(from), below(to), class),
+        }
     }
     for (name, (x, y)) in &places {
         let width = width_of(name);
