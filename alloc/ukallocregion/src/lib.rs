@@ -144,8 +144,10 @@ unsafe impl Backend for Region {
     }
 
     fn largest_free(&self) -> usize {
-        let largest = self.pieces().iter().map(|p| p.end - p.next).max();
-        largest.unwrap_or(0).saturating_sub(HEADER + ukalloc::MIN_ALIGN)
+        let left = |p: &Piece| {
+            p.end.saturating_sub((p.next + HEADER).next_multiple_of(ukalloc::MIN_ALIGN))
+        };
+        self.pieces().iter().map(left).max().unwrap_or(0)
     }
 }
 

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use ukalloc::model::{Reuse, check, trace};
+use ukalloc::model::{Reuse, check, edge_cases, trace};
 use ukalloc::{AddMemoryError, Alloc, Backend, Heap, SpinLock};
 
 use super::{MAX_PIECES, Region};
@@ -41,9 +41,14 @@ fn pieces_are_limited() {
     assert_eq!(got, MAX_PIECES, "every piece is used");
 }
 
+#[test]
+fn edge_cases_are_those_of_the_table() {
+    edge_cases(&Heap::new(Region::new(), SpinLock::new()));
+}
+
 proptest! {
     #[test]
     fn passes_the_suite(calls in trace(), pages in 1usize..300) {
-        check(Region::new(), pages * 4096, &calls, Reuse::Never).map_err(TestCaseError::fail)?;
+        check(&Heap::new(Region::new(), SpinLock::new()), pages * 4096, &calls, Reuse::Never).map_err(TestCaseError::fail)?;
     }
 }

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use ukalloc::model::{Reuse, check, trace};
+use ukalloc::model::{Reuse, check, edge_cases, trace};
 use ukalloc::{AddMemoryError, Alloc, Backend, Heap, SpinLock};
 
 use super::Tlsf;
@@ -119,9 +119,14 @@ fn the_largest_free_block_can_be_had() {
     assert!(!block.is_null(), "{largest} of {}", 1 << 20);
 }
 
+#[test]
+fn edge_cases_are_those_of_the_table() {
+    edge_cases(&Heap::new(Tlsf::new(), SpinLock::new()));
+}
+
 proptest! {
     #[test]
     fn passes_the_suite(calls in trace(), pages in 2usize..300) {
-        check(Tlsf::new(), pages * 4096, &calls, Reuse::Coalesces).map_err(TestCaseError::fail)?;
+        check(&Heap::new(Tlsf::new(), SpinLock::new()), pages * 4096, &calls, Reuse::Coalesces).map_err(TestCaseError::fail)?;
     }
 }

@@ -111,6 +111,12 @@ pub unsafe trait Alloc: Sync {
     /// The memory must be readable and writable, used by nobody else, and stay so for ever.
     unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError>;
 
+    /// Gives memory that is kept for later use back to what all sizes are cut from; returns whether
+    /// there was any. Allocators call it themselves before an allocation fails.
+    fn reclaim(&self) -> bool {
+        false
+    }
+
     /// Whether an address lies in this allocator's memory.
     fn owns(&self, address: *const u8) -> bool;
 

@@ -66,6 +66,12 @@ pub unsafe trait Backend: Send {
         size <= unsafe { self.usable_size(block) }
     }
 
+    /// Gives memory that is kept for later use (empty slabs, caches) back to what all sizes are cut
+    /// from; returns whether there was any. Called before an allocation fails.
+    fn reclaim(&mut self) -> bool {
+        false
+    }
+
     /// Whether an address lies in memory of this back end.
     fn owns(&self, address: *const u8) -> bool;
 
@@ -75,7 +81,8 @@ pub unsafe trait Backend: Send {
     /// Bytes in free blocks; not all of them need be usable in one piece.
     fn available(&self) -> usize;
 
-    /// Size of the largest block that could be allocated now.
+    /// A size that could be allocated now with [`MIN_ALIGN`](crate::MIN_ALIGN), the largest that
+    /// is known without a long search.
     fn largest_free(&self) -> usize;
 }
 

@@ -18,6 +18,19 @@ struct State<B> {
     stats: Stats,
 }
 
+impl<B: Backend> State<B> {
+    /// The second try: with what the back end kept for later.
+    #[cold]
+    #[inline(never)]
+    fn allocate_reclaimed(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let block = if self.backend.reclaim() { self.backend.allocate(size, align) } else { None };
+        if block.is_none() {
+            self.stats.failed();
+        }
+        block
+    }
+}
+
 // SAFETY: the state is only reached through `with`, which holds the lock; `Backend: Send` lets
 // the holders be different threads.
 unsafe impl<B: Backend, L: RawLock> Sync for Heap<B, L> {}
@@ -55,9 +68,13 @@ impl<B: Backend, L: RawLock> Heap<B, L> {
             return null_mut();
         }
         self.with(|state| {
-            let Some(block) = state.backend.allocate(size.max(1), align) else {
-                state.stats.failed();
-                return null_mut();
+            let size = size.max(1);
+            let block = match state.backend.allocate(size, align) {
+                Some(block) => block,
+                None => match state.allocate_reclaimed(size, align) {
+                    Some(block) => block,
+                    None => return null_mut(),
+                },
             };
             if cfg!(feature = "stats") {
                 // SAFETY: the block was just allocated.
@@ -148,6 +165,10 @@ unsafe impl<B: Backend, L: RawLock> Alloc for Heap<B, L> {
     unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
         // SAFETY: the caller's promise.
         self.with(|state| unsafe { state.backend.add_memory(base, len) })
+    }
+
+    fn reclaim(&self) -> bool {
+        self.with(|state| state.backend.reclaim())
     }
 
     fn owns(&self, address: *const u8) -> bool {

@@ -1,13 +1,20 @@
-//! The test suite that every back end passes, and a plain back end to compare with.
+//! The test suite that every allocator passes, and a plain back end to compare with.
+//!
+//! A test plays random traces ([`trace`]), a fuzz target those that bytes stand for
+//! ([`trace_of_bytes`]), both with [`check`]; [`edge_cases`] goes through the crate's table.
 
-use core::ptr::NonNull;
+mod edge;
+mod fixed;
 
 use proptest::prelude::*;
 
-use crate::{AddMemoryError, Alloc, Backend, Heap, MIN_ALIGN, SpinLock};
+use crate::{AddMemoryError, Alloc, MIN_ALIGN};
+
+pub use edge::edge_cases;
+pub use fixed::Fixed;
 
 /// One call in a trace. Blocks are numbered by the order of allocation, modulo those alive.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the arguments of the call of that name")]
 pub enum Call {
     Malloc { size: usize },
@@ -33,6 +40,24 @@ pub fn trace() -> impl Strategy<Value = Vec<Call>> {
     prop::collection::vec(call, 1..200)
 }
 
+/// The trace that bytes stand for, five for each call; every sequence of bytes stands for one.
+pub fn trace_of_bytes(bytes: &[u8]) -> Vec<Call> {
+    let call = |word: &[u8; 5]| {
+        let [kind, a, b, c, d] = *word;
+        // A size's exponent is chosen apart from its digits, so that all magnitudes are frequent.
+        let size = (usize::from(a) | usize::from(b) << 8) >> (c % 16) << (c / 16 % 4);
+        let block = usize::from(d) | usize::from(a) << 8;
+        match kind % 8 {
+            0..3 => Call::Malloc { size },
+            3 => Call::Calloc { count: usize::from(d) + 1, size: size / 64 },
+            4 => Call::Memalign { align: 1 << (d % 17), size },
+            5 => Call::Realloc { block, size },
+            _ => Call::Free { block },
+        }
+    };
+    bytes.as_chunks().0.iter().map(call).collect()
+}
+
 struct Live {
     block: *mut u8,
     size: usize,
@@ -55,6 +80,11 @@ impl Live {
         // SAFETY: the block has that many bytes, all written.
         (0..len).all(|i| unsafe { self.block.add(i).read() } == self.pattern(i))
     }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        (self.block as usize) < other.block as usize + other.size.max(1)
+            && (other.block as usize) < self.block as usize + self.size.max(1)
+    }
 }
 
 /// What a design promises beyond the interface.
@@ -66,33 +96,72 @@ pub enum Reuse {
     Never,
 }
 
-/// Plays a trace on a fresh back end with `memory` bytes and checks every result.
+/// Memory for an allocator under test, with bytes around it that it must not touch.
+#[derive(Debug)]
+pub struct Arena {
+    store: Vec<u8>,
+    start: usize,
+    len: usize,
+}
+
+impl Arena {
+    /// Bytes on each side.
+    const MARGIN: usize = 64;
+    const MARK: u8 = 0xd7;
+
+    /// `len` bytes, `offset` bytes after a page boundary, full of garbage.
+    pub fn new(len: usize, offset: usize) -> Self {
+        let mut store = vec![Self::MARK; len + 2 * Self::MARGIN + 4096 + offset];
+        let first = store.as_ptr() as usize + Self::MARGIN;
+        let start = first.next_multiple_of(4096) - first + Self::MARGIN + offset;
+        store[start..start + len].fill(0xa5);
+        Self { store, start, len }
+    }
+
+    /// Gives the memory to an allocator.
+    ///
+    /// # Errors
+    /// Those of the allocator.
+    ///
+    /// # Safety
+    /// The arena must live longer than the allocator's use, and be given away once.
+    pub unsafe fn give_to<A: Alloc>(&mut self, alloc: &A) -> Result<(), AddMemoryError> {
+        let start = self.store[self.start..].as_mut_ptr();
+        // SAFETY: the caller's promise; the range lies inside the store.
+        unsafe { alloc.add_memory(start, self.len) }
+    }
+
+    /// Whether the bytes around the memory are as they were.
+    pub fn margins_intact(&self) -> bool {
+        let before = &self.store[self.start - Self::MARGIN..self.start];
+        let after = &self.store[self.start + self.len..][..Self::MARGIN];
+        before.iter().chain(after).all(|b| *b == Self::MARK)
+    }
+}
+
+/// Plays a trace on a fresh allocator, which is given `memory` bytes, and checks every result.
 ///
 /// # Errors
 /// The first promise that was broken, in words.
-pub fn check<B: Backend>(
-    backend: B,
+pub fn check<A: Alloc>(
+    alloc: &A,
     memory: usize,
     calls: &[Call],
     reuse: Reuse,
 ) -> Result<(), String> {
-    let mut store = vec![0u64; memory / 8];
-    let (start, len) = (store.as_mut_ptr().cast::<u8>(), store.len() * 8);
-    let heap = Heap::new(backend, SpinLock::new());
-    // SAFETY: the store is used for nothing else and outlives the heap's use.
-    unsafe { heap.add_memory(start, len) }.map_err(|e| e.to_string())?;
-    let at_start = heap.stats();
+    // Memory starts where the platform says, aligned or not.
+    let mut arena = Arena::new(memory, calls.len() % 24);
+    // SAFETY: the arena lives until the end of this function, as the blocks do.
+    unsafe { arena.give_to(alloc) }.map_err(|e| e.to_string())?;
+    let at_start = alloc.stats();
     let mut live: Vec<Live> = Vec::new();
     let mut seed = 0u8;
-    let inside = |block: *mut u8, size: usize| {
-        block as usize >= start as usize && block as usize + size <= start as usize + len
-    };
     for call in calls {
         seed = seed.wrapping_add(1);
         let (block, size, align, old) = match *call {
-            Call::Malloc { size } => (heap.malloc(size), size, MIN_ALIGN, None),
+            Call::Malloc { size } => (alloc.malloc(size), size, MIN_ALIGN, None),
             Call::Calloc { count, size } => {
-                let block = heap.calloc(count, size);
+                let block = alloc.calloc(count, size);
                 // SAFETY: the block has that many bytes, all zeroed.
                 let dirty = |b: *mut u8| (0..count * size).any(|i| unsafe { b.add(i).read() } != 0);
                 if !block.is_null() && dirty(block) {
@@ -100,12 +169,12 @@ pub fn check<B: Backend>(
                 }
                 (block, count * size, MIN_ALIGN, None)
             }
-            Call::Memalign { align, size } => (heap.memalign(align, size), size, align, None),
+            Call::Memalign { align, size } => (alloc.memalign(align, size), size, align, None),
             Call::Realloc { block, size } if !live.is_empty() => {
                 let index = block % live.len();
                 let old = live.swap_remove(index);
                 // SAFETY: a live block.
-                let block = unsafe { heap.realloc(old.block, size) };
+                let block = unsafe { alloc.realloc(old.block, size) };
                 if block.is_null() && size > 0 {
                     live.push(old); // must be as before; checked below
                     continue;
@@ -122,23 +191,27 @@ pub fn check<B: Backend>(
                     return Err("a block's content changed".into());
                 }
                 // SAFETY: a live block, used no more.
-                unsafe { heap.free(old.block) };
+                unsafe { alloc.free(old.block) };
                 continue;
             }
             _ => continue,
         };
         if block.is_null() {
+            let largest = alloc.stats().largest_free;
+            if align <= MIN_ALIGN && size.max(1) <= largest {
+                return Err(format!("{size} bytes were refused, {largest} said to be there"));
+            }
             continue;
         }
         let new = Live { block, size, seed };
-        if !inside(block, size) {
+        if !alloc.owns(block) || (size > 0 && !alloc.owns(block.wrapping_add(size - 1))) {
             return Err("a block lies outside of the memory".into());
         }
-        if !(block as usize).is_multiple_of(align) {
+        if !(block as usize).is_multiple_of(align.max(MIN_ALIGN)) {
             return Err(format!("{block:?} is not aligned to {align}"));
         }
         // SAFETY: a live block.
-        if unsafe { heap.usable_size(block) } < size {
+        if unsafe { alloc.usable_size(block) } < size {
             return Err("the usable size is smaller than what was asked for".into());
         }
         if let Some(old) = old {
@@ -147,11 +220,7 @@ pub fn check<B: Backend>(
                 return Err("realloc lost content".into());
             }
         }
-        let overlaps = live.iter().any(|l| {
-            (block as usize) < l.block as usize + l.size.max(1)
-                && (l.block as usize) < block as usize + size.max(1)
-        });
-        if overlaps {
+        if live.iter().any(|l| l.overlaps(&new)) {
             return Err("two blocks overlap".into());
         }
         new.fill();
@@ -160,14 +229,15 @@ pub fn check<B: Backend>(
     if let Some(wrong) = live.iter().find(|l| !l.intact(l.size)) {
         return Err(format!("the content of a block of {} bytes changed", wrong.size));
     }
-    if cfg!(feature = "stats") && heap.stats().current_blocks() != live.len() as u64 {
+    if cfg!(feature = "stats") && alloc.stats().current_blocks() != live.len() as u64 {
         return Err("the statistics count wrong".into());
     }
     for block in live {
         // SAFETY: a live block, used no more.
-        unsafe { heap.free(block.block) };
+        unsafe { alloc.free(block.block) };
     }
-    let at_end = heap.stats();
+    alloc.reclaim();
+    let at_end = alloc.stats();
     if reuse == Reuse::Coalesces
         && (at_end.largest_free, at_end.available) != (at_start.largest_free, at_start.available)
     {
@@ -176,66 +246,8 @@ pub fn check<B: Backend>(
     if cfg!(feature = "stats") && at_end.current_bytes != 0 {
         return Err("the statistics say that something is left".into());
     }
+    if !arena.margins_intact() {
+        return Err("bytes outside of the memory were written".into());
+    }
     Ok(())
-}
-
-/// A back end that never takes anything back: the plainest there is, to test what is above it.
-#[derive(Debug, Default)]
-pub struct Fixed {
-    start: usize,
-    next: usize,
-    end: usize,
-}
-
-impl Fixed {
-    /// Without memory.
-    pub const fn new() -> Self {
-        Self { start: 0, next: 0, end: 0 }
-    }
-}
-
-// SAFETY: blocks are cut from the memory one after the other, each with its size before it.
-unsafe impl Backend for Fixed {
-    unsafe fn add_memory(&mut self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
-        if self.end != 0 {
-            return Err(AddMemoryError::TooMany);
-        }
-        (self.start, self.next, self.end) = (base as usize, base as usize, base as usize + len);
-        Ok(())
-    }
-
-    fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        let block = self.next.checked_add(8)?.checked_next_multiple_of(align)?;
-        let end = block.checked_add(size)?.checked_next_multiple_of(8)?;
-        if end > self.end {
-            return None;
-        }
-        self.next = end;
-        // SAFETY: the 8 bytes before the block are inside the memory and nobody else's.
-        unsafe { (block as *mut usize).sub(1).write(end - block) };
-        NonNull::new(block as *mut u8)
-    }
-
-    unsafe fn free(&mut self, _block: NonNull<u8>) {}
-
-    unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
-        // SAFETY: `allocate` wrote it there.
-        unsafe { block.cast::<usize>().sub(1).read() }
-    }
-
-    fn owns(&self, address: *const u8) -> bool {
-        (self.start..self.end).contains(&(address as usize))
-    }
-
-    fn total_memory(&self) -> usize {
-        self.end - self.start
-    }
-
-    fn available(&self) -> usize {
-        self.end - self.next
-    }
-
-    fn largest_free(&self) -> usize {
-        self.available().saturating_sub(16)
-    }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::model::{Fixed, Reuse, check, trace};
+use crate::model::{Fixed, Reuse, check, trace, trace_of_bytes};
 use crate::*;
 
 fn heap(len: usize) -> &'static Heap<Fixed, SpinLock> {
@@ -15,41 +15,58 @@ fn heap(len: usize) -> &'static Heap<Fixed, SpinLock> {
 
 #[test]
 fn edge_cases() {
-    let heap = heap(1 << 16);
-    let (a, b) = (heap.malloc(0), heap.malloc(0));
-    assert!(!a.is_null() && !b.is_null() && a != b);
-    assert!(heap.malloc(usize::MAX).is_null());
-    assert!(heap.malloc(isize::MAX as usize + 1).is_null());
-    assert!(heap.calloc(usize::MAX, 2).is_null());
-    assert!(heap.memalign(3, 8).is_null());
-    assert!(heap.memalign(0, 8).is_null());
-    assert_eq!(heap.posix_memalign(4, 8), Err(AllocError::InvalidAlignment));
-    assert_eq!(heap.posix_memalign(24, 8), Err(AllocError::InvalidAlignment));
-    assert_eq!(heap.posix_memalign(8, 1 << 20), Err(AllocError::OutOfMemory));
-    assert!(heap.posix_memalign(8, 0).is_ok());
-    assert!(heap.palloc(usize::MAX).is_null());
-    assert!((heap.palloc(1) as usize).is_multiple_of(PAGE_SIZE));
-    // SAFETY: live blocks and null.
-    unsafe {
-        heap.free(core::ptr::null_mut());
-        assert_eq!(heap.usable_size(core::ptr::null_mut()), 0);
-        let c = heap.realloc(core::ptr::null_mut(), 10);
-        c.write_bytes(7, 10);
-        assert!(heap.realloc(c, 1 << 20).is_null());
-        assert!(heap.realloc(c, usize::MAX).is_null());
-        assert_eq!(c.add(9).read(), 7, "a failed realloc keeps the block");
-        assert!(heap.realloc(c, 0).is_null());
+    model::edge_cases(&Heap::new(Fixed::new(), SpinLock::new()));
+}
+
+/// Keeps one block's worth of memory until it is reclaimed.
+#[derive(Default)]
+struct Miser {
+    plain: Fixed,
+    reclaimed: usize,
+}
+
+// SAFETY: all blocks are the plain back end's.
+unsafe impl Backend for Miser {
+    unsafe fn add_memory(&mut self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
+        // SAFETY: the caller's promise.
+        unsafe { self.plain.add_memory(base, len) }
     }
-    let stats = heap.stats();
-    assert_eq!((stats.failures, stats.frees), (2, 1));
+    fn allocate(&mut self, size: usize, align: usize) -> Option<core::ptr::NonNull<u8>> {
+        if self.reclaimed == 0 { None } else { self.plain.allocate(size, align) }
+    }
+    unsafe fn free(&mut self, _: core::ptr::NonNull<u8>) {}
+    unsafe fn usable_size(&self, block: core::ptr::NonNull<u8>) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { self.plain.usable_size(block) }
+    }
+    fn reclaim(&mut self) -> bool {
+        self.reclaimed += 1;
+        self.reclaimed == 1
+    }
+    fn owns(&self, address: *const u8) -> bool {
+        self.plain.owns(address)
+    }
+    fn total_memory(&self) -> usize {
+        self.plain.total_memory()
+    }
+    fn available(&self) -> usize {
+        self.plain.available()
+    }
+    fn largest_free(&self) -> usize {
+        self.plain.largest_free()
+    }
 }
 
 #[test]
-fn running_out_is_survived() {
-    let heap = heap(4096);
-    let count = (0..).take_while(|_| !heap.malloc(100).is_null()).count();
-    assert!(count > 20);
-    assert!(heap.malloc(100).is_null());
+fn what_a_back_end_keeps_is_reclaimed_before_failing() {
+    let heap = Heap::new(Miser::default(), SpinLock::new());
+    let mut memory = [0u64; 64];
+    // SAFETY: the memory outlives the heap.
+    unsafe { heap.add_memory(memory.as_mut_ptr().cast(), 512) }.unwrap();
+    assert!(!heap.malloc(100).is_null());
+    assert_eq!(heap.stats().failures, 0);
+    assert!(heap.malloc(1000).is_null());
+    assert_eq!(heap.stats().failures, 1);
 }
 
 #[test]
@@ -154,6 +171,14 @@ pub fn c_interface() {
 proptest! {
     #[test]
     fn the_plain_back_end_passes_the_suite(calls in trace()) {
-        check(Fixed::new(), 1 << 20, &calls, Reuse::Never).map_err(TestCaseError::fail)?;
+        check(&Heap::new(Fixed::new(), SpinLock::new()), 1 << 20, &calls, Reuse::Never).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn all_bytes_are_traces(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
+        let calls = trace_of_bytes(&bytes);
+        prop_assert_eq!(calls.len(), bytes.len() / 5);
+        check(&Heap::new(Fixed::new(), SpinLock::new()), 1 << 16, &calls, Reuse::Never)
+            .map_err(TestCaseError::fail)?;
     }
 }

@@ -83,6 +83,10 @@ unsafe impl<E: Alloc, M: Alloc> Alloc for TwoStage<E, M> {
         unsafe { self.current().add_memory(base, len) }
     }
 
+    fn reclaim(&self) -> bool {
+        self.current().reclaim()
+    }
+
     fn owns(&self, address: *const u8) -> bool {
         self.early.owns(address) || self.main.owns(address)
     }
