@@ -229,8 +229,7 @@ fn manifests_on_the_pages_resolve() {
 #[test]
 fn metadata_on_the_pages_is_understood() {
     let root = root();
-    let mut libraries: Vec<_> =
-        Pool::discover(&root, &[]).unwrap().libraries().cloned().collect();
+    let mut libraries: Vec<_> = Pool::discover(&root, &[]).unwrap().libraries().cloned().collect();
     let known = libraries.len();
     for path in ["docs/src/micro-library.md", "docs/src/allocator.md"] {
         for block in blocks(&page(path)).iter().filter(|b| b.info == "toml") {
