@@ -127,7 +127,7 @@ fn remove_strangers(copy: &Path, below: &Path, files: &BTreeSet<&Path>) {
 fn tool_words(command: &str) -> Option<Vec<String>> {
     let rest = command.strip_prefix("cargo oxk")?;
     let end = rest.find(['|', ';', '&', '>']).unwrap_or(rest.len());
-    let mut text = rest[..end].as_bytes().to_vec();
+    let mut text = rest.as_bytes()[..end].to_vec();
     let compact = ukplat::cmdline::compact(&mut text).expect("quotes are closed");
     let words = compact.split(|b| *b == 0).filter(|w| !w.is_empty());
     let words = words.map(|w| String::from_utf8_lossy(w).into_owned());
