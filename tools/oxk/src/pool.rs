@@ -1,7 +1,7 @@
 //! The pool: all micro-libraries that can go into an image, discovered from their `Cargo.toml`.
 //!
 //! A crate in a pool folder with a `[package.metadata.oxk]` table is a micro-library; there is no
-//! other registry. The format is described in the book, chapter "Micro-libraries".
+//! other registry. The format is described in the book, chapter "Writing a micro-library".
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
