@@ -12,9 +12,7 @@ mod heap;
 mod interrupts;
 
 use ukplat::println;
-
-/// One check; an error is the reason why it failed.
-type Check = (&'static str, fn() -> Result<(), &'static str>);
+use uktest::Check;
 
 const CHECKS: [&[Check]; 3] = [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECKS];
 
@@ -22,7 +20,7 @@ const CHECKS: [&[Check]; 3] = [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECK
 /// `memory`, `initrd`, `heaps`, `log`, `sleep MS`, `exhaust` do what they say.
 pub fn main(args: &[&str]) -> u8 {
     match args {
-        [] => run_all(),
+        [] => uktest::run(&CHECKS),
         ["echo", words @ ..] => {
             for word in words {
                 println!("[{}]", word);
@@ -59,23 +57,6 @@ pub fn main(args: &[&str]) -> u8 {
             2
         }
     }
-}
-
-fn run_all() -> u8 {
-    let mut failures = 0u8;
-    let mut count = 0;
-    for (name, check) in CHECKS.iter().copied().flatten() {
-        count += 1;
-        match check() {
-            Ok(()) => println!("ok      {}", name),
-            Err(reason) => {
-                failures = failures.saturating_add(1);
-                println!("FAILED  {}: {}", name, reason);
-            }
-        }
-    }
-    println!("{} checks, {} failed", count, failures);
-    failures
 }
 
 #[inline(never)]

@@ -109,6 +109,11 @@ pub fn cpus() -> usize {
     bound().cpus
 }
 
+/// Whether the timer takes the CPU away from threads that neither wait nor yield.
+pub fn is_preemptive() -> bool {
+    bound().preempted.is_some()
+}
+
 #[inline]
 pub(crate) fn make_ready(thread: ThreadRef) {
     (bound().make_ready)(thread)

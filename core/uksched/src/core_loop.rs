@@ -1,6 +1,8 @@
 //! Switching: who runs now, and what is to be done when nobody can.
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
+#[cfg(feature = "smp")]
+use core::sync::atomic::Ordering::Acquire;
+use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
 
 use ukplat::preempt::{self, PreemptGuard};
 use ukplat::{context, irq};
@@ -253,9 +255,8 @@ fn tick<B: Bound>(cpu: &'static Cpu<B::Policy>, next: ThreadRef) -> u64 {
         return at;
     }
     // SAFETY: callers disabled preemption; this is no interrupt handler.
-    let slice = unsafe {
-        cpu.with_policy(|p| if p.is_empty() { None } else { p.time_slice_ns(next) })
-    };
+    let slice =
+        unsafe { cpu.with_policy(|p| if p.is_empty() { None } else { p.time_slice_ns(next) }) };
     let at = slice.map_or(NEVER, |slice| ukplat::monotonic_ns().saturating_add(slice / 2));
     cpu.tick_at.store(at, Relaxed);
     at

@@ -34,7 +34,7 @@ mod stack;
 mod thread;
 mod timers;
 
-pub use bind::{Bound, Table, cpus, init, park, sleep_until, yield_now};
+pub use bind::{Bound, Table, cpus, init, is_preemptive, park, sleep_until, yield_now};
 pub use cpu::Cpu;
 pub use hooks::{Hook, MAX_HOOKS, add_hook};
 pub use policy::{Policy, Reason};

@@ -22,9 +22,8 @@ impl Parker {
     #[cfg(feature = "smp")]
     #[inline]
     fn update(&self, change: impl Fn(u8) -> u8) -> u8 {
-        let result = self
-            .0
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| Some(change(state)));
+        let result =
+            self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, |state| Some(change(state)));
         match result {
             Ok(old) | Err(old) => old,
         }

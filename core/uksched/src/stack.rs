@@ -35,11 +35,7 @@ unsafe impl Sync for Store {}
 
 impl Store {
     pub const fn new() -> Self {
-        Self {
-            first: UnsafeCell::new(0),
-            count: UnsafeCell::new(0),
-            lock: crate::cpu::Lock::new(),
-        }
+        Self { first: UnsafeCell::new(0), count: UnsafeCell::new(0), lock: crate::cpu::Lock::new() }
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut usize, &mut usize) -> R) -> R {
