@@ -204,7 +204,7 @@ unsafe fn set_up(
     ] {
         mapper.map(start, start, end - start, flags).map_err(map_cause)?;
     }
-    for guard in stacks.guards() {
+    for (guard, _) in stacks.all() {
         mapper.unmap(guard, PAGE).map_err(map_cause)?;
     }
     // SAFETY: the tables map the image with the rights its sections need, the current stack (part
@@ -217,7 +217,7 @@ unsafe fn set_up(
 
     // SAFETY: `start` runs once, in kernel mode; the stacks were just made.
     unsafe { TABLES.write(Tables::new()).load(stacks.for_traps()) };
-    traps::set_stacks(stacks.guards(), stacks.main.1);
+    traps::set_stacks(stacks.all());
     // The old interrupt controller stays silent; the local APIC takes its place.
     // SAFETY: masking has no effect on memory.
     unsafe {
@@ -295,8 +295,8 @@ impl Stacks {
         })
     }
 
-    fn guards(&self) -> [u64; 5] {
-        [self.main, self.interrupts, self.exceptions, self.double_fault, self.nmi].map(|s| s.0)
+    fn all(&self) -> [(u64, u64); 5] {
+        [self.main, self.interrupts, self.exceptions, self.double_fault, self.nmi]
     }
 
     fn for_traps(&self) -> TrapStacks {
