@@ -6,7 +6,9 @@ use core::sync::atomic::{AtomicPtr, AtomicU64};
 
 use ukarch_x86_64::backtrace::{self, Registers};
 use ukarch_x86_64::page_table::PAGE;
-use ukarch_x86_64::regs::{disable_interrupts, enable_interrupts, read_cr2, wait_for_interrupt};
+use ukarch_x86_64::regs::{
+    disable_interrupts, enable_interrupts, read_cr2, take_pending_interrupts, wait_for_interrupt,
+};
 use ukarch_x86_64::trap::{EXCEPTIONS, REGISTER_NAMES, TrapFrame, exception_name};
 use ukplat::{Exit, report};
 
@@ -65,6 +67,10 @@ pub fn idle_until(deadline_ns: Option<u64>) {
         if wake != armed {
             clock::fire_at(Some(armed).filter(|a| *a != NOT_ARMED));
         }
+    } else {
+        // Too late to wait. An expired timer still has its interrupt to deliver.
+        // SAFETY: as in `enable`.
+        unsafe { take_pending_interrupts() };
     }
     if was_enabled {
         enable();
