@@ -185,7 +185,8 @@ pub fn measure(dbg: &Path, owners: &Owners) -> Result<Report> {
         let (start, len) = (section.address(), section.size());
         // A damaged file may claim any size; a real section lies in the file or is zeroed memory.
         let in_file = section.file_range().map_or(0, |(_, size)| size);
-        if start == 0 || (column != 3 && in_file != len) || len > 1 << 32 {
+        let fits = start.checked_add(len).is_some() && len <= 1 << 32;
+        if start == 0 || (column != 3 && in_file != len) || !fits {
             continue;
         }
         report.sections[column] += len;
@@ -405,6 +406,10 @@ mod tests {
                 bytes.truncate(good.len() - end.index(good.len()) / 2);
                 std::fs::write(&path, &bytes).unwrap();
                 let _ = measure(&path, &Owners::default());
+                if let Ok(symbolizer) = Symbolizer::open(&path) {
+                    let _ = (symbolizer.frames(0), symbolizer.frames(u64::MAX));
+                    let _ = symbolizer.files(0, u64::MAX);
+                }
                 Ok(())
             })
             .unwrap();
