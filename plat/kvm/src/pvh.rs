@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(info.module(), Ok(Some((0x50_0000, 1234))));
         assert_eq!(info.command_line(), Ok(&b"a.b=c -- d"[..]));
         assert_eq!(info.rsdp(), 0xe0000);
-        let ranges = [(0x100, 56), (0x200, 48), (0x300, 32), (0x400, 10)];
+        let ranges = [(0x100, 56), (0x200, 48), (0x300, 32), (0x400, 11)];
         assert_eq!(info.ranges(), Ok(ranges));
     }
 

@@ -334,7 +334,8 @@ impl Running {
                     _ => {
                         eprintln!(
                             "oxk: the machine ended ({status}) and the image gave no exit code: \
-                             it was stopped from outside, or its CPU gave up (triple fault)"
+                             it was stopped from outside, or its CPU gave up (triple fault), as it \
+                             does in a machine whose memory is too small (--memory)"
                         );
                         Ok(EXIT_UNKNOWN)
                     }
