@@ -72,34 +72,38 @@ impl Buddy {
             .or_else(|| (class + 1..CLASSES).find_map(|class| self.slabs.take_next(class)))
     }
 
-    /// Blocks above the small sizes, and with alignments above the least.
+    /// Small blocks with alignments above the least.
     #[inline(never)]
-    fn allocate_large(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+    fn allocate_aligned(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
         // Objects of a power of two lie at multiples of it.
-        let rounded = size.max(align).checked_next_power_of_two()?;
-        if rounded <= MAX_SMALL && size <= MAX_SMALL {
-            let class = slab::class_of(rounded);
-            return self.slabs.take(class).or_else(|| self.allocate_small_slowly(class));
+        let rounded = size.max(align).next_power_of_two();
+        if rounded > MAX_SMALL {
+            return self.allocate_run(size, align);
         }
-        let page_align = align.trailing_zeros().saturating_sub(PAGE_BITS);
-        let page = self.pages.allocate(size.div_ceil(PAGE), page_align)?;
+        let class = slab::class_of(rounded);
+        self.slabs.take(class).or_else(|| self.allocate_small_slowly(class))
+    }
+
+    /// Whole pages.
+    #[inline(never)]
+    fn allocate_run(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        let align = align.trailing_zeros().saturating_sub(PAGE_BITS);
+        let page = self.pages.allocate(size.div_ceil(PAGE), align)?;
         // SAFETY: just allocated; no other reference is alive.
         NonNull::new(unsafe { page.get().address } as *mut u8)
     }
 
-    /// Blocks whose slab has to change its list, and runs.
+    /// Runs, and small blocks whose slab has to change its list or that look wrong.
     ///
     /// # Safety
-    /// As [`Backend::free`]; `page` must be the page of the block.
+    /// As [`Backend::free`].
     #[inline(never)]
-    unsafe fn free_slowly(&mut self, page: PageRef, block: NonNull<u8>) {
+    unsafe fn free_slowly(&mut self, block: NonNull<u8>) {
+        let page = self.pages.page_of(block.as_ptr() as usize);
         // SAFETY: the caller's promise; one reference at a time.
         unsafe {
-            if page.get().tag & Page::KIND == Page::FULL_SLAB {
-                if let Some(empty) = self.slabs.give_to_full(page, block) {
-                    self.free_slab(empty);
-                }
-                return;
+            if page.get().tag >= Page::FULL_SLAB {
+                return self.free_small(page, block);
             }
             page.get().check_run(block);
             self.pages.free(page);
@@ -107,9 +111,19 @@ impl Buddy {
     }
 
     /// # Safety
-    /// `page` must be an empty slab in its list.
-    #[cold]
+    /// As [`Backend::free`]; `page` must be a slab, the one of the block.
     #[inline(never)]
+    unsafe fn free_small(&mut self, page: PageRef, block: NonNull<u8>) {
+        // SAFETY: the caller's promise; an empty slab is a run once it is out of its list.
+        unsafe {
+            if let Some(empty) = self.slabs.give(page, block) {
+                self.free_slab(empty);
+            }
+        }
+    }
+
+    /// # Safety
+    /// `page` must be an empty slab in its list.
     unsafe fn free_slab(&mut self, page: PageRef) {
         // SAFETY: the caller's promise; the page is a run then.
         unsafe {
@@ -138,18 +152,20 @@ unsafe impl Backend for Buddy {
             let class = slab::class_of(size);
             return self.slabs.take(class).or_else(|| self.allocate_small_at_last(class));
         }
-        self.allocate_large(size, align)
+        if size > MAX_SMALL {
+            self.allocate_run(size, align)
+        } else {
+            self.allocate_aligned(size, align)
+        }
     }
 
     #[inline]
     unsafe fn free(&mut self, block: NonNull<u8>) {
-        let page = self.pages.page_of(block.as_ptr() as usize);
-        // SAFETY: the caller's promise: a live block; the page of a block has an entry.
+        // SAFETY: the caller's promise: a live block; the page of a block is started.
         unsafe {
-            if page.get().tag & Page::KIND != Page::LISTED_SLAB {
-                self.free_slowly(page, block);
-            } else if self.slabs.give(page, block) {
-                self.free_slab(page);
+            match self.pages.page_in_first_piece(block.as_ptr() as usize) {
+                Some(page) if Slabs::give_simply(page, block) => {}
+                _ => self.free_slowly(block),
             }
         }
     }

@@ -21,7 +21,7 @@ pub struct Page {
     pub previous: Option<PageRef>,
     /// Address of the page.
     pub address: usize,
-    /// Of a run: its pages. Of a slab: its objects in use.
+    /// Of a run, spare or in use: its pages. Of a slab: its objects in use.
     pub count: u32,
     /// Of a slab: offset in bytes of the first free object, or [`Page::NO_OBJECT`].
     pub free: u16,
@@ -38,7 +38,7 @@ impl Page {
     pub const INSIDE: u8 = 0;
     /// The start of a run in use.
     pub const RUN: u8 = 1;
-    /// A single free page, kept for the next user of a page.
+    /// The start of a free run that is kept for the next user of as many pages.
     pub const SPARE: u8 = 2;
     /// Plus the order: the start of a free node.
     pub const FREE: u8 = 0x40;
@@ -88,9 +88,14 @@ impl PageRef {
         Self(unsafe { self.0.add(pages) })
     }
 
-    /// The first entry of a table.
-    pub const fn table(start: NonNull<u8>) -> Self {
-        Self(start.cast())
+    /// An entry of a table.
+    ///
+    /// # Safety
+    /// The table must not be null, and have that entry.
+    #[inline]
+    pub const unsafe fn in_table(table: *mut Page, index: usize) -> Self {
+        // SAFETY: the caller's promise.
+        Self(unsafe { NonNull::new_unchecked(table.add(index)) })
     }
 
     /// Makes this the entry of the page at `address`, with a tag.
@@ -179,6 +184,30 @@ impl List {
                 None => self.0 = next,
             }
         }
+    }
+
+    /// Puts a page in front of a list that only ever loses its first page: backward links are not
+    /// kept.
+    ///
+    /// # Safety
+    /// As [`List::push`].
+    #[inline]
+    pub unsafe fn push_single(&mut self, page: PageRef) {
+        // SAFETY: the caller's promise.
+        unsafe { page.get().next = self.0 };
+        self.0 = Some(page);
+    }
+
+    /// Takes the first page of such a list.
+    ///
+    /// # Safety
+    /// No reference to a page may be alive.
+    #[inline]
+    pub unsafe fn pop_single(&mut self) -> Option<PageRef> {
+        let page = self.0?;
+        // SAFETY: pages in lists are started.
+        self.0 = unsafe { page.get().next };
+        Some(page)
     }
 
     /// All pages.

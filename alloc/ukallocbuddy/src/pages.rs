@@ -12,7 +12,7 @@
 //!   other, when the known ones do not suffice ([`Piece::fresh`]); until then nothing of them is
 //!   written, so that adding memory costs the same for any size.
 
-use core::ptr::NonNull;
+use core::ptr::null_mut;
 
 use ukalloc::{AddMemoryError, corrupt};
 
@@ -24,8 +24,14 @@ pub const MAX_PIECES: usize = 16;
 const ORDERS: usize = 32;
 /// Pages in a piece at most; their entries count them in 32 bits.
 const MAX_PAGES: usize = 1 << 31;
-/// Spare pages at most: enough that slabs come and go without splitting and joining nodes.
-const MAX_SPARE: usize = 16;
+/// Pages in a spare run at most.
+const MAX_SPARE_RUN: usize = 16;
+/// Pages in all spare runs at most: a 64th of memory within these bounds.
+///
+/// So slabs and runs come and go without splitting and joining nodes, much as in Barkley and Lee:
+/// "A lazy buddy system bounded by two coalescing delays per class" (SOSP 1989). An allocation that
+/// would fail otherwise gets them first.
+const SPARE_PAGES: core::ops::RangeInclusive<usize> = 8..=512;
 
 /// A piece of memory: a table of entries, then the pages.
 #[derive(Clone, Copy, Debug)]
@@ -36,17 +42,19 @@ struct Piece {
     known: usize,
     /// All pages.
     count: usize,
-    /// Entry of the first page.
-    table: PageRef,
+    /// Entry of the first page; null as long as there is no piece.
+    table: *mut Page,
 }
 
 impl Piece {
+    const NONE: Self = Self { first: 0, known: 0, count: 0, table: null_mut() };
+
     /// The entry of a page.
     #[inline]
     fn known(&self, number: usize) -> Option<PageRef> {
         let index = number.wrapping_sub(self.first);
-        // SAFETY: the table has an entry for each page.
-        (index < self.known).then(|| unsafe { self.table.add(index) })
+        // SAFETY: a piece with known pages has a table, with an entry for each page.
+        (index < self.known).then(|| unsafe { PageRef::in_table(self.table, index) })
     }
 
     /// First page and order of the nodes that are not known yet.
@@ -68,6 +76,12 @@ fn nodes(start: usize, count: usize) -> impl Iterator<Item = (usize, usize)> {
     })
 }
 
+#[cold]
+#[inline(never)]
+fn piece_among(pieces: &[Piece], number: usize) -> Option<&Piece> {
+    pieces.iter().find(|piece| piece.known(number).is_some())
+}
+
 /// All pages.
 #[derive(Debug)]
 pub struct Pages {
@@ -75,9 +89,11 @@ pub struct Pages {
     nonempty: u32,
     /// Free nodes by order.
     lists: [List; ORDERS],
-    spare: List,
-    spare_count: usize,
-    pieces: [Option<Piece>; MAX_PIECES],
+    /// Free runs kept as they are, by their pages.
+    spare: [List; MAX_SPARE_RUN + 1],
+    spare_pages: usize,
+    max_spare: usize,
+    pieces: [Piece; MAX_PIECES],
     /// Free pages, with the spare ones and those of nodes that are not known yet.
     free: usize,
     total_bytes: usize,
@@ -89,9 +105,10 @@ impl Pages {
         Self {
             nonempty: 0,
             lists: [const { List::EMPTY }; ORDERS],
-            spare: List::EMPTY,
-            spare_count: 0,
-            pieces: [None; MAX_PIECES],
+            spare: [const { List::EMPTY }; MAX_SPARE_RUN + 1],
+            spare_pages: 0,
+            max_spare: 0,
+            pieces: [Piece::NONE; MAX_PIECES],
             free: 0,
             total_bytes: 0,
         }
@@ -103,41 +120,41 @@ impl Pages {
         let start = start.ok_or(AddMemoryError::TooSmall)?;
         let end = base.saturating_add(len) & !(PAGE - 1);
         let count = end.saturating_sub(start) / (PAGE + size_of::<Page>());
-        if count == 0 {
+        if count == 0 || start == 0 {
             return Err(AddMemoryError::TooSmall);
         }
         if count > MAX_PAGES {
             return Err(AddMemoryError::TooLarge);
         }
-        let slot = self.pieces.iter_mut().find(|p| p.is_none()).ok_or(AddMemoryError::TooMany)?;
-        let table = NonNull::new(start as *mut u8).ok_or(AddMemoryError::TooSmall)?;
-        *slot = Some(Piece {
-            first: (end >> PAGE_BITS) - count,
-            known: 0,
-            count,
-            table: PageRef::table(table),
-        });
+        let slot = self.pieces.iter_mut().find(|p| p.count == 0).ok_or(AddMemoryError::TooMany)?;
+        let first = (end >> PAGE_BITS) - count;
+        *slot = Piece { first, known: 0, count, table: start as *mut Page };
         self.free += count;
         self.total_bytes += len;
+        let share = self.total_bytes / PAGE / 64;
+        self.max_spare = share.clamp(*SPARE_PAGES.start(), *SPARE_PAGES.end());
         Ok(())
     }
 
     /// The piece of a page that is known.
     #[inline]
     fn piece(&self, number: usize) -> Option<&Piece> {
-        self.pieces
-            .iter()
-            .map_while(|p| p.as_ref())
-            .find(|p| number.wrapping_sub(p.first) < p.known)
+        // Most heaps have one piece.
+        let [first, others @ ..] = &self.pieces;
+        if first.known(number).is_some() { Some(first) } else { piece_among(others, number) }
+    }
+
+    /// The entry of the page with an address, when it is a known one of the first piece.
+    #[inline]
+    pub fn page_in_first_piece(&self, address: usize) -> Option<PageRef> {
+        self.pieces[0].known(address >> PAGE_BITS)
     }
 
     /// The entry of the page with an address, which must be one that is known.
     #[inline]
     pub fn page_of(&self, address: usize) -> PageRef {
         let number = address >> PAGE_BITS;
-        // Most heaps have one piece.
-        let first = self.pieces[0].as_ref().and_then(|p| p.known(number));
-        match first.or_else(|| self.piece(number)?.known(number)) {
+        match self.piece(number).and_then(|piece| piece.known(number)) {
             Some(page) => page,
             None => corrupt("a block that is not of this heap was freed"),
         }
@@ -175,14 +192,12 @@ impl Pages {
     #[cold]
     fn next_fresh(&mut self, wanted: usize) -> Option<(PageRef, usize, usize)> {
         let enough = |p: &Piece| p.fresh().any(|(_, order)| order >= wanted);
-        let index = self.pieces.iter().position(|p| p.as_ref().is_some_and(enough))?;
-        let piece = self.pieces[index]?;
+        let index = self.pieces.iter().position(enough)?;
+        let piece = self.pieces[index];
         for (number, order) in piece.fresh() {
             // SAFETY: the table has an entry for each page of the piece.
-            let page = unsafe { piece.table.add(number - piece.first) };
-            if let Some(piece) = &mut self.pieces[index] {
-                piece.known += 1 << order;
-            }
+            let page = unsafe { PageRef::in_table(piece.table, number - piece.first) };
+            self.pieces[index].known += 1 << order;
             if order >= wanted {
                 return Some((page, number, order));
             }
@@ -195,11 +210,17 @@ impl Pages {
     /// A run of `count` pages at a multiple of `2^align` pages; its entry is a [`Page::RUN`].
     #[inline]
     pub fn allocate(&mut self, count: usize, align: u32) -> Option<PageRef> {
-        if count == 1 && align == 0 {
-            if let Some(page) = self.take_spare() {
-                return Some(page);
-            }
+        if align == 0
+            && let Some(page) = self.take_spare(count)
+        {
+            return Some(page);
         }
+        self.allocate_node(count, align)
+    }
+
+    /// The same, from nodes.
+    #[inline(never)]
+    fn allocate_node(&mut self, count: usize, align: u32) -> Option<PageRef> {
         if count > MAX_PAGES {
             return None;
         }
@@ -251,25 +272,25 @@ impl Pages {
     pub unsafe fn free(&mut self, page: PageRef) {
         // SAFETY: the caller's promise.
         let (number, count) = unsafe { (page.get().number(), page.get().count as usize) };
-        if count == 1 && self.spare_count < MAX_SPARE {
-            // SAFETY: the page belongs to nobody else.
+        self.free += count;
+        if count <= MAX_SPARE_RUN && self.spare_pages + count <= self.max_spare {
+            self.spare_pages += count;
+            // SAFETY: the run belongs to nobody else.
             unsafe {
                 page.get().tag = Page::SPARE;
-                self.spare.push(page);
+                self.spare[count].push_single(page);
             }
-            self.spare_count += 1;
-            self.free += 1;
             return;
         }
         // SAFETY: the caller's promise.
         unsafe { self.free_pages(page, number, count) };
-        self.free += count;
     }
 
     /// Joins pages in no list with free buddies and puts them into lists.
     ///
     /// # Safety
     /// The pages must belong to nobody else; `page` must be the entry of `number`.
+    #[inline(never)]
     unsafe fn free_pages(&mut self, page: PageRef, number: usize, count: usize) {
         let Some(piece) = self.piece(number).copied() else { return };
         // SAFETY: the pages are of one piece, and of nobody else.
@@ -361,33 +382,32 @@ impl Pages {
         true
     }
 
-    /// A spare page, as a run.
+    /// A spare run, as one in use.
     #[inline]
-    fn take_spare(&mut self) -> Option<PageRef> {
-        let page = self.spare.first()?;
-        // SAFETY: spare pages are in this list, and started.
+    fn take_spare(&mut self, count: usize) -> Option<PageRef> {
+        // SAFETY: spare runs are in these lists, and started.
         unsafe {
-            self.spare.remove(page);
-            let entry = page.get();
-            entry.tag = Page::RUN;
-            entry.count = 1;
+            let page = self.spare.get_mut(count)?.pop_single()?;
+            page.get().tag = Page::RUN;
+            self.spare_pages -= count;
+            self.free -= count;
+            Some(page)
         }
-        self.spare_count -= 1;
-        self.free -= 1;
-        Some(page)
     }
 
-    /// Gives the spare pages to the nodes; returns whether there were any.
+    /// Gives the spare runs to the nodes; returns whether there were any.
     pub fn reclaim(&mut self) -> bool {
-        let any = self.spare_count > 0;
-        while let Some(page) = self.take_spare() {
-            // SAFETY: the page is in no list now.
-            unsafe {
-                let entry = page.get();
-                entry.tag = Page::INSIDE;
-                self.free_pages(page, entry.number(), 1);
+        let any = self.spare_pages > 0;
+        for count in 1..=MAX_SPARE_RUN {
+            while let Some(page) = self.take_spare(count) {
+                // SAFETY: the run is in no list now.
+                unsafe {
+                    page.get().tag = Page::INSIDE;
+                    let number = page.get().number();
+                    self.free_pages(page, number, count);
+                }
+                self.free += count;
             }
-            self.free += 1;
         }
         any
     }
@@ -395,7 +415,7 @@ impl Pages {
     /// Whether an address lies in memory that was added.
     pub fn owns(&self, address: usize) -> bool {
         let number = address >> PAGE_BITS;
-        self.pieces.iter().flatten().any(|p| number.wrapping_sub(p.first) < p.count)
+        self.pieces.iter().any(|p| number.wrapping_sub(p.first) < p.count)
     }
 
     /// Bytes that were added.
@@ -410,11 +430,11 @@ impl Pages {
 
     /// Pages of the largest run that could be allocated.
     pub fn largest(&self) -> usize {
-        let fresh = self.pieces.iter().flatten().flat_map(Piece::fresh).map(|(_, order)| order);
+        let fresh = self.pieces.iter().flat_map(Piece::fresh).map(|(_, order)| order);
         let known = self.nonempty.checked_ilog2().map(|order| order as usize);
         match fresh.chain(known).max() {
             Some(order) => 1 << order,
-            None => usize::from(self.spare_count > 0),
+            None => self.spare.iter().rposition(|list| list.first().is_some()).unwrap_or(0),
         }
     }
 }

@@ -15,23 +15,26 @@ use crate::page::{List, PAGE, Page, PageRef};
 
 /// Sizes of objects in bytes: steps of 16 up to 128; then of a quarter at most up to 1024, such that
 /// little of a page is left over; then what goes three times and twice into a page.
-pub const SIZES: [u16; CLASSES] = [
+const SIZES: [u16; CLASSES] = [
     16, 32, 48, 64, 80, 96, 112, 128, 160, 192, 224, 256, 288, 336, 400, 448, 512, 576, 672, 816,
     1024, 1360, 2048,
 ];
 /// Number of sizes.
 pub const CLASSES: usize = 23;
+/// Elements of tables that classes are an index of: a power of two, so that the index is masked
+/// and not checked.
+const TABLE: usize = 32;
 /// The largest size.
 pub const MAX_SMALL: usize = 2048;
 /// Sizes are told apart in steps of this many bytes.
 const STEP: usize = 16;
 
 /// The class for a size, by `(size + 15) / 16`.
-const CLASS_OF: [u8; MAX_SMALL / STEP + 1] = {
-    let mut table = [0; MAX_SMALL / STEP + 1];
+const CLASS_OF: [u8; 2 * MAX_SMALL / STEP] = {
+    let mut table = [0; 2 * MAX_SMALL / STEP];
     let mut class = 0;
     let mut i = 0;
-    while i < table.len() {
+    while i <= MAX_SMALL / STEP {
         if i * STEP > SIZES[class] as usize {
             class += 1;
         }
@@ -55,7 +58,16 @@ pub fn class_of(size: usize) -> usize {
 /// Bytes of an object.
 #[inline]
 pub fn object_size(class: usize) -> usize {
-    SIZES[class % CLASSES] as usize
+    const OBJECT_SIZE: [u16; TABLE] = {
+        let mut table = [0; TABLE];
+        let mut class = 0;
+        while class < CLASSES {
+            table[class] = SIZES[class];
+            class += 1;
+        }
+        table
+    };
+    OBJECT_SIZE[class % TABLE] as usize
 }
 
 /// What the first word of a free object is combined with.
@@ -67,19 +79,19 @@ const fn pattern(object: usize) -> usize {
 /// The slabs that have, or lately had, free objects, by class.
 #[derive(Debug)]
 pub struct Slabs {
-    lists: [List; CLASSES],
+    lists: [List; TABLE],
 }
 
 impl Slabs {
     /// Without slabs.
     pub const fn new() -> Self {
-        Self { lists: [const { List::EMPTY }; CLASSES] }
+        Self { lists: [const { List::EMPTY }; TABLE] }
     }
 
     /// An object from a slab with free ones at hand.
     #[inline]
     pub fn take(&mut self, class: usize) -> Option<NonNull<u8>> {
-        let page = self.lists[class % CLASSES].first()?;
+        let page = self.lists[class % TABLE].first()?;
         // SAFETY: pages in these lists are slabs; no other reference is alive.
         unsafe { take_object(page.get()) }
     }
@@ -88,7 +100,7 @@ impl Slabs {
     #[cold]
     #[inline(never)]
     pub fn take_next(&mut self, class: usize) -> Option<NonNull<u8>> {
-        let list = &mut self.lists[class % CLASSES];
+        let list = &mut self.lists[class % TABLE];
         while let Some(page) = list.first() {
             // SAFETY: pages in these lists are slabs; one reference at a time.
             unsafe {
@@ -112,40 +124,55 @@ impl Slabs {
         unsafe {
             let address = page.get().address;
             page.start(address, Page::LISTED_SLAB | class as u8);
-            self.lists[class % CLASSES].push(page);
+            self.lists[class % TABLE].push(page);
         }
     }
 
-    /// Takes an object back whose slab is in a list; returns whether the slab should be given
-    /// away: it is empty and not the only one of its list.
+    /// Takes an object back when nothing else has to change; otherwise does nothing and returns
+    /// `false`.
     ///
     /// # Safety
-    /// `object` must be one of the slab, and unused from now on.
+    /// `object` must lie in `page`, which must be started, and be unused from now on.
     #[inline]
-    pub unsafe fn give(&mut self, page: PageRef, object: NonNull<u8>) -> bool {
-        // SAFETY: the caller's promise.
+    pub unsafe fn give_simply(page: PageRef, object: NonNull<u8>) -> bool {
+        let address = object.as_ptr() as usize;
+        // SAFETY: the caller's promise; an object in a slab has room for a word and is aligned.
         unsafe {
-            put_object(page.get(), object);
             let slab = page.get();
-            slab.count == 0 && (slab.next.is_some() || slab.previous.is_some())
+            let alone = slab.next.is_none() && slab.previous.is_none();
+            let simple = slab.tag & Page::KIND == Page::LISTED_SLAB
+                && (slab.count > 1 || slab.count == 1 && alone)
+                && address.is_multiple_of(STEP)
+                && object.cast::<usize>().read() ^ pattern(address) > u16::MAX as usize;
+            if simple {
+                put_object(slab, address);
+            }
+            simple
         }
     }
 
-    /// The same for a slab in no list, which enters the list again; returns a slab that should be
-    /// given away, if any: an empty one is only kept as long as it is alone.
+    /// Takes an object back; returns a slab that should be given away, if any: an empty one is only
+    /// kept as long as it is alone in its list.
     ///
     /// # Safety
-    /// As [`Slabs::give`], with the tag [`Page::FULL_SLAB`].
-    pub unsafe fn give_to_full(&mut self, page: PageRef, object: NonNull<u8>) -> Option<PageRef> {
+    /// `page` must be a slab, and `object` one of its objects, unused from now on.
+    pub unsafe fn give(&mut self, page: PageRef, object: NonNull<u8>) -> Option<PageRef> {
+        let address = object.as_ptr() as usize;
         // SAFETY: the caller's promise; one reference at a time.
         unsafe {
+            check_in_use(page.get(), address);
+            put_object(page.get(), address);
             let class = page.get().index();
-            put_object(page.get(), object);
-            page.get().tag = Page::LISTED_SLAB | class as u8;
-            let list = &mut self.lists[class % CLASSES];
-            let old = list.first();
-            list.push(page);
-            old.filter(|old| old.get().count == 0)
+            let list = &mut self.lists[class % TABLE];
+            if page.get().tag & Page::KIND == Page::FULL_SLAB {
+                page.get().tag = Page::LISTED_SLAB | class as u8;
+                let old = list.first();
+                list.push(page);
+                return old.filter(|old| old.get().count == 0);
+            }
+            let slab = page.get();
+            let alone = slab.next.is_none() && slab.previous.is_none();
+            (slab.count == 0 && !alone).then_some(page)
         }
     }
 
@@ -156,7 +183,7 @@ impl Slabs {
     pub unsafe fn remove(&mut self, page: PageRef) {
         // SAFETY: the caller's promise; a slab's page has the address of its entry.
         unsafe {
-            self.lists[page.get().index() % CLASSES].remove(page);
+            self.lists[page.get().index() % TABLE].remove(page);
             let address = page.get().address;
             page.start(address, Page::RUN).count = 1;
         }
@@ -224,40 +251,39 @@ unsafe fn take_object(slab: &mut Page) -> Option<NonNull<u8>> {
 /// # Safety
 /// `slab` must be one, and `object` one of its objects, unused from now on.
 #[inline]
-unsafe fn put_object(slab: &mut Page, object: NonNull<u8>) {
-    let address = object.as_ptr() as usize;
-    let word = object.as_ptr().cast::<usize>();
-    // SAFETY: objects have room for a word, and are aligned for it unless the address is wrong,
-    // which ends here.
-    unsafe {
-        if !address.is_multiple_of(STEP) || slab.count == 0 {
-            corrupt("a block was freed twice, or its address is wrong");
-        }
-        if word.read() ^ pattern(address) <= u16::MAX as usize {
-            check_not_free(slab, address);
-        }
-        word.write(pattern(address) | slab.free as usize);
-    }
-    slab.free = (address % PAGE) as u16;
+unsafe fn put_object(slab: &mut Page, object: usize) {
+    // SAFETY: objects have room for a word, and are aligned for it.
+    unsafe { (object as *mut usize).write(pattern(object) | slab.free as usize) };
+    slab.free = (object % PAGE) as u16;
     slab.count -= 1;
 }
 
-/// Ends the image when an object that looks free is free.
-#[cold]
-#[inline(never)]
-fn check_not_free(slab: &Page, object: usize) {
+/// Ends the image unless an address can be that of an object in use.
+///
+/// # Safety
+/// `slab` must be one.
+unsafe fn check_in_use(slab: &Page, object: usize) {
+    let twice = || corrupt("a block was freed twice, or its address is wrong");
+    if !object.is_multiple_of(STEP) || slab.count == 0 {
+        twice();
+    }
+    // SAFETY: an aligned address in the page of the slab, as those in the list.
+    let word = |object: usize| unsafe { (object as *const usize).read() } ^ pattern(object);
+    if word(object) > u16::MAX as usize {
+        return;
+    }
+    // It looks free, or holds what a free object held.
     let mut next = slab.free;
     // A damaged list could be a circle.
     for _ in 0..PAGE / STEP {
         if next == Page::NO_OBJECT {
             return;
         }
-        let address = slab.address + next as usize % PAGE & !(STEP - 1);
+        let address = slab.address + (next as usize % PAGE & !(STEP - 1));
         if address == object {
-            corrupt("a block was freed twice");
+            twice();
         }
-        // SAFETY: an aligned address in the page.
-        next = unsafe { (address as *const usize).read() ^ pattern(address) } as u16;
+        next = word(address) as u16;
     }
     corrupt("a freed block was written to");
 }
