@@ -279,7 +279,7 @@ unsafe fn check_in_use(slab: &Page, object: usize) {
         if next == Page::NO_OBJECT {
             return;
         }
-        let address = slab.address + (next as usize % PAGE & !(STEP - 1));
+        let address = slab.address + (next as usize % PAGE / STEP * STEP);
         if address == object {
             twice();
         }
