@@ -132,17 +132,47 @@ impl Objects {
     #[inline]
     pub unsafe fn give(&mut self, object: NonNull<u8>) {
         let address = object.as_ptr() as usize;
-        if !self.is_begun(&self.pieces[0], address) && !self.is_in_others(address) {
+        // SAFETY: an object of this pool, so it has room for two words, and is unused.
+        unsafe {
+            if self.is_begun(&self.pieces[0], address)
+                && object.cast::<usize>().add(1).read() != !address
+            {
+                self.push(object);
+            } else {
+                self.give_slowly(object);
+            }
+        }
+    }
+
+    /// The same for objects of other pieces of memory, and for what looks wrong.
+    ///
+    /// # Safety
+    /// As [`Objects::give`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn give_slowly(&mut self, object: NonNull<u8>) {
+        let address = object.as_ptr() as usize;
+        if !self.pieces.iter().any(|piece| self.is_begun(piece, address)) {
             corrupt("what was returned is no object of this pool");
         }
-        let object = object.cast::<usize>();
-        // SAFETY: an object of this pool; it has room for two words, and is unused.
+        // SAFETY: an object of this pool, so it has room for two words, and is unused.
         unsafe {
-            if object.add(1).read() == !address {
+            if object.cast::<usize>().add(1).read() == !address {
                 self.check_in_use(address);
             }
-            object.write(self.free);
-            object.add(1).write(!address);
+            self.push(object);
+        }
+    }
+
+    /// # Safety
+    /// It must be an object of this pool that is not free, and unused.
+    #[inline]
+    unsafe fn push(&mut self, object: NonNull<u8>) {
+        let address = object.as_ptr() as usize;
+        // SAFETY: objects have room for two words.
+        unsafe {
+            object.cast::<usize>().write(self.free);
+            object.cast::<usize>().add(1).write(!address);
         }
         self.free = address;
         self.used -= 1;
@@ -157,15 +187,7 @@ impl Objects {
         offset.wrapping_mul(self.inverse).rotate_right(self.shift) < piece.begun
     }
 
-    #[cold]
-    #[inline(never)]
-    fn is_in_others(&self, address: usize) -> bool {
-        self.pieces.iter().skip(1).any(|piece| self.is_begun(piece, address))
-    }
-
     /// Ends the image when an object that looks free is free.
-    #[cold]
-    #[inline(never)]
     fn check_in_use(&self, object: usize) {
         let mut next = self.free;
         // A damaged list could be a circle.
