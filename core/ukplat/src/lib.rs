@@ -27,6 +27,7 @@ pub mod irq;
 pub mod memory;
 mod platform;
 pub mod report;
+pub mod vm;
 
 pub use boot::{BootInfo, InitError, parse_size};
 pub use cells::{StaticRef, StrCell};
