@@ -139,7 +139,7 @@ fn on_exception(frame: &TrapFrame) -> ! {
         )
     }
     if frame.vector == PAGE_FAULT {
-        report::crash(Exit::Fault, format_args!("fault: {name} at address {address:#x}"), &frames)
+        report::bad_access(format_args!("fault: {name}"), address as usize, &frames)
     }
     report::crash(Exit::Fault, format_args!("fault: {name}"), &frames)
 }

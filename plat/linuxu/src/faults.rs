@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use ukarch_x86_64::backtrace::{self, Registers};
-use ukplat::{BootInfo, Exit, InitError, report};
+use ukplat::{BootInfo, InitError, report};
 
 use crate::sys;
 
@@ -127,21 +127,18 @@ extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const Sig
         let end = if index % 4 == 3 || index == REG_RIP { "\n" } else { "  " };
         ukplat::eprint!("{:>3} {:016x}{}", name, value, end);
     }
-    report::crash(
-        Exit::Fault,
-        format_args!("fault: {} at address {:#x}", what, info.address),
-        &|visit| {
-            let at = Registers {
-                instruction_pointer: registers[REG_RIP],
-                frame_pointer: registers[REG_RBP],
-                stack_pointer: registers[REG_RSP],
-            };
-            let bad_fetch = signal == SIGSEGV && info.address == at.instruction_pointer;
-            let top = STACK_TOP.load(Ordering::Relaxed);
-            // SAFETY: addresses between the stack pointer and the top of the stack are mapped.
-            unsafe { backtrace::walk_fault(at, bad_fetch, at.stack_pointer..top, visit) }
-        },
-    )
+    let frames = |visit: &mut dyn FnMut(usize)| {
+        let at = Registers {
+            instruction_pointer: registers[REG_RIP],
+            frame_pointer: registers[REG_RBP],
+            stack_pointer: registers[REG_RSP],
+        };
+        let bad_fetch = signal == SIGSEGV && info.address == at.instruction_pointer;
+        let top = STACK_TOP.load(Ordering::Relaxed);
+        // SAFETY: addresses between the stack pointer and the top of the stack are mapped.
+        unsafe { backtrace::walk_fault(at, bad_fetch, at.stack_pointer..top, visit) }
+    };
+    report::bad_access(format_args!("fault: {what}"), info.address, &frames)
 }
 
 /// Visits return addresses from a frame pointer of the running code.
