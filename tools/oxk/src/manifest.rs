@@ -320,4 +320,23 @@ impl Manifest {
         }
         Ok(())
     }
+
+    /// Chooses providers of the form `interface=library`, as `--provider` takes them, instead of
+    /// those in the file.
+    pub fn choose_providers(&mut self, choices: &[String]) -> Result<()> {
+        for text in choices {
+            let Some((interface, library)) = text.split_once('=') else {
+                return Err(Diagnostic::new(format!(
+                    "`--provider {text}` is not interface=library"
+                ))
+                .help("for example: --provider alloc=ukalloctlsf"));
+            };
+            self.providers.retain(|(i, _)| i.value != interface);
+            self.providers.push((
+                Spanned::implied(interface.to_owned()),
+                Spanned::implied(library.to_owned()),
+            ));
+        }
+        Ok(())
+    }
 }

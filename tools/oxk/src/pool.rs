@@ -100,8 +100,19 @@ pub struct Library {
     pub phases: Vec<Phase>,
     /// Set for platform crates.
     pub platform: Option<PlatformSpec>,
-    /// For allocators: the Rust type of the back end.
-    pub backend: Option<String>,
+    /// For allocators: how a heap is made of it.
+    pub allocator: Option<AllocatorType>,
+}
+
+/// The Rust type that makes a library an allocator. Both have a `const fn new`, which takes the
+/// library's `Config` as last argument when it has constant options.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllocatorType {
+    /// `backend = "T"`: `T` implements `ukalloc::Backend`; `ukalloc::Heap` adds lock and statistics.
+    Backend(String),
+    /// `allocator = "T"`: `T<L>` implements `ukalloc::Alloc` itself, with `L` keeping flows of
+    /// control apart; `new` takes the `L`.
+    Whole(String),
 }
 
 impl Library {
@@ -303,6 +314,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             "phases",
             "platform",
             "backend",
+            "allocator",
         ],
     )?;
     let name = text("name").unwrap_or_default();
@@ -377,7 +389,19 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         options,
         phases,
         platform,
-        backend: metadata.get("backend").and_then(Item::as_str).map(str::to_owned),
+        allocator: match (read.text(metadata, "backend")?, read.text(metadata, "allocator")?) {
+            (Some(_), Some(_)) => {
+                let span = metadata.get("allocator").and_then(Item::span);
+                return Err(Diagnostic::new("`backend` and `allocator` exclude each other")
+                    .at(source, span)
+                    .help(
+                        "an allocator is either a back end for ukalloc's Heap or whole by itself",
+                    ));
+            }
+            (backend, whole) => {
+                backend.map(AllocatorType::Backend).or(whole.map(AllocatorType::Whole))
+            }
+        },
         name,
     }))
 }

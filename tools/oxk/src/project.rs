@@ -67,6 +67,9 @@ pub struct Target {
     /// Architecture to build for, instead of the manifest's
     #[arg(long, value_name = "NAME")]
     pub arch: Option<String>,
+    /// Take this library as provider of an interface for this call
+    #[arg(long, value_name = "INTERFACE=LIBRARY")]
+    pub provider: Vec<String>,
     /// Set an option of a library for this call
     #[arg(long, value_name = "LIB.OPTION=VALUE")]
     pub set: Vec<String>,
@@ -77,7 +80,7 @@ pub struct Target {
 pub struct Loaded {
     /// The repository.
     pub project: Project,
-    /// The application's manifest with `--set` applied.
+    /// The application's manifest with `--set` and `--provider` applied.
     pub manifest: Manifest,
     /// All libraries.
     pub pool: Pool,
@@ -90,6 +93,7 @@ impl Target {
         let project = Project::find()?;
         let mut manifest = Manifest::read(&self.app)?;
         manifest.set(&self.set)?;
+        manifest.choose_providers(&self.provider)?;
         let pool = project.pool(Some(&manifest))?;
         Ok(Loaded { project, manifest, pool, target: self.clone() })
     }

@@ -551,7 +551,7 @@ impl<'a> Resolver<'a> {
             let backend = match &spec.backend {
                 Some(name) => {
                     let library = self.known_library(name)?;
-                    if library.backend.is_none() {
+                    if library.allocator.is_none() {
                         let cause = format!("`{}` is not an allocator", name.value);
                         return Err(error(self.manifest, cause, &name.span)
                             .help(format!("allocators: {}", self.names(&self.providers(ALLOC)))));

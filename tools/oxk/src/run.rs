@@ -384,7 +384,13 @@ pub fn run_captured(
 /// Arguments as `oxk run APP` would have them, for verbs that run images themselves.
 pub fn default_args(app: &Path) -> RunArgs {
     RunArgs {
-        target: Target { app: app.to_owned(), plat: None, arch: None, set: Vec::new() },
+        target: Target {
+            app: app.to_owned(),
+            plat: None,
+            arch: None,
+            provider: Vec::new(),
+            set: Vec::new(),
+        },
         memory: None,
         param: Vec::new(),
         initrd: None,
