@@ -36,7 +36,7 @@
 //! `munmap`, and each first use of a block a page fault; on `kvm` a few writes to page tables and
 //! an `invlpg`. Initialisation takes constant time; on `linuxu` it maps the memory anew.
 //!
-//! **Limits.** At most [`MAX_HEAPS`] heaps of one image can use it. On `linuxu` a process may have
+//! **Limits.** At most [four](ukplat::vm::PARTS) heaps of one image can use it. On `linuxu` a process may have
 //! 65 530 mappings (sysctl `vm.max_map_count`), and so many blocks at a time; with more, allocation
 //! fails as it does when memory is used up.
 //!
@@ -71,7 +71,6 @@ use object::{CANARY, HEADER, Object, Pages};
 use state::State;
 
 pub use report::explain;
-pub use state::MAX_HEAPS;
 
 /// Constant options.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +99,8 @@ pub struct Oscar {
     more_freed_blocks: i64,
     /// In canonical memory, where crash reports find it; made with the first memory.
     state: Option<NonNull<State>>,
+    /// Where the shadow addresses are; taken together with the state.
+    part: Option<vm::Part>,
 }
 
 // SAFETY: the pointer leads to canonical memory, which belongs to the allocator alone.
@@ -128,6 +129,7 @@ impl Oscar {
             memory: Tlsf::new(),
             more_freed_blocks: config.freed_blocks - Config::DEFAULT.freed_blocks,
             state: None,
+            part: None,
         }
     }
 
@@ -147,17 +149,16 @@ impl Oscar {
     }
 
     /// Makes the state in memory that was just added.
-    fn set_up(&mut self) -> Result<NonNull<State>, AddMemoryError> {
+    fn set_up(&mut self) -> Result<(), AddMemoryError> {
         let freed = self.freed_blocks();
+        let part = vm::Part::take().ok_or(AddMemoryError::TooMany)?;
         let place = self.memory.allocate(State::size(freed), align_of::<State>());
         let place = place.ok_or(AddMemoryError::TooSmall)?.cast();
         // SAFETY: the block is of that size and alignment, and nobody else's.
-        if unsafe { State::create(place, freed) } {
-            ukplat::report::explain_addresses_with(explain);
-            Ok(place)
-        } else {
-            Err(AddMemoryError::TooMany)
-        }
+        unsafe { State::create(place, &part, freed) };
+        (self.state, self.part) = (Some(place), Some(part));
+        ukplat::report::explain_addresses_with(explain);
+        Ok(())
     }
 
     /// The live block that starts at `payload`; ends the image when there is none.
@@ -195,8 +196,8 @@ impl Oscar {
 impl Drop for Oscar {
     fn drop(&mut self) {
         // Crash reports must not look for a heap that is gone, as after a test.
-        if let Some(state) = self.state {
-            State::forget(state);
+        if let Some(part) = &self.part {
+            State::forget(part);
         }
     }
 }
@@ -220,14 +221,11 @@ unsafe impl Backend for Oscar {
         })?;
         // SAFETY: as above.
         unsafe { self.memory.add_memory(start as *mut u8, len) }?;
-        if self.state.is_none() {
-            match self.set_up() {
-                Ok(state) => self.state = Some(state),
-                Err(error) => {
-                    self.memory = Tlsf::new();
-                    return Err(error);
-                }
-            }
+        if self.state.is_none()
+            && let Err(error) = self.set_up()
+        {
+            self.memory = Tlsf::new();
+            return Err(error);
         }
         Ok(())
     }

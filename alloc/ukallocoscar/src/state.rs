@@ -3,17 +3,13 @@
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering, compiler_fence};
 
-use ukplat::memory::PAGE_SIZE;
 use ukplat::vm;
 
 use crate::addresses::Addresses;
 
-/// Heaps that can exist at a time: the window of addresses is divided into as many parts.
-pub const MAX_HEAPS: usize = 4;
-
 /// The states of the heaps, each in the place of its part of the window.
-static HEAPS: [AtomicPtr<State>; MAX_HEAPS] =
-    [const { AtomicPtr::new(core::ptr::null_mut()) }; MAX_HEAPS];
+static HEAPS: [AtomicPtr<State>; vm::PARTS] =
+    [const { AtomicPtr::new(core::ptr::null_mut()) }; vm::PARTS];
 
 /// A block that was freed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,44 +40,28 @@ impl State {
         size_of::<Self>() + freed * size_of::<Freed>()
     }
 
-    /// Makes the state of a new heap, with addresses of its own; returns `false` when there are
-    /// too many heaps. Touches nothing of the room for freed blocks.
+    /// Makes the state of a new heap with that part of the window. Touches nothing of the room for
+    /// freed blocks.
     ///
     /// # Safety
     /// `place` must be aligned and have [`Self::size`] bytes, to be used by nobody else.
-    pub unsafe fn create(place: NonNull<Self>, freed: usize) -> bool {
-        let window = vm::window();
-        let part = window.len() / MAX_HEAPS & !(PAGE_SIZE - 1);
-        for (index, slot) in HEAPS.iter().enumerate() {
-            if !slot.load(Ordering::Relaxed).is_null() {
-                continue;
-            }
-            let start = window.start + index * part;
-            let state = Self {
-                addresses: Addresses::new(start..start + part),
-                secret: ukplat::ticks() ^ place.as_ptr() as u64,
-                examined: AtomicUsize::new(0),
-                freed_count: 0,
-                freed_capacity: freed,
-            };
-            // SAFETY: the caller's promise.
-            unsafe { place.write(state) };
-            let null = core::ptr::null_mut();
-            let (taken, failed) = (Ordering::Release, Ordering::Relaxed);
-            if slot.compare_exchange(null, place.as_ptr(), taken, failed).is_ok() {
-                return true;
-            }
-        }
-        false
+    pub unsafe fn create(place: NonNull<Self>, part: &vm::Part, freed: usize) {
+        let state = Self {
+            addresses: Addresses::new(part.addresses()),
+            secret: ukplat::ticks() ^ place.as_ptr() as u64,
+            examined: AtomicUsize::new(0),
+            freed_count: 0,
+            freed_capacity: freed,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { place.write(state) };
+        HEAPS[part.index()].store(place.as_ptr(), Ordering::Release);
     }
 
-    /// Makes room for another heap.
-    pub fn forget(state: NonNull<Self>) {
-        for slot in &HEAPS {
-            let null = core::ptr::null_mut();
-            let order = Ordering::Relaxed;
-            let _ = slot.compare_exchange(state.as_ptr(), null, order, order);
-        }
+    /// Takes the state of the heap with that part of the window out of the table. Touches no memory of
+    /// the heap, which may be gone.
+    pub fn forget(part: &vm::Part) {
+        HEAPS[part.index()].store(core::ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// The state of the heap that an address belongs to.
@@ -91,8 +71,8 @@ impl State {
     pub unsafe fn of_address<'a>(address: usize) -> Option<&'a Self> {
         HEAPS
             .iter()
-            // SAFETY: states stay until `forget` takes them out of the table, and the heap is not
-            // used now (the caller's promise).
+            // SAFETY: states stay until `forget` takes them out of the table, and the heap is
+            // not used now (the caller's promise).
             .filter_map(|slot| unsafe { slot.load(Ordering::Acquire).as_ref() })
             .find(|state| state.addresses.range.contains(&address))
     }

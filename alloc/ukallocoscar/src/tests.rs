@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use ukalloc::model::{Arena, Reuse, check, edge_cases, trace};
 use ukalloc::{AddMemoryError, Alloc, Backend, Heap, PAGE_SIZE, SpinLock};
 
-use super::{Config, MAX_HEAPS, Oscar, explain};
+use super::{Config, Oscar, explain};
 
 /// The window is divided among few heaps, and a process has few mappings: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -302,7 +302,7 @@ fn a_block_of_another_heap_is_found() {
 #[test]
 fn heaps_have_addresses_of_their_own_until_there_are_too_many() {
     let _turn = alone();
-    let heaps: Vec<_> = (0..MAX_HEAPS).map(|_| heap()).collect();
+    let heaps: Vec<_> = (0..ukplat::vm::PARTS).map(|_| heap()).collect();
     let blocks: Vec<_> = heaps.iter().map(|(heap, _)| heap.malloc(100)).collect();
     for (i, (heap, _)) in heaps.iter().enumerate() {
         let owned: Vec<bool> = blocks.iter().map(|block| heap.owns(*block)).collect();

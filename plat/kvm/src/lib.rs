@@ -106,9 +106,8 @@ impl Platform for Kvm {
     fn vm_window() -> Range<usize> {
         vm::WINDOW
     }
-    unsafe fn vm_prepare(_base: usize, _len: usize) -> Result<(), VmError> {
-        // All memory can be mapped a second time as it is.
-        Ok(())
+    unsafe fn vm_prepare(base: usize, len: usize) -> Result<(), VmError> {
+        vm::prepare(base, len)
     }
     unsafe fn vm_alias(
         at: usize,

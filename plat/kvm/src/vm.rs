@@ -53,6 +53,20 @@ fn pages(at: usize, len: usize) -> Result<impl DoubleEndedIterator<Item = u64>, 
     Ok((at..end).step_by(PAGE_SIZE).map(|page| page as u64))
 }
 
+/// See [`ukplat::vm::prepare`]. All memory can be mapped a second time as it is; but it must be at
+/// its physical address, not itself an alias.
+///
+/// # Errors
+/// [`VmError::BadRange`].
+pub fn prepare(base: usize, len: usize) -> Result<(), VmError> {
+    let end = base.checked_add(len).ok_or(VmError::BadRange)?;
+    if (base | len) & (PAGE_SIZE - 1) == 0 && end <= WINDOW.start {
+        Ok(())
+    } else {
+        Err(VmError::BadRange)
+    }
+}
+
 /// See [`ukplat::vm::alias`].
 ///
 /// # Safety
@@ -96,4 +110,25 @@ pub unsafe fn revoke(at: usize, len: usize, frames: &mut dyn FrameSource) -> Res
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_checked() {
+        assert_eq!(prepare(0x10_0000, 0x1000), Ok(()));
+        for (base, len) in [(1, 0x1000), (0x1000, 1), (WINDOW.start, 0x1000), (!0xfff, 0x1000)] {
+            assert_eq!(prepare(base, len), Err(VmError::BadRange));
+        }
+        let all = |at, len| pages(at, len).map(|pages| pages.collect::<Vec<u64>>());
+        let start = WINDOW.start;
+        assert_eq!(all(start, 0x2000), Ok(vec![start as u64, start as u64 + 0x1000]));
+        for (at, len) in
+            [(start, 0), (start + 1, 0x1000), (start, 1), (WINDOW.end, 0x1000), (0, 0x1000)]
+        {
+            assert_eq!(all(at, len), Err(VmError::BadRange));
+        }
+    }
 }

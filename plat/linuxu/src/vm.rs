@@ -35,12 +35,13 @@ fn expect(result: isize, wanted: usize) -> Result<(), VmError> {
 }
 
 /// See [`ukplat::vm::prepare`]: mapped anew as shared, because only shared memory can be mapped a
-/// second time.
+/// second time. Not for aliases: that would only hide the memory below them.
 ///
 /// # Safety
 /// See there.
 pub unsafe fn prepare(base: usize, len: usize) -> Result<(), VmError> {
-    whole_pages(base, len, 0..usize::MAX)?;
+    whole_pages(base, len, 0..WINDOW.start)
+        .or_else(|_| whole_pages(base, len, WINDOW.end..usize::MAX))?;
     // SAFETY: the pages are nobody else's (the caller's promise), their content may go.
     let result =
         unsafe { sys::call(sys::MMAP, [base, len, PROT_READ_WRITE, SHARED_FIXED, usize::MAX, 0]) };
@@ -113,6 +114,7 @@ mod tests {
                 assert_eq!(revoke(at, len), Err(VmError::BadRange));
             }
             assert_eq!(prepare(1, PAGE_SIZE), Err(VmError::BadRange));
+            assert_eq!(prepare(WINDOW.start, PAGE_SIZE), Err(VmError::BadRange));
             // Nothing is mapped at the source.
             assert!(alias(WINDOW.end - PAGE_SIZE, 0x1000, PAGE_SIZE).is_err());
         }
