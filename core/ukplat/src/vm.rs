@@ -118,7 +118,7 @@ impl Part {
     /// Its addresses, whole pages.
     pub fn addresses(&self) -> Range<usize> {
         let window = window();
-        let len = window.len() / PARTS & !(PAGE_SIZE - 1);
+        let len = (window.len() / PARTS) & !(PAGE_SIZE - 1);
         let start = window.start + self.index * len;
         start..start + len
     }

@@ -129,6 +129,7 @@ impl<M: LiveMemory> LiveMapper<M> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::btree_map::Entry;
     use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
@@ -227,11 +228,11 @@ mod tests {
                         let with = model.keys().chain([&page]);
                         let want = if needed(with) > limit {
                             Err(MapError::NoMemory)
-                        } else if model.contains_key(&page) {
-                            Err(MapError::InUse)
-                        } else {
-                            model.insert(page, to);
+                        } else if let Entry::Vacant(place) = model.entry(page) {
+                            place.insert(to);
                             Ok(())
+                        } else {
+                            Err(MapError::InUse)
                         };
                         prop_assert_eq!(live.map(page * PAGE, to * PAGE, Flags::WRITE), want);
                     }
