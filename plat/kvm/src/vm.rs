@@ -1,14 +1,17 @@
 //! Aliases of memory by page tables of our own.
 //!
-//! Only this CPU's memory of translations is cleared: with several CPUs that run, the others must
-//! be told as well before a revoked page may be used for something else.
+//! Only this CPU is made to forget what was revoked. With several that run, the others would have to
+//! be told before memory and page tables are used for something else; so there are no aliases then.
 
 use core::ops::Range;
 
 use ukarch_x86_64::page_table::{Flags, LiveMapper, LiveMemory, MapError, PAGE, TableMemory};
 use ukarch_x86_64::regs::{invlpg, read_cr3};
+use ukplat::Platform;
 use ukplat::memory::PAGE_SIZE;
 use ukplat::vm::{FrameSource, VmError};
+
+use crate::Kvm;
 
 /// Far above all memory, which is mapped at its physical addresses; whole entries of the top-level
 /// table, so that no other mapping shares a table with it.
@@ -57,8 +60,11 @@ fn pages(at: usize, len: usize) -> Result<impl DoubleEndedIterator<Item = u64>, 
 /// its physical address, not itself an alias.
 ///
 /// # Errors
-/// [`VmError::BadRange`].
+/// [`VmError::Unsupported`] with several CPUs, [`VmError::BadRange`].
 pub fn prepare(base: usize, len: usize) -> Result<(), VmError> {
+    if Kvm::cpu_count() > 1 {
+        return Err(VmError::Unsupported);
+    }
     let end = base.checked_add(len).ok_or(VmError::BadRange)?;
     if (base | len) & (PAGE_SIZE - 1) == 0 && end <= WINDOW.start {
         Ok(())
