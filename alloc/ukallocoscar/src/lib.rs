@@ -210,8 +210,10 @@ unsafe impl Backend for Oscar {
     unsafe fn add_memory(&mut self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
         let end = (base as usize).saturating_add(len) & !(PAGE_SIZE - 1);
         let start = (base as usize).next_multiple_of(PAGE_SIZE);
-        // Room for the state and for a block with its page tables.
-        let least = State::size(self.freed_blocks()) + 8 * PAGE_SIZE;
+        // The first piece must have room for the state, and for a block with its page tables.
+        let first = self.state.is_none();
+        let least =
+            if first { State::size(self.freed_blocks()) + 8 * PAGE_SIZE } else { PAGE_SIZE };
         let len = end.saturating_sub(start);
         if len < least {
             return Err(AddMemoryError::TooSmall);
@@ -223,9 +225,7 @@ unsafe impl Backend for Oscar {
         })?;
         // SAFETY: as above.
         unsafe { self.memory.add_memory(start as *mut u8, len) }?;
-        if self.state.is_none()
-            && let Err(error) = self.set_up()
-        {
+        if first && let Err(error) = self.set_up() {
             self.memory = Tlsf::new();
             return Err(error);
         }

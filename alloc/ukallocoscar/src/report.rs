@@ -52,7 +52,7 @@ pub fn explain(address: usize, out: &mut dyn Write) -> fmt::Result {
                     out,
                     "access past the end of a {size}-byte block, {distance} bytes after it"
                 ),
-                None => write!(out, "running code from a {size}-byte block"),
+                None => write!(out, "inside a {size}-byte block that is in use"),
             };
         }
         next = Some(after);

@@ -240,7 +240,7 @@ fn addresses_are_explained() {
         said(guard as *const u8),
         format!("access past the end of a 200-byte block, {distance} bytes after it")
     );
-    assert_eq!(said(b), "running code from a 200-byte block");
+    assert_eq!(said(b), "inside a 200-byte block that is in use");
     let never = (b as usize + 10 * PAGE_SIZE) as *const u8;
     assert_eq!(said(never), "an address of the heap that no block has had");
     assert_eq!(said(&0u8), "");
@@ -329,6 +329,28 @@ fn pieces_that_are_too_small() {
         // SAFETY: refused, so that nothing is used.
         assert_eq!(unsafe { arena.give_to(&heap) }, Err(AddMemoryError::TooSmall));
     }
+}
+
+#[test]
+fn several_pieces_of_memory() {
+    let _turn = alone();
+    let (heap, _arena) = heap();
+    assert!(heap.malloc(1 << 20).is_null());
+    let before = heap.stats().total_memory;
+    // One page, and one that is large enough for the block; both at odd addresses.
+    let mut more = [Arena::new(2 * PAGE_SIZE, 100), Arena::new(2 << 20, 1000)];
+    for arena in &mut more {
+        // SAFETY: the arenas live as long as the heap.
+        unsafe { arena.give_to(&heap) }.unwrap();
+    }
+    assert_eq!(heap.stats().total_memory, before + (2 << 20));
+    let block = heap.malloc(1 << 20);
+    // SAFETY: a live block.
+    unsafe {
+        block.write_bytes(7, 1 << 20);
+        heap.free(block);
+    }
+    assert!(more.iter().all(Arena::margins_intact));
 }
 
 #[test]
