@@ -138,10 +138,11 @@ fn on_exception(frame: &TrapFrame) -> ! {
             &frames,
         )
     }
+    let cause = format_args!("fault: {name}");
     if frame.vector == PAGE_FAULT {
-        report::bad_access(format_args!("fault: {name}"), address as usize, &frames)
+        report::bad_access(cause, address as usize, &frames)
     }
-    report::crash(Exit::Fault, format_args!("fault: {name}"), &frames)
+    report::crash(Exit::Fault, cause, &frames)
 }
 
 /// Visits return addresses from a frame pointer of the running code.
