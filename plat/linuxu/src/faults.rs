@@ -136,7 +136,7 @@ extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const Sig
         let end = if index % 4 == 3 || index == REG_RIP { "\n" } else { "  " };
         ukplat::eprint!("{:>3} {:016x}{}", name, value, end);
     }
-    report.end(format_args!("fault: {} at address {:#x}", what, info.address), &|visit| {
+    let frames = |visit: &mut dyn FnMut(usize)| {
         let at = Registers {
             instruction_pointer: registers[REG_RIP],
             frame_pointer: registers[REG_RBP],
@@ -147,7 +147,8 @@ extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const Sig
         // SAFETY: addresses between the stack pointer and the top of the stack are mapped. Where
         // the program lost its stack pointer, reading faults, and the second fault ends the image.
         unsafe { backtrace::walk_fault(at, bad_fetch, at.stack_pointer..top, visit) }
-    })
+    };
+    report.end_at(format_args!("fault: {what}"), info.address, &frames)
 }
 
 /// Visits return addresses from a frame pointer of the running code.
