@@ -15,13 +15,17 @@
 mod clock;
 mod entry;
 mod frames;
+mod local;
 mod power;
+mod preempt;
 pub mod pvh;
 mod serial;
 mod start;
+mod thread;
 mod traps;
 
-use ukplat::{Exit, Platform, Stream};
+use ukarch_x86_64::context;
+use ukplat::{Context, Exit, Platform, Stream};
 
 pub use clock::init_clock;
 #[doc(hidden)]
@@ -95,8 +99,27 @@ impl Platform for Kvm {
     fn backtrace(visit: &mut dyn FnMut(usize)) {
         traps::walk_stack(ukarch_x86_64::backtrace::frame_pointer(), visit)
     }
-    fn cpu_count() -> usize {
-        1
+    unsafe fn context_new(
+        stack_top: usize,
+        entry: extern "C" fn(usize) -> !,
+        argument: usize,
+    ) -> Context {
+        // SAFETY: the caller's promise.
+        Context::from_stack_pointer(unsafe { context::new(stack_top, entry, argument) })
+    }
+    #[inline(always)]
+    unsafe fn context_switch(save: *mut Context, to: Context) {
+        // SAFETY: the caller's promise; a context is its stack pointer.
+        unsafe { context::switch(save.cast(), to.stack_pointer()) }
+    }
+    #[inline]
+    fn thread_pointer() -> usize {
+        thread::thread_pointer()
+    }
+    #[inline]
+    unsafe fn set_thread_pointer(value: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { thread::set_thread_pointer(value) }
     }
     fn terminate(exit: Exit) -> ! {
         power::off(exit)

@@ -14,12 +14,15 @@
 mod clock;
 mod console;
 mod faults;
+mod local;
 mod start;
 mod sys;
+mod thread;
 mod timer;
 mod vdso;
 
-use ukplat::{Exit, Platform, Stream};
+use ukarch_x86_64::context;
+use ukplat::{Context, Exit, Platform, Stream};
 
 pub use clock::init_clock;
 pub use faults::init_faults;
@@ -85,8 +88,27 @@ impl Platform for Linuxu {
         let frame = ukarch_x86_64::backtrace::frame_pointer();
         faults::walk_stack(frame, visit)
     }
-    fn cpu_count() -> usize {
-        sys::cpu_count()
+    unsafe fn context_new(
+        stack_top: usize,
+        entry: extern "C" fn(usize) -> !,
+        argument: usize,
+    ) -> Context {
+        // SAFETY: the caller's promise.
+        Context::from_stack_pointer(unsafe { context::new(stack_top, entry, argument) })
+    }
+    #[inline(always)]
+    unsafe fn context_switch(save: *mut Context, to: Context) {
+        // SAFETY: the caller's promise; a context is its stack pointer.
+        unsafe { context::switch(save.cast(), to.stack_pointer()) }
+    }
+    #[inline]
+    fn thread_pointer() -> usize {
+        thread::thread_pointer()
+    }
+    #[inline]
+    unsafe fn set_thread_pointer(value: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { thread::set_thread_pointer(value) }
     }
     fn terminate(exit: Exit) -> ! {
         sys::exit_group(exit.code())
