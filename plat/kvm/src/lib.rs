@@ -12,7 +12,11 @@
 //! ```
 #![cfg_attr(not(test), no_std)]
 
+#[cfg(any(feature = "smp", test))]
+mod acpi;
 mod clock;
+#[cfg(feature = "smp")]
+mod cpus;
 mod entry;
 mod frames;
 mod local;
@@ -22,10 +26,19 @@ pub mod pvh;
 mod serial;
 mod start;
 mod thread;
+#[cfg(feature = "smp")]
+mod trampoline;
 mod traps;
 
+#[cfg(feature = "smp")]
+use core::ops::Range;
+
 use ukarch_x86_64::context;
+#[cfg(feature = "smp")]
+use ukarch_x86_64::segment;
 use ukplat::{Context, Exit, Platform, Stream};
+#[cfg(feature = "smp")]
+use ukplat::{CpuError, Word};
 
 pub use clock::init_clock;
 #[doc(hidden)]
@@ -120,6 +133,56 @@ impl Platform for Kvm {
     unsafe fn set_thread_pointer(value: usize) {
         // SAFETY: the caller's promise.
         unsafe { thread::set_thread_pointer(value) }
+    }
+
+    #[cfg(feature = "smp")]
+    #[inline(always)]
+    fn word_load(word: Word) -> usize {
+        // SAFETY: GS points to the CPU's block, whose first words are these.
+        unsafe { segment::load(word as usize) }
+    }
+    #[cfg(feature = "smp")]
+    #[inline(always)]
+    fn word_store(word: Word, value: usize) {
+        // SAFETY: as above.
+        unsafe { segment::store(word as usize, value) }
+    }
+    #[cfg(feature = "smp")]
+    #[inline(always)]
+    fn word_add(word: Word, value: usize) {
+        // SAFETY: as above.
+        unsafe { segment::add(word as usize, value) }
+    }
+    #[cfg(feature = "smp")]
+    #[inline(always)]
+    fn cpu_id() -> usize {
+        local::CPU_ID.load()
+    }
+    #[cfg(feature = "smp")]
+    fn cpu_count() -> usize {
+        cpus::count()
+    }
+    #[cfg(feature = "smp")]
+    unsafe fn cpu_start(
+        cpu: usize,
+        stack_top: usize,
+        entry: extern "C" fn(usize) -> !,
+        argument: usize,
+    ) -> Result<(), CpuError> {
+        // SAFETY: the caller's promise.
+        unsafe { cpus::start(cpu, stack_top, entry, argument) }
+    }
+    #[cfg(feature = "smp")]
+    fn cpu_interrupt(cpu: usize) {
+        cpus::interrupt(cpu)
+    }
+    #[cfg(feature = "smp")]
+    fn on_cpu_interrupt(handler: fn()) {
+        cpus::on_interrupt(handler)
+    }
+    #[cfg(feature = "smp")]
+    fn tlb_flush_others(range: Range<usize>) {
+        cpus::flush_others(range)
     }
     fn terminate(exit: Exit) -> ! {
         power::off(exit)

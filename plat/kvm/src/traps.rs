@@ -10,6 +10,7 @@ use ukarch_x86_64::regs::{
     disable_interrupts, enable_interrupts, read_cr2, take_pending_interrupts, wait_for_interrupt,
 };
 use ukarch_x86_64::trap::{EXCEPTIONS, REGISTER_NAMES, TrapFrame, exception_name};
+use ukplat::cpu::MAX_CPUS;
 use ukplat::{Exit, preempt, report, stack};
 
 use crate::clock;
@@ -29,14 +30,21 @@ const NOT_ARMED: u64 = u64::MAX;
 const PAGE_FAULT: u64 = 14;
 
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
-/// Guard page and end of each stack: main, interrupts, exceptions, double fault, NMI.
-static STACKS: [(AtomicU64, AtomicU64); 5] = [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 5];
+/// Guard page and end of each stack, for each CPU: main, interrupts, exceptions, double fault, NMI.
+static STACKS: [[(AtomicU64, AtomicU64); 5]; MAX_CPUS] =
+    [const { [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 5] }; MAX_CPUS];
 
-pub fn set_stacks(stacks: [(u64, u64); 5]) {
-    for (slot, (guard, end)) in STACKS.iter().zip(stacks) {
+pub fn set_stacks(cpu: usize, stacks: [(u64, u64); 5]) {
+    for (slot, (guard, end)) in STACKS[cpu].iter().zip(stacks) {
         slot.0.store(guard, Relaxed);
         slot.1.store(end, Relaxed);
     }
+}
+
+/// The pages below the stacks of a CPU, which are not to be mapped.
+#[cfg(feature = "smp")]
+pub fn guards(cpu: usize) -> [u64; 5] {
+    STACKS[cpu].each_ref().map(|(guard, _)| guard.load(Relaxed))
 }
 
 pub fn enable() {
@@ -100,7 +108,7 @@ pub fn on_trap(frame: &mut TrapFrame) {
         vector if vector < EXCEPTIONS as u64 => on_exception(frame),
         vector if vector == u64::from(TIMER_VECTOR) => on_timer(),
         #[cfg(feature = "smp")]
-        vector if vector == u64::from(CPU_VECTOR) => crate::cpus::on_interrupt(),
+        vector if vector == u64::from(CPU_VECTOR) => crate::cpus::on_cpu_interrupt(),
         #[cfg(feature = "smp")]
         vector if vector == u64::from(FLUSH_VECTOR) => crate::cpus::on_flush(),
         // A spurious interrupt needs no end of interrupt.
@@ -156,7 +164,8 @@ fn on_exception(frame: &TrapFrame) -> ! {
         unsafe { backtrace::walk_fault(at, bad_fetch, stack_above(frame.rsp), visit) }
     };
     let guard = |(guard, _): &(AtomicU64, AtomicU64)| {
-        (guard.load(Relaxed)..guard.load(Relaxed) + PAGE).contains(&address)
+        let guard = guard.load(Relaxed);
+        guard != 0 && (guard..guard + PAGE).contains(&address)
     };
     if frame.vector == PAGE_FAULT
         && let Some(thread) = stack::overflowed_at(address as usize)
@@ -166,7 +175,7 @@ fn on_exception(frame: &TrapFrame) -> ! {
             &frames,
         )
     }
-    match STACKS.iter().position(guard).filter(|_| frame.vector == PAGE_FAULT) {
+    match STACKS.iter().flatten().position(guard).filter(|_| frame.vector == PAGE_FAULT) {
         Some(0) => report.end(
             format_args!(
                 "fault: stack overflow at address {address:#x} (option kvm.stack sets the size)"
@@ -196,7 +205,8 @@ fn stack_above(from: u64) -> Range<usize> {
     if let Some(stack) = stack::current(|stack| stack.above(from as usize)).flatten() {
         return stack;
     }
-    let stacks = STACKS.iter().map(|(guard, end)| (guard.load(Relaxed), end.load(Relaxed)));
+    let stacks =
+        STACKS.iter().flatten().map(|(guard, end)| (guard.load(Relaxed), end.load(Relaxed)));
     let stack = stacks.into_iter().find(|(guard, end)| (*guard..*end).contains(&from));
     // A stack pointer in the guard page has used the stack up; the frames above are intact.
     match stack {

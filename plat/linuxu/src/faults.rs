@@ -87,7 +87,7 @@ pub fn install_interrupt(signal: usize, handler: InterruptHandler) {
 }
 
 /// The stack that this host thread runs fault handlers on.
-fn set_fault_stack(base: usize) {
+pub fn set_fault_stack(base: usize) {
     let stack = StackSetting { base, flags: 0, size: FAULT_STACK_SIZE };
     // SAFETY: the stack lives for ever and is used for nothing else.
     unsafe { sys::call(sys::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
@@ -95,10 +95,10 @@ fn set_fault_stack(base: usize) {
     crate::local::FAULT_STACK.store(base);
 }
 
-/// Gives a further host thread a stack for fault handlers; `false` when there is no memory.
+/// A stack for the fault handlers of a further host thread.
 #[cfg(feature = "smp")]
-pub fn init_thread() -> bool {
-    sys::map_memory(FAULT_STACK_SIZE).map(set_fault_stack).is_some()
+pub fn map_fault_stack() -> Option<usize> {
+    sys::map_memory(FAULT_STACK_SIZE)
 }
 
 /// The end of a handler restores the fault stack of the host thread in which it began. When it ends

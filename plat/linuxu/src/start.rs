@@ -51,6 +51,8 @@ pub fn auxiliary(tag: usize) -> Option<usize> {
 /// # Safety
 /// Called once, as the first code of the process, with the initial stack pointer.
 pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static BootInfo) -> !) -> ! {
+    #[cfg(feature = "smp")]
+    crate::cpus::init(config.cpus);
     let entry_ticks = clock::monotonic_ns();
     faults::STACK_TOP.store(stack as usize, Ordering::Relaxed);
     // SAFETY: the initial stack holds argc, then argv (x86-64 psABI section 3.4.1); both stay for
