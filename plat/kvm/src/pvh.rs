@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(info.module(), Ok(Some((0x50_0000, 1234))));
         assert_eq!(info.command_line(), Ok(&b"a.b=c -- d"[..]));
         assert_eq!(info.rsdp(), 0xe0000);
-        let ranges = [(0x100, 56), (0x200, 48), (0x300, 32), (0x400, 10)];
+        let ranges = [(0x100, 56), (0x200, 48), (0x300, 32), (0x400, 11)];
         assert_eq!(info.ranges(), Ok(ranges));
     }
 
@@ -256,6 +256,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(mut m in prop::collection::vec(any::<u8>(), 56..400), at in 0u64..400) {
+            let start = (at as usize).min(m.len() - 56);
+            m[start..start + 4].copy_from_slice(&MAGIC.to_le_bytes());
+            let memory = memory(m);
+            let _ = StartInfo::read(&memory, at);
+            if let Ok(info) = StartInfo::read(&memory, start as u64) {
+                let _ = info.regions().map(|r| r.count());
+                let _ = (info.module(), info.command_line(), info.ranges());
+            }
+        }
+
         #[test]
         fn damage_never_panics(changes in prop::collection::vec((0usize..0x440, any::<u8>()), 0..30)) {
             let mut m = machine();
