@@ -96,6 +96,7 @@ global_asm!(
     "xorl %eax, %eax",
     "movl %eax, %fs",
     "movl %eax, %gs",
+    "fninit",
     "movq {launch} + 8, %rsp",
     "xorl %ebp, %ebp",
     "movq {launch} + 16, %rdi",

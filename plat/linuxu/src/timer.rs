@@ -84,12 +84,22 @@ extern "C" fn on_signal(
 /// and then other flows of control if one of them wants it. The interrupted flow's registers are in
 /// the signal's frame on its own stack, below the red zone, as the kernel put them.
 pub fn interrupt(context: &mut faults::SignalContext) {
+    let mut may_have_moved = false;
     while ENABLED.load() != 0 && is_pending() {
         ENABLED.store(0);
         run_pending();
         if preempt::is_due() {
             preempt::reschedule();
+            may_have_moved = cfg!(feature = "smp");
+        }
+        if may_have_moved {
+            // From here to the end of the handler, which unblocks them, no signal may move the flow
+            // to yet another host thread.
+            set_mask(SIG_BLOCK, SIGALRM_MASK | CPU_MASK);
             faults::keep_fault_stack(context);
+            if is_pending() {
+                set_mask(SIG_UNBLOCK, SIGALRM_MASK | CPU_MASK);
+            }
         }
         ENABLED.store(1);
     }
@@ -161,6 +171,7 @@ pub fn idle_until(deadline_ns: Option<u64>) {
 }
 
 pub const SIG_BLOCK: usize = 0;
+const SIG_UNBLOCK: usize = 1;
 pub const SIG_SETMASK: usize = 2;
 
 /// Changes the mask of blocked signals of this host thread; returns the old one.
