@@ -16,7 +16,7 @@
 //! [`thread_pointer`].
 //!
 //! Unsafe code in this crate: the binding (one extern static), the cells that are filled
-//! during boot, the functions whose callers promise something.
+//! during boot, the functions whose callers promise something, and what [`vm`] passes on.
 #![cfg_attr(not(feature = "host"), no_std)]
 
 pub mod boot;
@@ -36,6 +36,7 @@ mod platform;
 pub mod preempt;
 pub mod report;
 pub mod stack;
+pub mod vm;
 
 pub use boot::{BootInfo, InitError, parse_size};
 pub use cells::{StaticRef, StrCell};

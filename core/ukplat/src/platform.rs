@@ -1,6 +1,5 @@
 //! The trait a platform implements, its binding, and the functions the other libraries call.
 
-#[cfg(feature = "smp")]
 use core::ops::Range;
 
 use crate::console::Stream;
@@ -8,6 +7,7 @@ use crate::context::Context;
 use crate::cpu::CpuError;
 use crate::exit::Exit;
 use crate::local::{Word, single};
+use crate::vm::{self, FrameSource, VmError};
 
 /// What a platform gives. All functions are called after the platform's own entry code ran.
 ///
@@ -133,6 +133,51 @@ pub trait Platform {
 
     /// Ends the image; the exit code reaches whoever started it.
     fn terminate(exit: Exit) -> !;
+
+    /// See [`vm::window`]. Platforms that provide the interface `vm` define this and the three
+    /// functions that follow.
+    fn vm_window() -> Range<usize> {
+        0..0
+    }
+    /// See [`vm::prepare`].
+    ///
+    /// # Errors
+    /// See there.
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn vm_prepare(_base: usize, _len: usize) -> Result<(), VmError> {
+        Err(VmError::Unsupported)
+    }
+    /// See [`vm::alias`].
+    ///
+    /// # Errors
+    /// See there.
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn vm_alias(
+        _at: usize,
+        _memory: usize,
+        _len: usize,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        Err(VmError::Unsupported)
+    }
+    /// See [`vm::revoke`].
+    ///
+    /// # Errors
+    /// See there.
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn vm_revoke(
+        _at: usize,
+        _len: usize,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        Err(VmError::Unsupported)
+    }
 }
 
 /// The functions of one platform, as the linker sees them. Made by [`bind!`](crate::bind).
@@ -169,6 +214,7 @@ pub struct PlatformTable {
     #[cfg(feature = "smp")]
     pub(crate) tlb_flush_others: fn(Range<usize>),
     terminate: fn(Exit) -> !,
+    pub(crate) vm: vm::Table,
 }
 
 impl PlatformTable {
@@ -206,6 +252,12 @@ impl PlatformTable {
             #[cfg(feature = "smp")]
             tlb_flush_others: P::tlb_flush_others,
             terminate: P::terminate,
+            vm: vm::Table {
+                window: P::vm_window,
+                prepare: P::vm_prepare,
+                alias: P::vm_alias,
+                revoke: P::vm_revoke,
+            },
         }
     }
 }

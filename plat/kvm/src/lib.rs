@@ -29,13 +29,14 @@ mod thread;
 #[cfg(feature = "smp")]
 mod trampoline;
 mod traps;
+mod vm;
 
-#[cfg(feature = "smp")]
 use core::ops::Range;
 
 use ukarch_x86_64::context;
 #[cfg(feature = "smp")]
 use ukarch_x86_64::segment;
+use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
 #[cfg(feature = "smp")]
 use ukplat::{CpuError, Word};
@@ -186,5 +187,28 @@ impl Platform for Kvm {
     }
     fn terminate(exit: Exit) -> ! {
         power::off(exit)
+    }
+    fn vm_window() -> Range<usize> {
+        vm::WINDOW
+    }
+    unsafe fn vm_prepare(base: usize, len: usize) -> Result<(), VmError> {
+        vm::prepare(base, len)
+    }
+    unsafe fn vm_alias(
+        at: usize,
+        memory: usize,
+        len: usize,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::alias(at, memory, len, frames) }
+    }
+    unsafe fn vm_revoke(
+        at: usize,
+        len: usize,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::revoke(at, len, frames) }
     }
 }

@@ -282,7 +282,9 @@ fn prepare_cpus(
 fn map_cause(error: MapError) -> &'static str {
     match error {
         MapError::NoMemory => NO_ROOM,
-        MapError::Unaligned | MapError::OutOfRange => "the machine's memory map makes no sense",
+        MapError::Unaligned | MapError::OutOfRange | MapError::InUse => {
+            "the machine's memory map makes no sense"
+        }
     }
 }
 

@@ -187,7 +187,7 @@ fn on_exception(frame: &TrapFrame) -> ! {
             &frames,
         ),
         None if frame.vector == PAGE_FAULT => {
-            report.end(format_args!("fault: {name} at address {address:#x}"), &frames)
+            report.end_at(format_args!("fault: {name}"), address as usize, &frames)
         }
         None => report.end(format_args!("fault: {name}"), &frames),
     }

@@ -195,7 +195,7 @@ extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const Sig
             &frames,
         )
     }
-    report.end(format_args!("fault: {} at address {:#x}", what, info.address), &frames)
+    report.end_at(format_args!("fault: {what}"), info.address, &frames)
 }
 
 /// Visits return addresses from a frame pointer of the running code.

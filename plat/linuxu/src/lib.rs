@@ -22,10 +22,14 @@ mod sys;
 mod thread;
 mod timer;
 mod vdso;
+mod vm;
+
+use core::ops::Range;
 
 use ukarch_x86_64::context;
 #[cfg(feature = "smp")]
 use ukarch_x86_64::segment;
+use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
 #[cfg(feature = "smp")]
 use ukplat::{CpuError, Word};
@@ -164,6 +168,31 @@ impl Platform for Linuxu {
     }
     fn terminate(exit: Exit) -> ! {
         sys::exit_group(exit.code())
+    }
+    fn vm_window() -> Range<usize> {
+        vm::WINDOW
+    }
+    unsafe fn vm_prepare(base: usize, len: usize) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::prepare(base, len) }
+    }
+    // The kernel keeps the tables: no frames are needed.
+    unsafe fn vm_alias(
+        at: usize,
+        memory: usize,
+        len: usize,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::alias(at, memory, len) }
+    }
+    unsafe fn vm_revoke(
+        at: usize,
+        len: usize,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::revoke(at, len) }
     }
 }
 

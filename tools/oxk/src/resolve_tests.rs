@@ -171,6 +171,29 @@ fn a_missing_provider_is_explained() {
 }
 
 #[test]
+fn an_allocator_that_needs_what_the_platform_lacks_is_refused() {
+    let pool = pool(|list| {
+        list[1].interfaces.insert("vm".into(), interface(false));
+        list[3].requires = vec!["vm".into()];
+        // Another platform has it.
+        let mut other = platform();
+        other.name = "plat-kvm".into();
+        other.platforms = vec!["kvm".into()];
+        other.provides = vec!["vm".into()];
+        if let Some(spec) = &mut other.platform {
+            spec.name = "kvm".into();
+        }
+        list.push(other);
+    });
+    let manifest = manifest("[providers]\nalloc = \"region\"", &["ukalloc"]);
+    let resolution = resolve(&manifest, &pool, Some("kvm"), None).unwrap();
+    assert_eq!(names(&resolution), ["plat-kvm", "region", "ukalloc"]);
+    let message = failure(&manifest, &pool);
+    assert!(message.starts_with("nothing provides `vm`, which region requires"), "{message}");
+    assert!(message.contains("plat-kvm exist, but not for linuxu on x86_64"), "{message}");
+}
+
+#[test]
 fn several_providers_without_default_ask_for_a_choice() {
     let pool = pool(|list| list[2].default_for.clear());
     let message = failure(&manifest("", &["ukalloc"]), &pool);
