@@ -10,11 +10,13 @@ extern crate alloc;
 mod clock;
 mod heap;
 mod interrupts;
+mod scheduling;
 
 use ukplat::println;
 use uktest::Check;
 
-const CHECKS: [&[Check]; 3] = [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECKS];
+const CHECKS: [&[Check]; 4] =
+    [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECKS, &scheduling::CHECKS];
 
 /// `selftest` runs all checks; `selftest echo WORD …`, `exit CODE`, `panic`, `crash WAY`,
 /// `memory`, `initrd`, `heaps`, `log`, `sleep MS`, `exhaust`, `touch` do what they
@@ -32,6 +34,10 @@ pub fn main(args: &[&str]) -> u8 {
         }
         ["exit", code] => code.parse().unwrap_or(255),
         ["panic"] => outer(args),
+        ["crash", "thread-stack-overflow"] => {
+            ukplatcheck::overflow_thread_stack();
+            1
+        }
         ["crash", way] => {
             if ukcrash::cause(way) {
                 println!("the machine did not mind {}", way);
