@@ -129,7 +129,9 @@ fn reschedule<B: Bound>(requeue: Option<Reason>) {
         None => idle::<B>(cpu),
     };
     if next == this {
-        this.0.since_tick.store(cpu.ticks.load(Relaxed), Relaxed);
+        if B::Policy::PREEMPTIVE {
+            arm::<B>(cpu, next);
+        }
         return;
     }
     if matches!(requeue, Some(Reason::SliceOver | Reason::Interrupted)) {
