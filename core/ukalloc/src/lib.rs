@@ -33,6 +33,7 @@ mod alloc;
 mod backend;
 #[cfg(feature = "c-abi")]
 pub mod c_abi;
+mod flow_lock;
 mod global;
 mod heap;
 mod lock;
@@ -45,6 +46,7 @@ mod two_stage;
 pub use account::{Account, LibraryAlloc};
 pub use alloc::{Alloc, AllocError, MIN_ALIGN, PAGE_SIZE};
 pub use backend::{AddMemoryError, Backend, corrupt};
+pub use flow_lock::FlowLock;
 pub use global::Global;
 pub use heap::Heap;
 pub use lock::{NoLock, RawLock, SpinLock};
