@@ -22,6 +22,9 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Whether this build counts (feature `stats`).
+    pub const COUNTED: bool = cfg!(feature = "stats");
+
     /// Live blocks.
     pub const fn current_blocks(&self) -> u64 {
         self.allocations - self.frees
