@@ -10,12 +10,14 @@ use ukplat::{Stream, println};
 
 use crate::Check;
 
-pub const CHECKS: [Check; 5] = [
+pub const CHECKS: [Check; 7] = [
     ("Vec, String, Box and BTreeMap work", collections),
     ("alignments are kept", alignments),
     ("zeroed memory is zero", zeroed),
     ("out of memory is an ordinary result", out_of_memory),
     ("libraries have the heaps the manifest gives them", association),
+    ("libraries are counted apart", accounts),
+    ("a heap takes more memory later", more_memory),
 ];
 
 fn collections() -> Result<(), &'static str> {
@@ -86,6 +88,34 @@ fn association() -> Result<(), &'static str> {
         return Err("a library without a heap of its own does not use the main one");
     }
     Ok(())
+}
+
+fn accounts() -> Result<(), &'static str> {
+    let accounts = ukalloc::accounts();
+    let own = accounts.iter().find(|a| a.library() == "uktime").ok_or("there is no account")?;
+    let before = own.stats();
+    let block = ukalloc::for_library("uktime").malloc(100);
+    let after = own.stats();
+    let counted = after.allocations == before.allocations + 1
+        && after.current_bytes >= before.current_bytes + 100;
+    if !block.is_null() && counted { Ok(()) } else { Err("an allocation was not counted") }
+}
+
+/// A piece of the main heap becomes memory of the small one, for ever.
+fn more_memory() -> Result<(), &'static str> {
+    const LEN: usize = 128 << 10;
+    let scratch = ukalloc::heap("scratch").ok_or("the heap `scratch` is missing")?.alloc;
+    // More than the heap was given at the start.
+    if !scratch.malloc(LEN / 2).is_null() {
+        return Err("the heap is larger than the manifest says");
+    }
+    let piece = Box::leak(Box::<[u8]>::new_uninit_slice(LEN));
+    let before = scratch.stats().total_memory;
+    scratch.donate(piece).map_err(|_| "it was refused")?;
+    if scratch.stats().total_memory <= before {
+        return Err("it is not counted");
+    }
+    if scratch.malloc(LEN / 2).is_null() { Err("it is not used") } else { Ok(()) }
 }
 
 /// Takes memory until there is none, gives it back, and takes some again.

@@ -1,6 +1,7 @@
 //! The POSIX allocation interface.
 
 use core::fmt;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use crate::{AddMemoryError, Stats};
@@ -110,6 +111,15 @@ pub unsafe trait Alloc: Sync {
     /// # Safety
     /// The memory must be readable and writable, used by nobody else, and stay so for ever.
     unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError>;
+
+    /// Takes memory into use that nobody else can reach.
+    ///
+    /// # Errors
+    /// See [`AddMemoryError`]; the memory is then lost.
+    fn donate(&self, memory: &'static mut [MaybeUninit<u8>]) -> Result<(), AddMemoryError> {
+        // SAFETY: the reference is the only one to this memory, for ever.
+        unsafe { self.add_memory(memory.as_mut_ptr().cast(), memory.len()) }
+    }
 
     /// Gives memory that is kept for later use back to what all sizes are cut from; returns whether
     /// there was any. Allocators call it themselves before an allocation fails.

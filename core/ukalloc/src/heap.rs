@@ -39,17 +39,7 @@ impl<B: Backend, L: RawLock> Heap<B, L> {
     /// A heap without memory. A back end and a lock that are all zeros make a heap that takes no
     /// room in the image file.
     pub const fn new(backend: B, lock: L) -> Self {
-        let stats = Stats {
-            allocations: 0,
-            frees: 0,
-            failures: 0,
-            current_bytes: 0,
-            peak_bytes: 0,
-            total_memory: 0,
-            available: 0,
-            largest_free: 0,
-        };
-        Self { lock, state: UnsafeCell::new(State { backend, stats }) }
+        Self { lock, state: UnsafeCell::new(State { backend, stats: Stats::ZERO }) }
     }
 
     #[inline]

@@ -29,6 +29,7 @@
 //! ```
 #![cfg_attr(not(any(test, feature = "host", feature = "model")), no_std)]
 
+mod account;
 mod alloc;
 mod backend;
 #[cfg(feature = "c-abi")]
@@ -44,13 +45,14 @@ mod stats;
 pub mod sync;
 mod two_stage;
 
+pub use account::{Account, LibraryAlloc};
 pub use alloc::{Alloc, AllocError, MIN_ALIGN, PAGE_SIZE};
 pub use backend::{AddMemoryError, Backend, corrupt};
 pub use global::Global;
 pub use heap::Heap;
 pub use lock::{NoLock, RawLock, SpinLock};
 pub use registry::{
-    Config, HeapEntry, MemorySource, default_heap, for_library, heap, heaps, init, report,
+    Config, HeapEntry, MemorySource, accounts, default_heap, for_library, heap, heaps, init, report,
 };
 #[cfg(feature = "host")]
 pub use shards::ThreadShards;

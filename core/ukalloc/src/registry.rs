@@ -4,7 +4,7 @@ use core::fmt;
 
 use ukplat::{BootInfo, InitError, MemoryRegion, StaticRef};
 
-use crate::Alloc;
+use crate::{Alloc, LibraryAlloc, Stats};
 
 /// Where a heap's memory comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +36,17 @@ impl fmt::Debug for HeapEntry {
 }
 
 /// All heaps; the one with [`MemorySource::Rest`] is the default.
-#[derive(Debug)]
 pub struct Config {
     /// The heaps.
     pub heaps: &'static [HeapEntry],
+    /// The libraries whose memory is counted apart.
+    pub accounts: &'static [&'static dyn LibraryAlloc],
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("heaps", &self.heaps).finish_non_exhaustive()
+    }
 }
 
 static CURRENT: StaticRef<Config> = StaticRef::new();
@@ -159,40 +166,64 @@ pub fn default_heap() -> Option<&'static HeapEntry> {
 /// # Panics
 /// Before the phase `heap`.
 pub fn for_library(library: &str) -> &'static dyn Alloc {
+    if let Some(account) = account(library) {
+        return account;
+    }
     let own = heaps().iter().find(|h| h.libraries.contains(&library));
     own.or_else(default_heap).expect("heaps are set up by the boot phase `heap`").alloc
 }
 
-/// Writes a table of the heaps and their statistics.
+/// The libraries whose memory is counted apart; none when the option `stats` is off.
+pub fn accounts() -> &'static [&'static dyn LibraryAlloc] {
+    CURRENT.get().map_or(&[], |config| config.accounts)
+}
+
+fn account(library: &str) -> Option<&'static dyn LibraryAlloc> {
+    accounts().iter().copied().find(|a| a.library() == library)
+}
+
+/// Writes a table of the heaps and their statistics, and one of the libraries that are counted
+/// apart.
 ///
 /// # Errors
 /// Those of `out`.
 pub fn report(out: &mut dyn fmt::Write) -> fmt::Result {
-    writeln!(
-        out,
-        "{:<10} {:<14} {:>12} {:>12} {:>12} {:>10} {:>10} {:>8}  libraries",
-        "heap", "allocator", "memory", "in use", "peak", "blocks", "total", "failures"
-    )?;
+    const TITLES: [&str; 5] = ["in use", "peak", "blocks", "total", "failures"];
+    fn counts(out: &mut dyn fmt::Write, stats: &Stats) -> fmt::Result {
+        let blocks = [stats.current_blocks(), stats.allocations, stats.failures];
+        write!(out, " {:>12} {:>12}", stats.current_bytes, stats.peak_bytes)?;
+        blocks.iter().try_for_each(|n| write!(out, " {n:>10}"))
+    }
+    fn titles(out: &mut dyn fmt::Write) -> fmt::Result {
+        let [bytes @ .., blocks, total, failures] = TITLES;
+        bytes.iter().try_for_each(|t| write!(out, " {t:>12}"))?;
+        [blocks, total, failures].iter().try_for_each(|t| write!(out, " {t:>10}"))
+    }
+    write!(out, "{:<10} {:<14} {:>12}", "heap", "allocator", "memory")?;
+    titles(out)?;
+    writeln!(out, "  libraries")?;
     for heap in heaps() {
         let stats = heap.alloc.stats();
-        write!(
-            out,
-            "{:<10} {:<14} {:>12} {:>12} {:>12} {:>10} {:>10} {:>8} ",
-            heap.name,
-            heap.backend,
-            stats.total_memory,
-            stats.current_bytes,
-            stats.peak_bytes,
-            stats.current_blocks(),
-            stats.allocations,
-            stats.failures,
-        )?;
+        write!(out, "{:<10} {:<14} {:>12}", heap.name, heap.backend, stats.total_memory)?;
+        counts(out, &stats)?;
+        write!(out, " ")?;
         for library in heap.libraries {
             write!(out, " {library}")?;
         }
         if heap.source == MemorySource::Rest {
             write!(out, " (all others)")?;
         }
+        writeln!(out)?;
+    }
+    if accounts().is_empty() {
+        return Ok(());
+    }
+    write!(out, "{:<38}", "library")?;
+    titles(out)?;
+    writeln!(out)?;
+    for account in accounts() {
+        write!(out, "{:<38}", account.library())?;
+        counts(out, &account.stats())?;
         writeln!(out)?;
     }
     Ok(())

@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::model::Fixed;
-use crate::{AddMemoryError, Heap, SpinLock, Stats};
+use crate::{Account, AddMemoryError, Heap, SpinLock, Stats};
 use ukplat::MemoryKind;
 
 /// Remembers what it was given.
@@ -110,7 +110,8 @@ fn libraries_find_their_heaps() {
             libraries: &[],
         },
     ];
-    static CONFIG: Config = Config { heaps: &HEAPS };
+    static ACCOUNT: Account<SpinLock> = Account::new("uknet", &NET, SpinLock::new());
+    static CONFIG: Config = Config { heaps: &HEAPS, accounts: &[&ACCOUNT] };
     let block = Box::leak(vec![0u8; 1 << 20].into_boxed_slice());
     let memory = Box::leak(Box::new([MemoryRegion {
         base: (block.as_ptr() as usize).next_multiple_of(PAGE),
@@ -123,14 +124,20 @@ fn libraries_find_their_heaps() {
     assert!(init(boot, &CONFIG).is_err());
     let p = for_library("uknet").malloc(10);
     assert!(NET.owns(p) && !MAIN.owns(p));
+    let counts = accounts()[0].stats();
+    assert_eq!((counts.allocations, counts.current_blocks()), (1, 1));
+    assert_eq!(counts.total_memory, NET.stats().total_memory);
     let q = for_library("other").malloc(10);
     assert!(MAIN.owns(q) && heap("net").is_some() && heap("none").is_none());
     let mut text = String::new();
     report(&mut text).unwrap();
     assert!(
-        text.contains("net") && text.contains("uknet") && text.contains("(all others)"),
+        text.contains("net") && text.contains("uknet\n") && text.contains("(all others)"),
         "{text}"
     );
+    let of_library = text.lines().find(|l| l.starts_with("uknet ")).unwrap();
+    let numbers: Vec<&str> = of_library.split_whitespace().skip(3).collect();
+    assert_eq!(numbers, ["1", "1", "0"], "{text}");
     #[cfg(feature = "c-abi")]
     crate::tests::c_interface();
 }

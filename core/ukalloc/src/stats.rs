@@ -25,6 +25,17 @@ impl Stats {
     /// Whether this build counts (feature `stats`).
     pub const COUNTED: bool = cfg!(feature = "stats");
 
+    pub(crate) const ZERO: Self = Self {
+        allocations: 0,
+        frees: 0,
+        failures: 0,
+        current_bytes: 0,
+        peak_bytes: 0,
+        total_memory: 0,
+        available: 0,
+        largest_free: 0,
+    };
+
     /// Live blocks.
     pub const fn current_blocks(&self) -> u64 {
         self.allocations - self.frees

@@ -70,6 +70,31 @@ fn what_a_back_end_keeps_is_reclaimed_before_failing() {
 }
 
 #[test]
+fn an_account_counts_what_one_library_takes() {
+    let heap = heap(1 << 16);
+    let account = Account::new("one", heap, SpinLock::new());
+    // SAFETY: live blocks.
+    unsafe {
+        heap.malloc(1000);
+        let (a, b) = (account.malloc(100), account.calloc(5, 10));
+        assert_eq!(b.add(49).read(), 0);
+        let a = account.realloc(a, 400);
+        let c = account.memalign(256, 10);
+        assert!(account.malloc(1 << 20).is_null() && account.realloc(a, 1 << 20).is_null());
+        let in_use: usize = [a, b, c].iter().map(|p| heap.usable_size(*p)).sum();
+        let stats = account.stats();
+        assert_eq!((stats.allocations, stats.failures, stats.current_bytes), (3, 2, in_use));
+        account.free(b);
+        assert!(account.realloc(a, 0).is_null());
+        account.free(c);
+        account.free(core::ptr::null_mut());
+        let stats = account.stats();
+        assert_eq!((stats.frees, stats.current_bytes, stats.peak_bytes), (3, 0, in_use));
+        assert!(heap.stats().current_bytes >= 1000);
+    }
+}
+
+#[test]
 fn two_stages() {
     let (early, main) = (heap(4096), heap(1 << 16));
     let both = TwoStage::new(early, main);

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::{Context, Result};
 use crate::manifest::Optimize;
 use crate::option::{OptionKind, OptionSpec, Value};
-use crate::pool::Library;
-use crate::resolve::Resolution;
+use crate::pool::{AllocatorType, Library};
+use crate::resolve::{Resolution, SCHED};
 
 /// The library with the parameter table.
 const PARAM: &str = "ukparam";
@@ -53,12 +53,13 @@ fn cargo_toml(resolution: &Resolution<'_>, dir: &Path) -> Result<String> {
          [dependencies]\n"
     );
     for library in &resolution.libraries {
-        let features: Vec<String> = library
+        let mut features: Vec<String> = library
             .options
             .iter()
             .filter(|o| resolution.value(&library.name, &o.name) == Some(&Value::Bool(true)))
             .filter_map(|o| o.feature.as_ref().map(|f| format!("{f:?}")))
             .collect();
+        features.extend(resolution.auto_features(library).map(|f| format!("{f:?}")));
         let features = if features.is_empty() {
             String::new()
         } else {
@@ -109,6 +110,7 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
         resolution.image_name(),
         platform_config(resolution),
     );
+    scheduler(resolution, &mut out);
     heaps(resolution, &mut out);
     params(resolution, &mut out);
     configs(resolution, &mut out);
@@ -162,12 +164,24 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
 
 fn platform_config(resolution: &Resolution<'_>) -> String {
     let library = resolution.platform;
-    let fields: Vec<String> = library
-        .options
-        .iter()
-        .filter(|o| o.feature.is_none())
-        .filter_map(|o| field(resolution, library, o))
-        .collect();
+    let options = library.options.iter().filter(|o| o.feature.is_none());
+    let cpus = format!("cpus: {}", resolution.manifest.cpus);
+    config_of(resolution, library, options, &[&cpus])
+}
+
+/// A value of the library's `Config`, made of its constant options and `extra` fields.
+fn config_literal(resolution: &Resolution<'_>, library: &Library, extra: &[&str]) -> String {
+    config_of(resolution, library, constants(library), extra)
+}
+
+fn config_of<'a>(
+    resolution: &Resolution<'_>,
+    library: &Library,
+    options: impl Iterator<Item = &'a OptionSpec>,
+    extra: &[&str],
+) -> String {
+    let mut fields: Vec<String> = options.filter_map(|o| field(resolution, library, o)).collect();
+    fields.extend(extra.iter().map(|f| (*f).to_owned()));
     format!("{}::Config {{ {} }}", library.rust_name(), fields.join(", "))
 }
 
@@ -202,9 +216,12 @@ fn constants(library: &Library) -> impl Iterator<Item = &OptionSpec> {
     library.options.iter().filter(|o| !o.runtime && o.feature.is_none())
 }
 
-/// Whether the boot phases of a library take a `&'static Config`.
+/// Whether the boot phases of a library take a `&'static Config`. Allocators and schedulers get
+/// theirs when they are made.
 fn has_config(library: &Library) -> bool {
     library.platform.is_none()
+        && library.allocator.is_none()
+        && library.scheduler.is_none()
         && (matches!(library.name.as_str(), PARAM | ALLOC_API)
             || constants(library).next().is_some())
 }
@@ -216,20 +233,63 @@ fn config_name(library: &Library) -> String {
 fn configs(resolution: &Resolution<'_>, out: &mut String) {
     out.push_str("\n// Constants of the libraries.\n");
     for library in resolution.libraries.iter().filter(|l| has_config(l)) {
-        let mut fields: Vec<String> =
-            constants(library).filter_map(|o| field(resolution, library, o)).collect();
-        match library.name.as_str() {
-            PARAM => fields.push("params: &PARAMS".into()),
-            ALLOC_API => fields.push("heaps: &HEAPS".into()),
-            _ => {}
-        }
+        let extra: &[&str] = match library.name.as_str() {
+            PARAM => &["params: &PARAMS"],
+            ALLOC_API => &["heaps: &HEAPS", "accounts: &ACCOUNTS"],
+            _ => &[],
+        };
         let _ = writeln!(
             out,
-            "static {}: {name}::Config = {name}::Config {{ {} }};",
+            "static {}: {}::Config = {};",
             config_name(library),
-            fields.join(", "),
-            name = library.rust_name(),
+            library.rust_name(),
+            config_literal(resolution, library, extra),
         );
+    }
+}
+
+fn scheduler(resolution: &Resolution<'_>, out: &mut String) {
+    let Some(library) = resolution.provider(SCHED) else { return };
+    let policy = library.scheduler.as_deref().unwrap_or("Policy");
+    let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
+    let path = format!("{}::{policy}", library.rust_name());
+    let _ = write!(
+        out,
+        "\n// Threads.\nuksched::bind!({path}, {path}::new({}), {});\n",
+        config.unwrap_or_default(),
+        resolution.manifest.cpus
+    );
+}
+
+/// How flows of control that allocate at the same time are kept apart: type, value and reason.
+/// An image has one CPU and no threads as long as no library provides them.
+const LOCK: [&str; 3] = [
+    "ukalloc::NoLock",
+    "unsafe { ukalloc::NoLock::single_threaded() }",
+    "// SAFETY: the image has one CPU and no threads, and interrupt handlers do not allocate.\n",
+];
+
+/// Type and initial value of a heap.
+fn heap_type(resolution: &Resolution<'_>, library: &Library) -> (String, String) {
+    let [lock, lock_value, _] = LOCK;
+    let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
+    let path = |name: &str| format!("{}::{name}", library.rust_name());
+    match &library.allocator {
+        Some(AllocatorType::Whole(name)) => {
+            let arguments = [Some(lock_value.to_owned()), config].into_iter().flatten();
+            let arguments = arguments.collect::<Vec<_>>().join(", ");
+            let name = path(name);
+            (format!("{name}<{lock}>"), format!("{name}::new({arguments})"))
+        }
+        Some(AllocatorType::Backend(name)) => {
+            let name = path(name);
+            let value = format!("{name}::new({})", config.unwrap_or_default());
+            (
+                format!("ukalloc::Heap<{name}, {lock}>"),
+                format!("ukalloc::Heap::new({value}, {lock_value})"),
+            )
+        }
+        None => unreachable!("resolution takes allocators only"),
     }
 }
 
@@ -237,24 +297,21 @@ fn heaps(resolution: &Resolution<'_>, out: &mut String) {
     if resolution.library(ALLOC_API).is_none() {
         return;
     }
+    let [lock, lock_value, safety] = LOCK;
     out.push_str("\n// Memory.\n");
+    let static_name =
+        |kind: &str, name: &str| format!("{kind}_{}", name.to_uppercase().replace('-', "_"));
     let mut entries = String::new();
     for heap in &resolution.heaps {
         let Some(library) = resolution.library(&heap.backend) else { continue };
-        let backend = library.backend.as_deref().unwrap_or("Backend");
-        let path = format!("{}::{backend}", library.rust_name());
-        let name = format!("HEAP_{}", heap.name.to_uppercase().replace('-', "_"));
-        let _ = write!(
-            out,
-            "// SAFETY: the image has one CPU and no threads, and interrupt handlers do not allocate.\n\
-             static {name}: ukalloc::Heap<{path}, ukalloc::NoLock> =\n    \
-             ukalloc::Heap::new({path}::new(), unsafe {{ ukalloc::NoLock::single_threaded() }});\n"
-        );
+        let (heap_type, value) = heap_type(resolution, library);
+        let name = static_name("HEAP", &heap.name);
+        let _ = write!(out, "{safety}static {name}: {heap_type} =\n    {value};\n");
         if heap.size.is_none() {
             let _ = write!(
                 out,
                 "#[global_allocator]\n\
-                 static GLOBAL: ukalloc::Global<ukalloc::Heap<{path}, ukalloc::NoLock>> =\n    \
+                 static GLOBAL: ukalloc::Global<{heap_type}> =\n    \
                  ukalloc::Global(&{name});\n"
             );
         }
@@ -262,17 +319,47 @@ fn heaps(resolution: &Resolution<'_>, out: &mut String) {
             Some(bytes) => format!("ukalloc::MemorySource::Fixed({bytes})"),
             None => "ukalloc::MemorySource::Rest".to_owned(),
         };
-        let libraries: Vec<String> = heap.libraries.iter().map(|l| format!("{l:?}")).collect();
         let _ = writeln!(
             entries,
-            "    ukalloc::HeapEntry {{ name: {:?}, backend: {:?}, alloc: &{name}, source: {source}, libraries: &[{}] }},",
-            heap.name,
-            heap.backend,
-            libraries.join(", ")
+            "    ukalloc::HeapEntry {{ name: {:?}, backend: {:?}, alloc: &{name}, source: {source}, libraries: &{:?} }},",
+            heap.name, heap.backend, heap.libraries
         );
     }
     let count = resolution.heaps.len();
     let _ = writeln!(out, "static HEAPS: [ukalloc::HeapEntry; {count}] = [\n{entries}];");
+    let mut accounts = Vec::new();
+    for (library, heap) in accounts_of(resolution) {
+        let (name, heap) = (static_name("ACCOUNT", library), static_name("HEAP", heap));
+        let _ = write!(
+            out,
+            "{safety}static {name}: ukalloc::Account<{lock}> =\n    \
+             ukalloc::Account::new({library:?}, &{heap}, {lock_value});\n"
+        );
+        accounts.push(format!("&{name}"));
+    }
+    let _ = writeln!(
+        out,
+        "static ACCOUNTS: [&dyn ukalloc::LibraryAlloc; {}] = [{}];",
+        accounts.len(),
+        accounts.join(", ")
+    );
+}
+
+/// The libraries whose memory is counted apart, each with its heap: those that allocate through
+/// `ukalloc`, and those that the manifest gives a heap.
+fn accounts_of<'a>(resolution: &'a Resolution<'_>) -> Vec<(&'a str, &'a str)> {
+    if resolution.value(ALLOC_API, "stats") != Some(&Value::Bool(true)) {
+        return Vec::new();
+    }
+    let rest = resolution.heaps.iter().find(|h| h.size.is_none());
+    let libraries = resolution.libraries.iter().filter_map(|library| {
+        let own = resolution.heaps.iter().find(|h| h.libraries.contains(&library.name));
+        let allocates =
+            library.allocator.is_none() && library.dependencies.iter().any(|d| d == ALLOC_API);
+        let heap = own.or(rest.filter(|_| allocates))?;
+        Some((library.name.as_str(), heap.name.as_str()))
+    });
+    libraries.collect()
 }
 
 fn params(resolution: &Resolution<'_>, out: &mut String) {

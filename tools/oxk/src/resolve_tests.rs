@@ -1,6 +1,6 @@
 use super::*;
 use crate::diagnostic::Source;
-use crate::pool::{Interface, Machine, PlatformSpec};
+use crate::pool::{AllocatorType, Interface, Machine, PlatformSpec};
 use proptest::prelude::*;
 
 fn library(name: &str) -> Library {
@@ -20,7 +20,9 @@ fn library(name: &str) -> Library {
         options: Vec::new(),
         phases: Vec::new(),
         platform: None,
-        backend: None,
+        auto_features: Vec::new(),
+        scheduler: None,
+        allocator: None,
     }
 }
 
@@ -70,12 +72,12 @@ fn pool(change: impl FnOnce(&mut Vec<Library>)) -> Pool {
         Library {
             provides: vec!["alloc".into()],
             default_for: vec!["alloc".into()],
-            backend: Some("Tlsf".into()),
+            allocator: Some(AllocatorType::Backend("Tlsf".into())),
             ..library("tlsf")
         },
         Library {
             provides: vec!["alloc".into()],
-            backend: Some("Region".into()),
+            allocator: Some(AllocatorType::Backend("Region".into())),
             ..library("region")
         },
     ];
@@ -107,6 +109,34 @@ fn the_manifest_chooses() {
     let resolution = resolve(&manifest, &pool, None, None).unwrap();
     assert_eq!(names(&resolution), ["plat-linuxu", "region", "ukalloc"]);
     assert_eq!(resolution.heaps[0].backend, "region");
+}
+
+#[test]
+fn the_command_line_chooses_against_the_manifest() {
+    let (mut manifest, pool) =
+        (manifest("[providers]\nalloc = \"tlsf\"", &["ukalloc"]), pool(|_| {}));
+    manifest.choose_providers(&["alloc=region".into()]).unwrap();
+    assert_eq!(resolve(&manifest, &pool, None, None).unwrap().heaps[0].backend, "region");
+    let error = manifest.choose_providers(&["region".into()]).unwrap_err().to_string();
+    assert!(error.contains("`--provider region` is not interface=library"), "{error}");
+    manifest.choose_providers(&["alloc=ukalloc".into()]).unwrap();
+    assert!(failure(&manifest, &pool).contains("`ukalloc` does not provide `alloc`"));
+}
+
+#[test]
+fn features_follow_from_the_image() {
+    let pool = pool(|libraries| {
+        let library = libraries.iter_mut().find(|l| l.name == "ukalloc").unwrap();
+        library.auto_features = [("a", "alloc"), ("p", "sched"), ("s", SMP)]
+            .map(|(feature, interface)| (feature.to_owned(), interface.to_owned()))
+            .to_vec();
+    });
+    for (text, expected) in [("", &["a"][..]), ("cpus = 2", &["a", "s"])] {
+        let manifest = manifest(text, &["ukalloc"]);
+        let resolution = resolve(&manifest, &pool, None, None).unwrap();
+        let library = resolution.library("ukalloc").unwrap();
+        assert_eq!(resolution.auto_features(library).collect::<Vec<_>>(), expected);
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::model::{Mode, Model};
 use super::{handle, view};
 use crate::diagnostic::Source;
 use crate::option::{OptionKind, OptionSpec, Value};
-use crate::pool::{Interface, Library, Machine, PlatformSpec, Pool};
+use crate::pool::{AllocatorType, Interface, Library, Machine, PlatformSpec, Pool};
 
 fn library(name: &str, description: &str) -> Library {
     Library {
@@ -27,7 +27,9 @@ fn library(name: &str, description: &str) -> Library {
         options: Vec::new(),
         phases: Vec::new(),
         platform: None,
-        backend: None,
+        auto_features: Vec::new(),
+        scheduler: None,
+        allocator: None,
     }
 }
 
@@ -62,7 +64,7 @@ fn pool() -> Pool {
     let alloc = |name: &str, default: &[&str]| Library {
         provides: vec!["alloc".into()],
         default_for: default.iter().map(|d| (*d).into()).collect(),
-        backend: Some("B".into()),
+        allocator: Some(AllocatorType::Backend("B".into())),
         ..library(name, "An allocator")
     };
     Pool::from_libraries(vec![
