@@ -48,7 +48,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use ukalloc::{AddMemoryError, Alloc, MIN_ALIGN, Shards, Stats};
 
 use page::{Block, FULL, LARGE, Page, owned_by, owner};
-use piece::{Found, Pieces, SLICE};
+use piece::{Pieces, SLICE};
 use run::Runs;
 use shard::{Local, Shard};
 use size_class::{BLOCK_MAX, BLOCK_SIZES, SMALL_BINS, SMALL_MAX, bin_of};
@@ -113,12 +113,12 @@ impl<S: Shards> Mi<S> {
     /// A block of at least `size` bytes in shard `id`, which is left.
     ///
     /// # Safety
-    /// For the flow inside of the shard.
-    #[cold]
+    /// For the flow that entered the shard briefly.
     #[inline(never)]
     unsafe fn allocate_and_leave(&self, id: usize, size: usize, align: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
         unsafe {
+            self.flows.stay(id);
             if size > isize::MAX as usize {
                 self.flows.leave(id);
                 return null_mut();
@@ -181,65 +181,109 @@ impl<S: Shards> Mi<S> {
         }
     }
 
+    /// Frees a block of a page in a queue of shard `id`, which is left.
+    ///
+    /// # Safety
+    /// For the flow that entered the shard briefly; the block must be a taken one of the page, not
+    /// used any more.
+    #[inline(always)]
+    unsafe fn free_local_and_leave(&self, id: usize, page: *mut Page, block: *mut Block) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            debug_assert!(self.size_of(page, block.cast()) != 0, "asked for its checks");
+            if Stats::COUNTED {
+                self.shard(id).counters.freed((*page).block_size as usize);
+            }
+            if Page::push_local(page, block) {
+                self.emptied_and_leave(id, page);
+            } else {
+                self.flows.leave_briefly(id);
+            }
+        }
+    }
+
     /// Frees what is not simply a block of a page in a queue of shard `id`, which is left.
     ///
     /// # Safety
-    /// As [`Alloc::free`]; for the flow inside of the shard.
-    #[cold]
+    /// As [`Alloc::free`]; for the flow that entered the shard briefly.
     #[inline(never)]
     unsafe fn free_and_leave(&self, id: usize, block: *mut u8) {
         // SAFETY: the caller's promise; what the block belongs to is found out first.
         unsafe {
-            if !block.is_null() {
-                let (found, size) = self.look_up(block);
-                let tag = (*found.page).tag.load(Relaxed);
-                self.shard(id).counters.freed(size);
-                let block = block.cast::<Block>();
-                if tag == LARGE {
-                    self.with_runs(|runs| runs.give(&self.pieces, found.page));
-                } else if owner(tag) == id {
-                    self.free_own(id, found.page, block);
-                } else if S::CONCURRENT && !Page::push_remote(found.page, block) {
-                    self.shard(owner(tag)).mailbox.send(block);
+            let Some(page) = self.pieces.find(block) else {
+                if !block.is_null() {
+                    ukalloc::corrupt("an address outside of the heap was freed");
                 }
+                return self.flows.leave_briefly(id);
+            };
+            let tag = (*page).tag.load(Relaxed);
+            if tag == owned_by(id) && (*page).local_free != block.cast() {
+                // The way of heaps with several pieces.
+                return self.free_local_and_leave(id, page, block.cast());
+            }
+            self.flows.stay(id);
+            let size = self.size_of(page, block);
+            self.shard(id).counters.freed(size);
+            let block = block.cast::<Block>();
+            if tag == LARGE {
+                self.with_runs(|runs| runs.give(&self.pieces, page));
+            } else if owner(tag) == id {
+                if (*page).local_free == block {
+                    ukalloc::corrupt("a block was freed twice");
+                }
+                self.free_own(id, page, block);
+            } else if S::CONCURRENT && !Page::push_remote(page, block) {
+                self.shard(owner(tag)).mailbox.send(block);
             }
             self.flows.leave(id);
         }
     }
 
-    /// The page or run of a block, and the usable size.
-    fn look_up(&self, block: *mut u8) -> (Found, usize) {
-        let Some(found) = self.pieces.find(block) else {
-            ukalloc::corrupt("an address outside of the heap was freed")
-        };
-        // SAFETY: `find` returns entries below the high-water mark.
-        let (tag, size, slices) = unsafe {
-            let page = found.page;
-            ((*page).tag.load(Relaxed), (*page).block_size as usize, (*page).slices as usize)
-        };
-        if tag == LARGE {
-            if found.offset == 0 {
-                return (found, slices * SLICE);
-            }
-        } else if tag & !FULL != 0 && owner(tag) < S::COUNT {
-            if size != 0 && found.offset.is_multiple_of(size) {
-                return (found, size);
-            }
-        } else {
-            ukalloc::corrupt("a block was freed twice, or was none");
+    /// The page or run of a block.
+    fn page_of(&self, block: *mut u8) -> *mut Page {
+        match self.pieces.find(block) {
+            Some(page) => page,
+            None => ukalloc::corrupt("an address is outside of the heap"),
         }
-        ukalloc::corrupt("an address inside of a block was freed")
+    }
+
+    /// Bytes of a block that was found in a page or run; ends the image when there is no block.
+    ///
+    /// # Safety
+    /// `page` must be from [`Pieces::find`].
+    unsafe fn size_of(&self, page: *mut Page, block: *mut u8) -> usize {
+        // SAFETY: the caller's promise; what the entry says is checked.
+        unsafe {
+            let start = self.pieces.get((*page).piece).start_of(page);
+            let offset = block.addr().wrapping_sub(start.addr());
+            let tag = (*page).tag.load(Relaxed);
+            if tag == LARGE {
+                if offset == 0 {
+                    return (*page).slices as usize * SLICE;
+                }
+            } else if tag & !FULL != 0 && owner(tag) < S::COUNT {
+                // Pages have less than 4 GiB, and 32 bits divide faster.
+                let size = (*page).block_size;
+                if size != 0 && (offset as u32).is_multiple_of(size) {
+                    return size as usize;
+                }
+            } else {
+                ukalloc::corrupt("a block was freed twice, or was none");
+            }
+            ukalloc::corrupt("an address is inside of a block")
+        }
     }
 
     /// The page was found empty when a block was freed in shard `id`, which is left.
     ///
     /// # Safety
-    /// As [`Mi::emptied`].
+    /// As [`Mi::emptied`], for the flow that entered the shard briefly.
     #[cold]
     #[inline(never)]
     unsafe fn emptied_and_leave(&self, id: usize, page: *mut Page) {
         // SAFETY: the caller's promise.
         unsafe {
+            self.flows.stay(id);
             self.emptied(id, page);
             self.flows.leave(id);
         }
@@ -269,7 +313,7 @@ impl<S: Shards> Mi<S> {
 unsafe impl<S: Shards> Alloc for Mi<S> {
     #[inline]
     fn malloc(&self, size: usize) -> *mut u8 {
-        let id = self.flows.enter();
+        let id = self.flows.enter_briefly();
         // SAFETY: the flow is inside of the shard; the table has bins for all sizes up to SMALL_MAX.
         unsafe {
             if size <= SMALL_MAX {
@@ -279,7 +323,7 @@ unsafe impl<S: Shards> Alloc for Mi<S> {
                     if Stats::COUNTED {
                         self.shard(id).counters.allocated(BLOCK_SIZES[bin] as usize);
                     }
-                    self.flows.leave(id);
+                    self.flows.leave_briefly(id);
                     return block.cast();
                 }
             }
@@ -299,15 +343,16 @@ unsafe impl<S: Shards> Alloc for Mi<S> {
         if size > isize::MAX as usize {
             return null_mut();
         }
-        let (found, old) = self.look_up(block);
+        let page = self.page_of(block);
         // SAFETY: the entry of a block in use.
-        let large = unsafe { (*found.page).tag.load(Relaxed) } == LARGE;
+        let (old, large) =
+            unsafe { (self.size_of(page, block), (*page).tag.load(Relaxed) == LARGE) };
         // A block that would be mostly empty is worth moving.
         if size <= old && size >= old / 2 && !large {
             return block;
         }
         // SAFETY: the run is a block in use.
-        if large && size > BLOCK_MAX && unsafe { self.resize_run(found.page, old, size) } {
+        if large && size > BLOCK_MAX && unsafe { self.resize_run(page, old, size) } {
             return block;
         }
         let new = self.malloc(size);
@@ -330,37 +375,31 @@ unsafe impl<S: Shards> Alloc for Mi<S> {
         if !align.is_power_of_two() {
             return null_mut();
         }
-        let id = self.flows.enter();
+        let id = self.flows.enter_briefly();
         // SAFETY: the flow is inside of the shard.
         unsafe { self.allocate_and_leave(id, size, align) }
     }
 
     #[inline]
     unsafe fn free(&self, block: *mut u8) {
-        let id = self.flows.enter();
+        let id = self.flows.enter_briefly();
         // SAFETY: the flow is inside of the shard, and the tag says that the page is in a queue of it.
         // The block is the caller's, who gives it up.
         unsafe {
-            if let Some(Found { page, offset }) = self.pieces.find(block)
+            if let Some(page) = self.pieces.find_in_first(block)
                 && (*page).tag.load(Relaxed) == owned_by(id)
+                && (*page).local_free != block.cast()
             {
-                debug_assert!(offset.is_multiple_of((*page).block_size as usize), "no block");
-                if Stats::COUNTED {
-                    self.shard(id).counters.freed((*page).block_size as usize);
-                }
-                if Page::push_local(page, block.cast()) {
-                    self.emptied_and_leave(id, page);
-                } else {
-                    self.flows.leave(id);
-                }
-                return;
+                self.free_local_and_leave(id, page, block.cast());
+            } else {
+                self.free_and_leave(id, block);
             }
-            self.free_and_leave(id, block);
         }
     }
 
     unsafe fn usable_size(&self, block: *mut u8) -> usize {
-        if block.is_null() { 0 } else { self.look_up(block).1 }
+        // SAFETY: the page is the block's.
+        if block.is_null() { 0 } else { unsafe { self.size_of(self.page_of(block), block) } }
     }
 
     unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {

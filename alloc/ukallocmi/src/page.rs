@@ -29,9 +29,9 @@ pub struct Page {
     pub used: u32,
     /// Who may free into `local_free`: see [`owned_by`], and [`FULL`], [`LARGE`], 0 for free memory.
     pub tag: AtomicU32,
-    /// Slices back to the run's first one.
+    /// Bytes back to the entry of the run's first slice. Written where blocks start.
     pub back: u32,
-    /// Length of the run.
+    /// Length of the run, in the entries of its first and, if it is free, its last slice.
     pub slices: u32,
     /// Neighbours in the queue of the bin, or in the list of free runs.
     pub next: *mut Page,
@@ -108,23 +108,18 @@ impl Page {
         }
     }
 
-    /// The run that starts here, nothing else.
-    pub fn run(slices: u32, piece: u8, state: RunState, tag: u32) -> Self {
-        Self {
-            local_free: null_mut(),
-            used: 0,
-            tag: AtomicU32::new(tag),
-            back: 0,
-            slices,
-            next: null_mut(),
-            previous: null_mut(),
-            thread_free: AtomicWord::new(0),
-            block_size: 0,
-            capacity: 0,
-            reserved: 0,
-            bin: 0,
-            run: state,
-            piece,
+    /// Makes an entry that of the first or last slice of a run.
+    ///
+    /// # Safety
+    /// The entry must belong to nobody else.
+    pub unsafe fn mark(entry: *mut Self, slices: usize, piece: u8, run: RunState, tag: u32) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*entry).tag.store(tag, Relaxed);
+            (*entry).back = 0;
+            (*entry).slices = slices as u32;
+            (*entry).run = run;
+            (*entry).piece = piece;
         }
     }
 
@@ -136,11 +131,7 @@ impl Page {
     pub unsafe fn push_local(page: *mut Self, block: *mut Block) -> bool {
         // SAFETY: the caller's promise; a free block has room for a link.
         unsafe {
-            let first = (*page).local_free;
-            if first == block {
-                ukalloc::corrupt("a block was freed twice");
-            }
-            (*block).next = first;
+            (*block).next = (*page).local_free;
             (*page).local_free = block;
             (*page).used = (*page).used.wrapping_sub(1);
             (*page).used == 0

@@ -9,6 +9,7 @@
 //! Neither slices nor entries from the high-water mark `touched` on have ever been read or written
 //! (or all that were there are free again), so that taking a piece into use costs nothing.
 
+use core::ptr::null_mut;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicUsize};
 
@@ -41,14 +42,6 @@ pub struct Piece {
 #[derive(Debug)]
 pub struct Pieces([Piece; MAX_PIECES]);
 
-/// A page or large run, as found by an address in it.
-#[derive(Clone, Copy, Debug)]
-pub struct Found {
-    pub page: *mut Page,
-    /// Bytes from the start of the run.
-    pub offset: usize,
-}
-
 impl Piece {
     /// Where the slices of a piece of memory start, and how many there are.
     fn layout(base: usize, len: usize) -> Result<(usize, usize, usize), AddMemoryError> {
@@ -71,6 +64,23 @@ impl Piece {
         Err(AddMemoryError::TooSmall)
     }
 
+    /// See [`Pieces::find`].
+    #[inline(always)]
+    fn find(&self, address: *mut u8) -> Option<*mut Page> {
+        let offset = address.addr().wrapping_sub(self.base().addr());
+        if offset >= self.touched.load(Relaxed) {
+            return None;
+        }
+        let entry = (offset >> SLICE_LOG) * size_of::<Page>();
+        let table = self.table.load(Relaxed);
+        // SAFETY: slices below the mark have an entry. Where a block in use starts it was written;
+        // a garbled one is not followed out of the table.
+        unsafe {
+            let first = entry.checked_sub((*table.byte_add(entry)).back as usize)?;
+            Some(table.byte_add(first))
+        }
+    }
+
     pub fn slices(&self) -> usize {
         self.len.load(Relaxed) >> SLICE_LOG
     }
@@ -85,6 +95,7 @@ impl Piece {
     }
 
     /// Address of the first slice.
+    #[inline(always)]
     pub fn base(&self) -> *mut u8 {
         self.base.load(Relaxed)
     }
@@ -93,7 +104,7 @@ impl Piece {
     ///
     /// # Safety
     /// `slice` must be one of this piece.
-    #[inline]
+    #[inline(always)]
     pub unsafe fn entry(&self, slice: usize) -> *mut Page {
         // SAFETY: the table has an entry for every slice.
         unsafe { self.table.load(Relaxed).add(slice) }
@@ -123,9 +134,9 @@ impl Pieces {
         Self(
             [const {
                 Piece {
-                    base: AtomicPtr::new(core::ptr::null_mut()),
+                    base: AtomicPtr::new(null_mut()),
                     touched: AtomicUsize::new(0),
-                    table: AtomicPtr::new(core::ptr::null_mut()),
+                    table: AtomicPtr::new(null_mut()),
                     len: AtomicUsize::new(0),
                 }
             }; MAX_PIECES],
@@ -161,25 +172,18 @@ impl Pieces {
         })
     }
 
-    /// The run in whose slices an address lies; `None` for null and foreign addresses. For an
+    /// The page or run in whose slices an address lies; none for null and foreign addresses. For an
     /// address that is in no block in use the result may be any entry.
     ///
     /// The owner of a block got it after its piece and all before that were added, and after the
     /// high-water mark was raised above it: the plain reads see all that.
-    #[inline]
-    pub fn find(&self, address: *mut u8) -> Option<Found> {
-        for piece in &self.0 {
-            let offset = address.addr().wrapping_sub(piece.base().addr());
-            if offset < piece.touched.load(Relaxed) {
-                let slice = offset >> SLICE_LOG;
-                // SAFETY: slices below the mark have an entry. That of a block in use was written;
-                // a garbled one is not followed out of the table.
-                let first = slice.checked_sub(unsafe { (*piece.entry(slice)).back } as usize)?;
-                // SAFETY: `first` is a slice of the piece.
-                let page = unsafe { piece.entry(first) };
-                return Some(Found { page, offset: offset - (first << SLICE_LOG) });
-            }
-        }
-        None
+    pub fn find(&self, address: *mut u8) -> Option<*mut Page> {
+        self.0.iter().find_map(|piece| piece.find(address))
+    }
+
+    /// As [`Pieces::find`], in the first piece only.
+    #[inline(always)]
+    pub fn find_in_first(&self, address: *mut u8) -> Option<*mut Page> {
+        self.0[0].find(address)
     }
 }

@@ -64,14 +64,13 @@ impl Runs {
     unsafe fn put(&mut self, pieces: &Pieces, number: u8, slice: usize, slices: usize) {
         let piece = pieces.get(number);
         let list = list_of(slices);
-        // SAFETY: the slices are of this piece; the head of a list is the entry of a free run.
+        // SAFETY: the slices are of this piece; the head of a list is the entry of a free run. The
+        // last entry comes first: it may be the first one too.
         unsafe {
-            // The last entry first: it may be the first one.
-            let last = piece.entry(slice + slices - 1);
-            last.write(Page::run(1, number, RunState::FREE, 0));
-            (*last).back = slices as u32 - 1;
+            Page::mark(piece.entry(slice + slices - 1), slices, number, RunState::FREE, 0);
             let first = piece.entry(slice);
-            first.write(Page::run(slices as u32, number, RunState::FREE, 0));
+            Page::mark(first, slices, number, RunState::FREE, 0);
+            (*first).previous = null_mut();
             (*first).next = self.lists[list];
             if let Some(next) = (*first).next.as_mut() {
                 next.previous = first;
@@ -243,7 +242,7 @@ impl Runs {
             if slice > 0 {
                 let last = piece.entry(slice - 1);
                 if (*last).run == RunState::FREE {
-                    slice = slice - 1 - (*last).back as usize;
+                    slice -= (*last).slices as usize;
                     self.unlink(piece.entry(slice));
                 }
             }
@@ -334,11 +333,9 @@ impl Wish {
 unsafe fn mark_used(piece: &Piece, number: u8, slice: usize, slices: usize) -> *mut Page {
     // SAFETY: the slices are of this piece.
     unsafe {
-        let last = piece.entry(slice + slices - 1);
-        last.write(Page::run(1, number, RunState::USED, 0));
-        (*last).back = slices as u32 - 1;
+        Page::mark(piece.entry(slice + slices - 1), slices, number, RunState::USED, 0);
         let first = piece.entry(slice);
-        first.write(Page::run(slices as u32, number, RunState::USED, LARGE));
+        Page::mark(first, slices, number, RunState::USED, LARGE);
         first
     }
 }

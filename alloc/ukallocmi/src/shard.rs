@@ -50,7 +50,8 @@ struct Queue {
 // SAFETY (all functions): pages in a queue are pages in use whose owner is this shard; the caller
 // is inside of the shard.
 impl Local {
-    /// A block from the list of a bin; null when it is empty.
+    /// A block from the list of a bin; null when it is empty, or when the first block was written
+    /// to. That is said by `refill`: a path without a call is shorter.
     ///
     /// # Safety
     /// `bin` must be below `BINS`.
@@ -62,8 +63,8 @@ impl Local {
             let block = *list;
             if !block.is_null() {
                 let next = (*block).next;
-                if next.addr() % ukalloc::MIN_ALIGN != 0 {
-                    ukalloc::corrupt("a free block was written to");
+                if !next.addr().is_multiple_of(ukalloc::MIN_ALIGN) {
+                    return null_mut();
                 }
                 *list = next;
             }
@@ -115,10 +116,13 @@ impl<S: Shards> Mi<S> {
     /// Fills the list of a bin and takes a block from it; null when there is no memory.
     ///
     /// # Safety
-    /// For the flow inside of shard `id`; the bin's list must be empty.
+    /// For the flow inside of shard `id`; the bin's list must have no block to give.
     pub(crate) unsafe fn refill(&self, id: usize, bin: usize) -> *mut Block {
         // SAFETY: the flow is inside of the shard; pages in a queue are the shard's.
         unsafe {
+            if !(*self.local(id)).lists[bin].is_null() {
+                ukalloc::corrupt("a free block was written to");
+            }
             self.open_mail(id);
             loop {
                 let page = (*self.local(id)).queues[bin].first;
@@ -140,7 +144,11 @@ impl<S: Shards> Mi<S> {
                 if !list.is_null() {
                     let local = &mut *self.local(id);
                     local.lists[bin] = list;
-                    return local.pop(bin);
+                    let block = local.pop(bin);
+                    if block.is_null() {
+                        ukalloc::corrupt("a free block was written to");
+                    }
+                    return block;
                 }
                 if !S::CONCURRENT || Page::leave_notice(page) {
                     (*self.local(id)).unlink(page);
@@ -161,7 +169,12 @@ impl<S: Shards> Mi<S> {
             let room = usize::from((*page).reserved - (*page).capacity);
             let count = (CUT / size).clamp(1, room);
             let start = self.pieces.get((*page).piece).start_of(page);
-            let first = start.add(usize::from((*page).capacity) * size);
+            let offset = usize::from((*page).capacity) * size;
+            let first = start.add(offset);
+            // Blocks of more than a slice come one at a time: no slice in which one starts is left out.
+            for slice in offset / SLICE..=(offset + (count - 1) * size) / SLICE {
+                (*page.add(slice)).back = (slice * size_of::<Page>()) as u32;
+            }
             let mut block = first;
             for _ in 1..count {
                 let next = block.add(size);
@@ -206,11 +219,6 @@ impl<S: Shards> Mi<S> {
             });
             let Some(page) = run else { return false };
             page.write(Page::new(id, bin, block_size, &*page));
-            let piece = self.pieces.get((*page).piece);
-            let slice = piece.slice_of(page);
-            for back in 1..(*page).slices {
-                (*piece.entry(slice + back as usize)).back = back;
-            }
             local.append(page);
             true
         }
@@ -229,10 +237,10 @@ impl<S: Shards> Mi<S> {
             // SAFETY: blocks in the mailbox are taken ones of the shard's pages.
             unsafe {
                 let next = (*block).next;
-                let Some(found) = self.pieces.find(block.cast()) else {
+                let Some(page) = self.pieces.find(block.cast()) else {
                     ukalloc::corrupt("a free block was written to")
                 };
-                self.free_own(id, found.page, block);
+                self.free_own(id, page, block);
                 block = next;
             }
         }

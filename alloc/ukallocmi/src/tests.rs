@@ -232,7 +232,7 @@ fn double_frees_are_detected() {
             heap.free(a);
         }
     });
-    dies("outside", |heap| {
+    dies("outside of the heap was freed", |heap| {
         let a = heap.malloc(100_000);
         // SAFETY: see above.
         unsafe {

@@ -35,6 +35,14 @@ impl NoLock {
     pub const unsafe fn single_threaded() -> Self {
         Self { busy: Cell::new(false) }
     }
+
+    /// Ends the image when somebody is inside.
+    #[inline]
+    pub(crate) fn expect_free(&self) {
+        if self.busy.get() {
+            entered_again();
+        }
+    }
 }
 
 // SAFETY: there is one flow of control (promise of `single_threaded`), and a second entry of it
@@ -42,15 +50,20 @@ impl NoLock {
 unsafe impl RawLock for NoLock {
     #[inline]
     fn acquire(&self) {
-        if self.busy.replace(true) {
-            crate::corrupt("a heap was entered again, from an interrupt handler?");
-        }
+        self.expect_free();
+        self.busy.set(true);
     }
 
     #[inline]
     fn release(&self) {
         self.busy.set(false);
     }
+}
+
+#[cold]
+#[inline(never)]
+pub(crate) fn entered_again() -> ! {
+    crate::corrupt("a heap was entered again, from an interrupt handler?")
 }
 
 /// A test-and-test-and-set lock for several CPUs.

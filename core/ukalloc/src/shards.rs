@@ -40,6 +40,29 @@ pub unsafe trait Shards: Sync {
     /// `shard` must be what `enter` returned to this flow, and not left since.
     unsafe fn leave(&self, shard: usize);
 
+    /// As [`Shards::enter`], for the few instructions of a short path, which cost less when nobody
+    /// looks out for a second entry meanwhile. Ended by [`Shards::leave_briefly`], or by
+    /// [`Shards::stay`] and [`Shards::leave`].
+    #[inline(always)]
+    fn enter_briefly(&self) -> usize {
+        self.enter()
+    }
+    /// The path gets longer.
+    ///
+    /// # Safety
+    /// `shard` must be what `enter_briefly` returned to this flow, and not left since.
+    #[inline(always)]
+    unsafe fn stay(&self, _shard: usize) {}
+    /// Leaves after [`Shards::enter_briefly`].
+    ///
+    /// # Safety
+    /// As [`Shards::stay`].
+    #[inline(always)]
+    unsafe fn leave_briefly(&self, shard: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.leave(shard) }
+    }
+
     /// Enters another flow's shard when it is known that nobody uses it, as after the end of a
     /// thread; to be left with [`Shards::abandon`]. Called by a flow inside of a shard of its own;
     /// must not wait for a flow that may do the same.
@@ -78,6 +101,22 @@ unsafe impl Shards for NoLock {
     unsafe fn leave(&self, _shard: usize) {
         self.release();
     }
+
+    // Only an entry during a long path is detected: marking the short ones as well would cost as
+    // much as they do.
+    #[inline(always)]
+    fn enter_briefly(&self) -> usize {
+        self.expect_free();
+        0
+    }
+
+    #[inline]
+    unsafe fn stay(&self, _shard: usize) {
+        self.acquire();
+    }
+
+    #[inline(always)]
+    unsafe fn leave_briefly(&self, _shard: usize) {}
 
     #[inline]
     fn lock(&self) {}
@@ -130,7 +169,7 @@ unsafe impl<const N: usize> Shards for CpuShards<N> {
             crate::corrupt("a CPU without a shard allocates")
         };
         if busy.0.replace(true) {
-            crate::corrupt("a heap was entered again, from an interrupt handler?");
+            crate::lock::entered_again();
         }
         shard
     }
