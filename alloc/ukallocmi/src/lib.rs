@@ -118,7 +118,7 @@ impl<S: Shards> Mi<S> {
     unsafe fn allocate_and_leave(&self, id: usize, size: usize, align: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
         unsafe {
-            self.flows.stay(id);
+            let id = self.flows.stay(id);
             if size > isize::MAX as usize {
                 self.flows.leave(id);
                 return null_mut();
@@ -221,7 +221,7 @@ impl<S: Shards> Mi<S> {
                 // The way of heaps with several pieces.
                 return self.free_local_and_leave(id, page, block.cast());
             }
-            self.flows.stay(id);
+            let id = self.flows.stay(id);
             let size = self.size_of(page, block);
             self.shard(id).counters.freed(size);
             let block = block.cast::<Block>();
@@ -283,7 +283,7 @@ impl<S: Shards> Mi<S> {
     unsafe fn emptied_and_leave(&self, id: usize, page: *mut Page) {
         // SAFETY: the caller's promise.
         unsafe {
-            self.flows.stay(id);
+            let id = self.flows.stay(id);
             self.emptied(id, page);
             self.flows.leave(id);
         }
@@ -449,5 +449,7 @@ unsafe impl<S: Shards> Alloc for Mi<S> {
     }
 }
 
+#[cfg(test)]
+mod concurrent_tests;
 #[cfg(test)]
 mod tests;

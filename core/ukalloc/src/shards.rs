@@ -40,19 +40,22 @@ pub unsafe trait Shards: Sync {
     /// `shard` must be what `enter` returned to this flow, and not left since.
     unsafe fn leave(&self, shard: usize);
 
-    /// As [`Shards::enter`], for the few instructions of a short path, which cost less when nobody
-    /// looks out for a second entry meanwhile. Ended by [`Shards::leave_briefly`], or by
-    /// [`Shards::stay`] and [`Shards::leave`].
+    /// As [`Shards::enter`], for the few instructions of a short path, which would cost more if they
+    /// had to wait, or to look out for a second entry. The result may also be a shard that nobody
+    /// ever enters, where there is nothing to find. Ended by [`Shards::leave_briefly`] or
+    /// [`Shards::stay`].
     #[inline(always)]
     fn enter_briefly(&self) -> usize {
         self.enter()
     }
-    /// The path gets longer.
+    /// The path gets longer: the result is the shard to go on in, until [`Shards::leave`].
     ///
     /// # Safety
     /// `shard` must be what `enter_briefly` returned to this flow, and not left since.
     #[inline(always)]
-    unsafe fn stay(&self, _shard: usize) {}
+    unsafe fn stay(&self, shard: usize) -> usize {
+        shard
+    }
     /// Leaves after [`Shards::enter_briefly`].
     ///
     /// # Safety
@@ -111,8 +114,8 @@ unsafe impl Shards for NoLock {
     }
 
     #[inline]
-    unsafe fn stay(&self, _shard: usize) {
-        self.acquire();
+    unsafe fn stay(&self, _shard: usize) -> usize {
+        self.enter()
     }
 
     #[inline(always)]

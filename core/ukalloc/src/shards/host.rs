@@ -7,33 +7,47 @@ use super::Shards;
 use crate::sync::AtomicWord;
 use crate::{RawLock, SpinLock};
 
-/// A shard for each of the first `N - 1` threads of the process; those beyond share the last one
-/// under a lock. When a thread ends, its shard waits for the next thread that starts to allocate.
+/// A shard for each of the first `N - 2` threads of the process; those beyond share one under a
+/// lock. When a thread ends, its shard waits for the next thread that starts to allocate.
 #[derive(Debug)]
 pub struct ThreadShards<const N: usize> {
-    last: SpinLock,
+    common: SpinLock,
     shared: SpinLock,
 }
 
 impl<const N: usize> ThreadShards<N> {
+    /// The shard of threads without one of their own.
+    const COMMON: usize = N - 2;
+    /// The shard that nobody enters: where such threads are briefly.
+    const LOBBY: usize = N - 1;
+
     /// Shards for threads.
     pub const fn new() -> Self {
-        assert!(N >= 2 && N <= MAX_THREADS, "from 2 to 1024 shards");
-        Self { last: SpinLock::new(), shared: SpinLock::new() }
+        assert!(N >= 3 && N <= MAX_THREADS, "from 3 to 1024 shards");
+        Self { common: SpinLock::new(), shared: SpinLock::new() }
     }
 
-    /// For threads without a shard of their own.
+    /// For threads without a shard of their own, or without one yet.
     #[cold]
     #[inline(never)]
-    fn enter_slowly(&self, mut thread: usize) -> usize {
-        if thread == NOT_ASKED {
-            thread = number_this_thread();
-            if thread < N - 1 {
+    fn enter_slowly(&self) -> usize {
+        if THREAD.get() == NOT_ASKED {
+            let thread = number_this_thread();
+            if thread < Self::COMMON {
                 return thread;
             }
         }
-        self.last.acquire();
-        N - 1
+        acquire(&self.common);
+        Self::COMMON
+    }
+}
+
+/// The holder may be off the CPU: others should not wait on it for long.
+fn acquire(lock: &SpinLock) {
+    let mut tries = 0;
+    while !lock.try_acquire() {
+        tries += 1;
+        if tries % 64 == 0 { std::thread::yield_now() } else { core::hint::spin_loop() }
     }
 }
 
@@ -43,9 +57,9 @@ impl<const N: usize> Default for ThreadShards<N> {
     }
 }
 
-// SAFETY: numbers of threads are unique while they are held, so a shard below the last is entered
-// by one thread only; the last one's lock is held inside of it. Numbers are released with
-// `Release` and claimed with `Acquire`.
+// SAFETY: numbers of threads are unique while they are held, so a shard below `COMMON` is entered
+// by one thread only; the lock is held inside of `COMMON`. Numbers are released with `Release` and
+// claimed with `Acquire`.
 unsafe impl<const N: usize> Shards for ThreadShards<N> {
     const COUNT: usize = N;
     const CONCURRENT: bool = true;
@@ -54,33 +68,48 @@ unsafe impl<const N: usize> Shards for ThreadShards<N> {
     #[inline]
     fn enter(&self) -> usize {
         let thread = THREAD.get();
-        if thread < N - 1 { thread } else { self.enter_slowly(thread) }
+        if thread < Self::COMMON { thread } else { self.enter_slowly() }
     }
 
     #[inline]
     unsafe fn leave(&self, shard: usize) {
-        if shard == N - 1 {
-            self.last.release();
+        if shard == Self::COMMON {
+            self.common.release();
         }
     }
 
+    #[inline(always)]
+    fn enter_briefly(&self) -> usize {
+        let thread = THREAD.get();
+        if thread < Self::COMMON { thread } else { Self::LOBBY }
+    }
+
+    #[inline]
+    unsafe fn stay(&self, shard: usize) -> usize {
+        if shard == Self::LOBBY { self.enter_slowly() } else { shard }
+    }
+
+    #[inline(always)]
+    unsafe fn leave_briefly(&self, _shard: usize) {}
+
     fn adopt(&self, shard: usize) -> bool {
-        if shard == N - 1 {
-            return self.last.try_acquire();
+        match shard {
+            _ if shard == Self::LOBBY => false,
+            _ if shard == Self::COMMON => self.common.try_acquire(),
+            _ => NUMBERS.claim_one(shard),
         }
-        NUMBERS.claim_one(shard)
     }
 
     unsafe fn abandon(&self, shard: usize) {
-        if shard == N - 1 {
-            self.last.release();
+        if shard == Self::COMMON {
+            self.common.release();
         } else {
             NUMBERS.release(shard);
         }
     }
 
     fn lock(&self) {
-        self.shared.acquire();
+        acquire(&self.shared);
     }
 
     unsafe fn unlock(&self) {
