@@ -12,6 +12,9 @@ use crate::{NoLock, RawLock, SpinLock};
 mod host;
 
 #[cfg(feature = "host")]
+#[cfg(test)]
+pub(crate) use host::Numbers;
+#[cfg(feature = "host")]
 pub use host::ThreadShards;
 
 /// Shards and a lock for what they share.
