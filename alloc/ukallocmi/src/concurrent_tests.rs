@@ -9,7 +9,6 @@ use ukalloc::sync::AtomicWord;
 use ukalloc::{SpinLock, ThreadShards};
 
 use super::*;
-use crate::size_class::BINS;
 
 const MEMORY: usize = 8 << 20;
 
@@ -41,12 +40,24 @@ unsafe fn free(heap: &impl Alloc, address: usize) {
     }
 }
 
-/// Frees everything that is left in pages: all of memory is one run again.
-fn all_is_back(heap: &impl Alloc, before: &Stats) {
-    heap.reclaim();
-    let after = heap.stats();
-    assert_eq!((after.largest_free, after.available), (before.largest_free, before.available));
-    assert_eq!((after.current_blocks(), after.current_bytes), (0, 0));
+/// All of memory is one run again when what is left in pages is reclaimed: at once when the threads
+/// are at their end, which `joined` threads may still be before.
+fn all_is_back(heap: &impl Alloc, before: &Stats, wait: impl Fn()) {
+    for _ in 0..2000 {
+        heap.reclaim();
+        let after = heap.stats();
+        assert_eq!((after.current_blocks(), after.current_bytes), (0, 0));
+        if (after.largest_free, after.available) == (before.largest_free, before.available) {
+            return;
+        }
+        wait();
+    }
+    panic!("{:?} {before:?}", heap.stats());
+}
+
+/// Numbers of threads are the process's: other tests may hold that of a shard for a while.
+fn wait() {
+    std::thread::sleep(std::time::Duration::from_millis(10));
 }
 
 #[test]
@@ -77,7 +88,7 @@ fn blocks_are_freed_by_other_threads() {
             });
         }
     });
-    all_is_back(&heap, &before);
+    all_is_back(&heap, &before, wait);
     assert!(arena.margins_intact());
 }
 
@@ -117,7 +128,7 @@ fn threads_replace_blocks_of_all_threads() {
             unsafe { free(&heap, old) };
         }
     }
-    all_is_back(&heap, &before);
+    all_is_back(&heap, &before, wait);
     assert!(arena.margins_intact());
 }
 
@@ -141,7 +152,7 @@ fn a_shard_is_adopted_by_the_next_thread() {
     run();
     let after_first = run();
     let least = (0..50).map(|_| run()).min().unwrap();
-    // Other tests' threads may have taken the number meanwhile: there are four shards to fill.
+    // Other tests' threads may take numbers meanwhile: there are five shards to fill.
     assert!(least >= after_first.saturating_sub(5 * (100 << 10)), "{least} {after_first}");
 }
 
@@ -198,17 +209,18 @@ unsafe impl Shards for Played {
 }
 
 /// Plays `test` in many random orders with a fresh heap, and looks at the heap after that.
-fn play(pieces: usize, test: impl Fn(&Arc<Mi<Played>>) + Send + Sync + 'static) {
+fn play(slices: usize, test: impl Fn(&Arc<Mi<Played>>) + Send + Sync + 'static) {
     explore(shuttle::thread::yield_now, || {
         let run = move || {
-            let mut arena = Arena::new(pieces * (SLICE + 64) + 2 * SLICE, 0);
+            let mut arena = Arena::new(slices * (SLICE + 80) + 2 * SLICE, 0);
             let heap = Arc::new(Mi::new(Played::new()));
             // `give_to` enters a shard.
             // SAFETY: the arena lives until the end of this run, as the heap does.
             heap.flows.own(0, || unsafe { arena.give_to(&*heap) }).unwrap();
             let before = heap.flows.own(0, || heap.stats());
             test(&heap);
-            heap.flows.own(1, || all_is_back(&*heap, &before));
+            heap.flows
+                .own(1, || all_is_back(&*heap, &before, || panic!("all threads are at their end")));
             assert!(arena.margins_intact());
         };
         let mut config = shuttle::Config::new();
@@ -318,9 +330,4 @@ fn model_of_shared_runs() {
         one.join().unwrap();
         two.join().unwrap();
     });
-}
-
-#[test]
-fn bins_fit_the_entry() {
-    assert!(BINS <= 256);
 }
