@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use ukplat::preempt::{self, PreemptGuard};
 
-use crate::{RawLock, SpinLock};
+use crate::{RawLock, Shards, SpinLock};
 
 /// A lock chosen by two facts about the image: whether threads can lose the CPU against their will,
 /// and how many CPUs there are. With neither it only detects a second entry; with preemption it
@@ -44,7 +44,7 @@ unsafe impl<const PREEMPTIVE: bool, const CPUS: usize> RawLock for FlowLock<PREE
         if CPUS > 1 {
             self.spin.acquire();
         } else if self.busy.replace(true) {
-            crate::corrupt("a heap was entered again, from an interrupt handler?");
+            crate::lock::entered_again();
         }
     }
 
@@ -58,6 +58,52 @@ unsafe impl<const PREEMPTIVE: bool, const CPUS: usize> RawLock for FlowLock<PREE
         if PREEMPTIVE {
             // SAFETY: `acquire` left one guard behind on this flow.
             drop(unsafe { PreemptGuard::adopt() });
+        }
+    }
+}
+
+// SAFETY: with one CPU, `acquire` lets one flow inside of the one shard at a time. With several,
+// preemption is disabled inside or does not exist, so that a flow stays on its CPU, whose shard
+// no other CPU enters; a flow that is switched away from inside does not exist, as allocators do
+// not wait. What is shared has the spin lock.
+unsafe impl<const PREEMPTIVE: bool, const CPUS: usize> Shards for FlowLock<PREEMPTIVE, CPUS> {
+    const COUNT: usize = CPUS;
+    const CONCURRENT: bool = CPUS > 1;
+    type Array<T> = [T; CPUS];
+
+    #[inline]
+    fn enter(&self) -> usize {
+        if CPUS == 1 {
+            self.acquire();
+            return 0;
+        }
+        if PREEMPTIVE {
+            core::mem::forget(preempt::disable());
+        }
+        let cpu = ukplat::cpu_id();
+        assert!(cpu < CPUS, "a CPU that the image does not use allocates");
+        cpu
+    }
+
+    #[inline]
+    unsafe fn leave(&self, _shard: usize) {
+        if CPUS == 1 {
+            self.release();
+        } else if PREEMPTIVE {
+            // SAFETY: `enter` left one guard behind on this flow.
+            drop(unsafe { PreemptGuard::adopt() });
+        }
+    }
+
+    fn lock(&self) {
+        if CPUS > 1 {
+            self.spin.acquire();
+        }
+    }
+
+    unsafe fn unlock(&self) {
+        if CPUS > 1 {
+            self.spin.release();
         }
     }
 }
