@@ -1,0 +1,310 @@
+//! Read-copy-update: readers pay nothing, writers wait until nobody reads the old value.
+//!
+//! A reader is a section in which its CPU does not switch threads ([`read`]). A *quiescent state*
+//! of a CPU is any moment outside such sections that the scheduler tells us of. When every CPU has
+//! been quiescent once since a value was unlinked, no reader has it any more: a *grace period* is
+//! over, and the old value can go.
+//!
+//! The scheduler calls, with several CPUs only:
+//!
+//! * [`quiescent`] at each context switch and each time the idle loop goes round;
+//! * [`offline`] before a CPU halts in idle or stops, [`online`] when it goes on. A CPU starts
+//!   offline; readers must be on CPUs that are online.
+//!
+//! With one CPU a thread that runs outside a section proves that no reader is anywhere, for
+//! sections are not preempted: a grace period is over at once, and the hooks are nothing. This
+//! holds as long as readers keep the rule of not waiting inside a section.
+//!
+//! Interrupt handlers may read. Who unlinks a value keeps other writers away by a mutex, as
+//! `Rcu` does.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use crate::sys;
+
+/// A section in which what was found under RCU stays; not preempted, and must not wait.
+#[must_use = "what is read may go when the guard is dropped"]
+pub struct ReadGuard {
+    _critical: sys::Critical,
+    // Belongs to its CPU.
+    _not_send: PhantomData<*mut ()>,
+}
+
+impl fmt::Debug for ReadGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReadGuard")
+    }
+}
+
+/// Starts to read. Sections nest.
+#[inline(always)]
+pub fn read() -> ReadGuard {
+    ReadGuard { _critical: sys::critical(), _not_send: PhantomData }
+}
+
+/// CPUs that can take part.
+pub const MAX_CPUS: usize = 64;
+
+/// This CPU is outside all sections: called by the scheduler at context switches and when idle.
+/// One load and a store, of which only the store goes to memory that this CPU alone writes.
+#[inline(always)]
+pub fn quiescent(cpu: usize) {
+    #[cfg(feature = "smp")]
+    domain::GLOBAL.quiescent(cpu);
+    #[cfg(not(feature = "smp"))]
+    let _ = cpu;
+}
+
+/// This CPU reads nothing until it is online again: called before it halts, and before it stops.
+#[inline(always)]
+pub fn offline(cpu: usize) {
+    #[cfg(feature = "smp")]
+    domain::GLOBAL.offline(cpu);
+    #[cfg(not(feature = "smp"))]
+    let _ = cpu;
+}
+
+/// This CPU may read: called when it starts, and when it goes on after a halt.
+#[inline(always)]
+pub fn online(cpu: usize) {
+    #[cfg(feature = "smp")]
+    domain::GLOBAL.online(cpu);
+    #[cfg(not(feature = "smp"))]
+    let _ = cpu;
+}
+
+/// Waits until all readers are gone that may have seen what was unlinked before. From threads,
+/// outside sections.
+pub fn synchronize() {
+    #[cfg(feature = "smp")]
+    domain::GLOBAL.synchronize();
+}
+
+#[cfg(feature = "smp")]
+pub(crate) mod domain {
+    use core::sync::atomic::Ordering;
+
+    use super::MAX_CPUS;
+    use crate::sys;
+    use crate::sys::atomic::{AtomicUsize, fence};
+
+    /// What one CPU has seen; a cache line of its own.
+    #[repr(align(64))]
+    struct Cpu {
+        /// The grace period that was the newest when it was last quiescent, or `OFFLINE`.
+        seen: AtomicUsize,
+    }
+
+    const OFFLINE: usize = 0;
+
+    pub(super) static GLOBAL: Domain = Domain::new();
+
+    /// Grace periods and who has seen them.
+    pub(crate) struct Domain {
+        /// The newest grace period that somebody waits for.
+        newest: AtomicUsize,
+        cpus: [Cpu; MAX_CPUS],
+    }
+
+    impl Domain {
+        pub const fn new() -> Self {
+            Self {
+                newest: AtomicUsize::new(1),
+                cpus: [const { Cpu { seen: AtomicUsize::new(OFFLINE) } }; MAX_CPUS],
+            }
+        }
+
+        #[inline(always)]
+        pub fn quiescent(&self, cpu: usize) {
+            // Acquire: sections from here on see what was unlinked before that period began.
+            let newest = self.newest.load(Ordering::Acquire);
+            let seen = &self.cpus[cpu].seen;
+            if seen.load(Ordering::Relaxed) != newest {
+                // Release: the reads of the sections up to here are over.
+                seen.store(newest, Ordering::Release);
+            }
+        }
+
+        pub fn offline(&self, cpu: usize) {
+            self.cpus[cpu].seen.store(OFFLINE, Ordering::Release);
+        }
+
+        pub fn online(&self, cpu: usize) {
+            self.cpus[cpu].seen.store(self.newest.load(Ordering::Acquire), Ordering::Relaxed);
+            // Either a writer sees that this CPU is online, or the sections from here on see what
+            // that writer unlinked: the other half is in `begin`.
+            fence(Ordering::SeqCst);
+        }
+
+        /// Starts a grace period; returns its number.
+        pub fn begin(&self) -> usize {
+            // AcqRel: what was unlinked before is seen by who sees the number.
+            let period = self.newest.fetch_add(1, Ordering::AcqRel) + 1;
+            fence(Ordering::SeqCst);
+            period
+        }
+
+        /// Whether this grace period is over.
+        pub fn is_over(&self, period: usize) -> bool {
+            self.cpus.iter().all(|cpu| {
+                let seen = cpu.seen.load(Ordering::Acquire);
+                seen == OFFLINE || seen >= period
+            })
+        }
+
+        pub fn synchronize(&self) {
+            let period = self.begin();
+            #[cfg(not(feature = "threads"))]
+            self.pass(crate::cpu_index(), period);
+            let mut looks = 0;
+            while !self.is_over(period) {
+                looks += 1;
+                wait(looks);
+            }
+        }
+
+        /// The CPU that waits is outside sections itself.
+        #[cfg(not(feature = "threads"))]
+        fn pass(&self, cpu: usize, period: usize) {
+            let seen = &self.cpus[cpu].seen;
+            if seen.load(Ordering::Relaxed) != OFFLINE {
+                seen.fetch_max(period, Ordering::Release);
+            }
+        }
+    }
+
+    /// Lets other threads have the CPU, which makes it quiescent too; longer and longer, as grace
+    /// periods last as long as the longest section or time slice.
+    #[cfg(feature = "threads")]
+    fn wait(looks: u32) {
+        const FIRST_NS: u64 = 10_000;
+        let pause = FIRST_NS << looks.min(7);
+        let _ = sys::park(Some(ukplat::monotonic_ns() + pause));
+        // `park` may return early, and then the other CPUs need a moment.
+        sys::relax();
+    }
+
+    #[cfg(not(feature = "threads"))]
+    fn wait(_looks: u32) {
+        sys::relax();
+    }
+}
+
+#[cfg(feature = "alloc")]
+pub use owned::Rcu;
+
+#[cfg(feature = "alloc")]
+mod owned {
+    extern crate alloc;
+
+    use alloc::boxed::Box;
+    use core::fmt;
+    use core::marker::PhantomData;
+    use core::ptr;
+    use core::sync::atomic::Ordering;
+
+    use super::ReadGuard;
+    use crate::Mutex;
+    #[cfg(any(feature = "threads", feature = "smp"))]
+    use crate::sys::atomic::AtomicPtr;
+    #[cfg(not(any(feature = "threads", feature = "smp")))]
+    use core::sync::atomic::AtomicPtr;
+
+    /// A value on the heap that is read without waiting and replaced as a whole.
+    ///
+    /// ```
+    /// use uklock::rcu::{self, Rcu};
+    /// let routes = Rcu::new(vec![1, 2]);
+    /// let guard = rcu::read();
+    /// assert_eq!(routes.get(&guard).len(), 2);
+    /// drop(guard);
+    /// let old = routes.replace(vec![3]); // waits for readers of the old one
+    /// assert_eq!(old, [1, 2]);
+    /// routes.update(|routes| routes.iter().map(|r| r + 1).collect());
+    /// ```
+    ///
+    /// What is read goes with the section:
+    ///
+    /// ```compile_fail,E0505
+    /// use uklock::rcu::{self, Rcu};
+    /// let routes = Rcu::new(vec![1, 2]);
+    /// let guard = rcu::read();
+    /// let first = &routes.get(&guard)[0];
+    /// drop(guard);
+    /// println!("{first}");
+    /// ```
+    pub struct Rcu<T> {
+        current: AtomicPtr<T>,
+        writers: Mutex<()>,
+        _owns: PhantomData<Box<T>>,
+    }
+
+    // SAFETY: readers share the value (`Sync`); the one who replaces gets it whole (`Send`).
+    unsafe impl<T: Send + Sync> Sync for Rcu<T> {}
+    // SAFETY: it owns the value.
+    unsafe impl<T: Send> Send for Rcu<T> {}
+
+    impl<T> Rcu<T> {
+        /// Puts `value` on the heap.
+        pub fn new(value: T) -> Self {
+            Self {
+                current: AtomicPtr::new(Box::into_raw(Box::new(value))),
+                writers: Mutex::new(()),
+                _owns: PhantomData,
+            }
+        }
+
+        /// The value as it is now, for as long as the section lasts.
+        #[inline]
+        pub fn get<'a>(&'a self, _section: &'a ReadGuard) -> &'a T {
+            // SAFETY: `replace` takes the value back only when all sections that could have seen
+            // it are over, and this borrows one; `drop` has no readers.
+            unsafe { &*self.current.load(Ordering::Acquire) }
+        }
+
+        /// Replaces the value, waits until nobody reads the old one, and returns it. Outside
+        /// sections.
+        pub fn replace(&self, value: T) -> T {
+            let new = Box::into_raw(Box::new(value));
+            let writer = self.writers.lock();
+            let old = self.current.load(Ordering::Relaxed);
+            self.current.store(new, Ordering::Release);
+            drop(writer);
+            super::synchronize();
+            // SAFETY: `Box::into_raw` gave it; it was unlinked by this call alone (writers exclude
+            // each other), and readers that saw it are gone.
+            *unsafe { Box::from_raw(old) }
+        }
+
+        /// Replaces the value by what `f` makes of it, drops the old one when nobody reads it.
+        /// Other writers wait while `f` runs. Outside sections.
+        pub fn update(&self, f: impl FnOnce(&T) -> T) {
+            let writer = self.writers.lock();
+            let old = self.current.load(Ordering::Relaxed);
+            // SAFETY: it is the current value, and only writers, of which this is the one,
+            // unlink it.
+            let new = Box::into_raw(Box::new(f(unsafe { &*old })));
+            self.current.store(new, Ordering::Release);
+            drop(writer);
+            super::synchronize();
+            // SAFETY: as in `replace`.
+            drop(unsafe { Box::from_raw(old) });
+        }
+    }
+
+    impl<T> Drop for Rcu<T> {
+        fn drop(&mut self) {
+            let last = self.current.load(Ordering::Relaxed);
+            debug_assert_ne!(last, ptr::null_mut());
+            // SAFETY: `Box::into_raw` gave it; nobody has a reference to `self`, hence to it.
+            drop(unsafe { Box::from_raw(last) });
+        }
+    }
+
+    impl<T> fmt::Debug for Rcu<T> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("Rcu")
+        }
+    }
+}
