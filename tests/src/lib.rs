@@ -1,6 +1,9 @@
 //! Runs the tool as a user does and keeps what it says.
 #![forbid(unsafe_code)]
 
+pub mod book;
+pub mod markdown;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 

@@ -7,7 +7,7 @@
 //!
 //! ```
 //! // The generated root crate: `kvm::entry!(start, kvm::Config { … })`.
-//! let config = kvm::Config { stack: 64 << 10, memory: u64::MAX, tsc_khz: 0 };
+//! let config = kvm::Config { stack: 64 << 10, memory: u64::MAX, tsc_khz: 0, cpus: 1 };
 //! assert_eq!(config.stack, 65_536);
 //! ```
 #![cfg_attr(not(test), no_std)]
@@ -47,6 +47,8 @@ pub struct Config {
     pub memory: u64,
     /// Default of [`TSC_KHZ`].
     pub tsc_khz: i64,
+    /// CPUs the image uses at most.
+    pub cpus: u32,
 }
 
 /// The platform.

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! // The generated root crate: `linuxu::entry!(start, linuxu::Config { … })`.
-//! let config = linuxu::Config { memory: 64 << 20 };
+//! let config = linuxu::Config { memory: 64 << 20, cpus: 1 };
 //! assert_eq!(config.memory, 67_108_864);
 //! ```
 #![cfg_attr(not(test), no_std)]
@@ -36,6 +36,8 @@ pub static MEMORY: ukparam::Size = ukparam::Size::new();
 pub struct Config {
     /// Default of [`MEMORY`], in bytes.
     pub memory: u64,
+    /// CPUs the image uses at most.
+    pub cpus: u32,
 }
 
 /// The platform.

@@ -69,13 +69,7 @@ fn hello(args: &BenchArgs) -> Result<u8> {
         if model.is_some() {
             qemu::ensure(std::env::consts::ARCH)?;
         }
-        let target = Target {
-            app: app.clone(),
-            plat: Some(platform.into()),
-            arch: None,
-            provider: Vec::new(),
-            set: Vec::new(),
-        };
+        let target = Target { app: app.clone(), plat: Some(platform.into()), ..Target::default() };
         let loaded = target.load()?;
         let resolution = loaded.resolve()?;
         let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;

@@ -53,6 +53,14 @@ impl Verb {
     }
 }
 
+/// Whether the tool takes these words as its command line, the name of the program first.
+///
+/// # Errors
+/// What the user would be told.
+pub fn accepts(words: &[String]) -> std::result::Result<(), String> {
+    Cli::try_parse_from(words).map(|_| ()).map_err(|error| error.to_string())
+}
+
 /// Parses the command line, runs the verb, reports its error.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -10,7 +10,7 @@ use crate::diagnostic::{Context, Result};
 use crate::manifest::Optimize;
 use crate::option::{OptionKind, OptionSpec, Value};
 use crate::pool::{AllocatorType, Library};
-use crate::resolve::Resolution;
+use crate::resolve::{Resolution, SCHED};
 
 /// The library with the parameter table.
 const PARAM: &str = "ukparam";
@@ -53,12 +53,13 @@ fn cargo_toml(resolution: &Resolution<'_>, dir: &Path) -> Result<String> {
          [dependencies]\n"
     );
     for library in &resolution.libraries {
-        let features: Vec<String> = library
+        let mut features: Vec<String> = library
             .options
             .iter()
             .filter(|o| resolution.value(&library.name, &o.name) == Some(&Value::Bool(true)))
             .filter_map(|o| o.feature.as_ref().map(|f| format!("{f:?}")))
             .collect();
+        features.extend(resolution.auto_features(library).map(|f| format!("{f:?}")));
         let features = if features.is_empty() {
             String::new()
         } else {
@@ -109,6 +110,7 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
         resolution.image_name(),
         platform_config(resolution),
     );
+    scheduler(resolution, &mut out);
     heaps(resolution, &mut out);
     params(resolution, &mut out);
     configs(resolution, &mut out);
@@ -163,7 +165,8 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
 fn platform_config(resolution: &Resolution<'_>) -> String {
     let library = resolution.platform;
     let options = library.options.iter().filter(|o| o.feature.is_none());
-    config_of(resolution, library, options, &[])
+    let cpus = format!("cpus: {}", resolution.manifest.cpus);
+    config_of(resolution, library, options, &[&cpus])
 }
 
 /// A value of the library's `Config`, made of its constant options and `extra` fields.
@@ -213,11 +216,12 @@ fn constants(library: &Library) -> impl Iterator<Item = &OptionSpec> {
     library.options.iter().filter(|o| !o.runtime && o.feature.is_none())
 }
 
-/// Whether the boot phases of a library take a `&'static Config`. Allocators get theirs when they
-/// are made.
+/// Whether the boot phases of a library take a `&'static Config`. Allocators and schedulers get
+/// theirs when they are made.
 fn has_config(library: &Library) -> bool {
     library.platform.is_none()
         && library.allocator.is_none()
+        && library.scheduler.is_none()
         && (matches!(library.name.as_str(), PARAM | ALLOC_API)
             || constants(library).next().is_some())
 }
@@ -242,6 +246,19 @@ fn configs(resolution: &Resolution<'_>, out: &mut String) {
             config_literal(resolution, library, extra),
         );
     }
+}
+
+fn scheduler(resolution: &Resolution<'_>, out: &mut String) {
+    let Some(library) = resolution.provider(SCHED) else { return };
+    let policy = library.scheduler.as_deref().unwrap_or("Policy");
+    let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
+    let path = format!("{}::{policy}", library.rust_name());
+    let _ = write!(
+        out,
+        "\n// Threads.\nuksched::bind!({path}, {path}::new({}), {});\n",
+        config.unwrap_or_default(),
+        resolution.manifest.cpus
+    );
 }
 
 /// How flows of control that allocate at the same time are kept apart: type, value and reason.

@@ -12,6 +12,9 @@ use crate::pool::{Reader, dependency_names, toml_error};
 /// Name of the manifest file.
 pub const FILE_NAME: &str = "oxk.toml";
 
+/// CPUs of an image at most.
+pub const MAX_CPUS: u32 = 64;
+
 /// A piece of the manifest with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spanned<T> {
@@ -113,6 +116,8 @@ pub struct Manifest {
     pub pools: Vec<PathBuf>,
     /// Default arguments of the application.
     pub args: Vec<String>,
+    /// CPUs the image uses at most.
+    pub cpus: u32,
     /// Memory of the machine in bytes, when `oxk run` is not told otherwise.
     pub memory: Option<u64>,
 }
@@ -153,6 +158,7 @@ impl Manifest {
                 "pools",
                 "args",
                 "memory",
+                "cpus",
             ],
         )?;
         let spanned = |key: &str, default: &str| -> Result<Spanned<String>> {
@@ -197,6 +203,17 @@ impl Manifest {
             _ => return one_of("optimize", &optimize, "write \"speed\" or \"size\""),
         };
 
+        let cpus = match root.get("cpus") {
+            None => 1,
+            Some(item) => item
+                .as_integer()
+                .and_then(|n| u32::try_from(n).ok())
+                .filter(|n| (1..=MAX_CPUS).contains(n))
+                .ok_or_else(|| {
+                    Diagnostic::new(format!("`cpus` must be a number from 1 to {MAX_CPUS}"))
+                        .at(&source, item.span())
+                })?,
+        };
         let mut providers = Vec::new();
         if let Some(item) = root.get("providers") {
             let table = read.table(item, "providers")?;
@@ -298,6 +315,7 @@ impl Manifest {
             pools: read.list(root, "pools")?.into_iter().map(|p| dir.join(p)).collect(),
             args: read.list(root, "args")?,
             memory: size(root, "memory")?,
+            cpus,
             source: source.clone(),
         })
     }

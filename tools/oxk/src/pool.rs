@@ -1,7 +1,7 @@
 //! The pool: all micro-libraries that can go into an image, discovered from their `Cargo.toml`.
 //!
 //! A crate in a pool folder with a `[package.metadata.oxk]` table is a micro-library; there is no
-//! other registry. The format is described in the book, chapter "Micro-libraries".
+//! other registry. The format is described in the book, chapter "Writing a micro-library".
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,6 +16,9 @@ pub const POOLS: [&str; 12] = [
     "arch", "core", "alloc", "sched", "drivers", "plat", "net", "block", "fs", "posix", "libc",
     "debug",
 ];
+
+/// What automatic features name instead of an interface: the image uses more than one CPU.
+pub const SMP: &str = "smp";
 
 /// An interface that libraries provide and require.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +103,11 @@ pub struct Library {
     pub phases: Vec<Phase>,
     /// Set for platform crates.
     pub platform: Option<PlatformSpec>,
+    /// Cargo features that follow from what else is in the image: feature and interface, or
+    /// [`SMP`].
+    pub auto_features: Vec<(String, String)>,
+    /// For schedulers: the Rust type that implements `uksched::Policy`, with a `const fn new`.
+    pub scheduler: Option<String>,
     /// For allocators: how a heap is made of it.
     pub allocator: Option<AllocatorType>,
 }
@@ -204,7 +212,8 @@ impl Pool {
                 Err(Diagnostic::new(format!("micro-library `{}`: {what}", library.name))
                     .help(format!("see {}", library.dir.join("Cargo.toml").display())))
             };
-            for name in library.provides.iter().chain(&library.requires) {
+            let auto = library.auto_features.iter().map(|(_, i)| i).filter(|i| *i != SMP);
+            for name in library.provides.iter().chain(&library.requires).chain(auto) {
                 if self.interface(name).is_none() {
                     return wrong(format!("no library declares the interface `{name}`"));
                 }
@@ -315,6 +324,8 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             "platform",
             "backend",
             "allocator",
+            "scheduler",
+            "auto-features",
         ],
     )?;
     let name = text("name").unwrap_or_default();
@@ -389,6 +400,14 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         options,
         phases,
         platform,
+        auto_features: table(metadata.get("auto-features"))
+            .map(|(feature, item)| match item.as_str() {
+                Some(interface) => Ok((feature.to_owned(), interface.to_owned())),
+                None => Err(Diagnostic::new(format!("`{feature}` must name an interface"))
+                    .at(source, item.span())),
+            })
+            .collect::<Result<_>>()?,
+        scheduler: read.text(metadata, "scheduler")?,
         allocator: match (read.text(metadata, "backend")?, read.text(metadata, "allocator")?) {
             (Some(_), Some(_)) => {
                 let span = metadata.get("allocator").and_then(Item::span);
@@ -406,9 +425,11 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
     }))
 }
 
-/// Package names of the normal dependencies in a `Cargo.toml`.
+/// Package names of the normal dependencies in a `Cargo.toml`; optional ones are left out, because
+/// what switches them on brings the library by itself.
 pub fn dependency_names(root: &Table) -> Vec<String> {
     table(root.get("dependencies"))
+        .filter(|(_, item)| item.get("optional").and_then(Item::as_bool) != Some(true))
         .map(|(key, item)| {
             let renamed = item.get("package").and_then(Item::as_str);
             renamed.unwrap_or(key).to_owned()

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Context as _, Diagnostic, Result};
-use crate::manifest::Manifest;
+use crate::manifest::{MAX_CPUS, Manifest};
 use crate::pool::Pool;
 use crate::resolve::{Resolution, resolve};
 
@@ -56,7 +56,7 @@ impl Project {
 }
 
 /// The application and what it is built for; arguments that most verbs share.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub struct Target {
     /// Folder of the application (with its oxk.toml)
     #[arg(default_value = ".")]
@@ -70,6 +70,9 @@ pub struct Target {
     /// Take this library as provider of an interface for this call
     #[arg(long, value_name = "INTERFACE=LIBRARY")]
     pub provider: Vec<String>,
+    /// Number of CPUs the image uses at most, instead of the manifest's
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CPUS)))]
+    pub cpus: Option<u32>,
     /// Set an option of a library for this call
     #[arg(long, value_name = "LIB.OPTION=VALUE")]
     pub set: Vec<String>,
@@ -94,6 +97,7 @@ impl Target {
         let mut manifest = Manifest::read(&self.app)?;
         manifest.set(&self.set)?;
         manifest.choose_providers(&self.provider)?;
+        manifest.cpus = self.cpus.unwrap_or(manifest.cpus);
         let pool = project.pool(Some(&manifest))?;
         Ok(Loaded { project, manifest, pool, target: self.clone() })
     }

@@ -152,7 +152,7 @@ pub struct Spec<'a> {
     /// Decided acceleration.
     pub accel: Accel,
     /// Number of CPUs.
-    pub cpus: u16,
+    pub cpus: u32,
     /// Bytes of memory.
     pub memory: u64,
     /// The guest's command line.

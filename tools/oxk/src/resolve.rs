@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::diagnostic::{Diagnostic, Result, did_you_mean};
 use crate::manifest::{Manifest, SettingValue, Spanned};
 use crate::option::Value;
-use crate::pool::{Library, Phase, Pool};
+use crate::pool::{Library, Phase, Pool, SMP};
 
 /// The interface that general-purpose heaps implement.
 pub const ALLOC: &str = "alloc";
+/// The interface that schedulers implement.
+pub const SCHED: &str = "sched";
 /// The library that runs the boot sequence; part of every image.
 pub const BOOT: &str = "ukboot";
 /// Name of the heap that is made when the manifest names none without a size.
@@ -111,6 +113,24 @@ impl Resolution<'_> {
     /// The member of that name.
     pub fn library(&self, name: &str) -> Option<&Library> {
         self.libraries.iter().copied().find(|l| l.name == name)
+    }
+
+    /// Whether the image uses more than one CPU.
+    pub fn smp(&self) -> bool {
+        self.manifest.cpus > 1
+    }
+
+    /// The member that provides an interface.
+    pub fn provider(&self, interface: &str) -> Option<&Library> {
+        self.libraries.iter().copied().find(|l| l.provides.iter().any(|p| p == interface))
+    }
+
+    /// Features of a member that follow from what else is in the image.
+    pub fn auto_features<'l>(&self, library: &'l Library) -> impl Iterator<Item = &'l str> {
+        library.auto_features.iter().filter_map(|(feature, interface)| {
+            let on = if interface == SMP { self.smp() } else { self.provider(interface).is_some() };
+            on.then_some(feature.as_str())
+        })
     }
 
     /// The value of an option.

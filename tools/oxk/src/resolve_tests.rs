@@ -20,6 +20,8 @@ fn library(name: &str) -> Library {
         options: Vec::new(),
         phases: Vec::new(),
         platform: None,
+        auto_features: Vec::new(),
+        scheduler: None,
         allocator: None,
     }
 }
@@ -119,6 +121,22 @@ fn the_command_line_chooses_against_the_manifest() {
     assert!(error.contains("`--provider region` is not interface=library"), "{error}");
     manifest.choose_providers(&["alloc=ukalloc".into()]).unwrap();
     assert!(failure(&manifest, &pool).contains("`ukalloc` does not provide `alloc`"));
+}
+
+#[test]
+fn features_follow_from_the_image() {
+    let pool = pool(|libraries| {
+        let library = libraries.iter_mut().find(|l| l.name == "ukalloc").unwrap();
+        library.auto_features = [("a", "alloc"), ("p", "sched"), ("s", SMP)]
+            .map(|(feature, interface)| (feature.to_owned(), interface.to_owned()))
+            .to_vec();
+    });
+    for (text, expected) in [("", &["a"][..]), ("cpus = 2", &["a", "s"])] {
+        let manifest = manifest(text, &["ukalloc"]);
+        let resolution = resolve(&manifest, &pool, None, None).unwrap();
+        let library = resolution.library("ukalloc").unwrap();
+        assert_eq!(resolution.auto_features(library).collect::<Vec<_>>(), expected);
+    }
 }
 
 #[test]

@@ -49,9 +49,6 @@ pub struct RunArgs {
     /// How QEMU executes the guest (kvm): auto takes KVM on real hardware only
     #[arg(long, value_enum, default_value_t)]
     pub accel: qemu::Accel,
-    /// Number of CPUs of the machine (kvm)
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=255))]
-    pub cpus: u16,
     /// Further argument for QEMU (kvm); can be given several times
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub qemu_arg: Vec<String>,
@@ -169,7 +166,7 @@ impl Launch {
                     image: &image.path,
                     model: args.vmm_machine,
                     accel,
-                    cpus: args.cpus,
+                    cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(qemu::DEFAULT_MEMORY),
                     words: &command_line(args, None),
                     initrd: args.initrd.as_deref(),
@@ -384,19 +381,12 @@ pub fn run_captured(
 /// Arguments as `oxk run APP` would have them, for verbs that run images themselves.
 pub fn default_args(app: &Path) -> RunArgs {
     RunArgs {
-        target: Target {
-            app: app.to_owned(),
-            plat: None,
-            arch: None,
-            provider: Vec::new(),
-            set: Vec::new(),
-        },
+        target: Target { app: app.to_owned(), ..Target::default() },
         memory: None,
         param: Vec::new(),
         initrd: None,
         vmm_machine: qemu::Model::default(),
         accel: qemu::Accel::default(),
-        cpus: 1,
         qemu_arg: Vec::new(),
         timeout: Some(60.0),
         dry_run: false,

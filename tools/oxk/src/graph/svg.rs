@@ -104,7 +104,7 @@ pub fn dependencies(resolution: &Resolution<'_>) -> String {
     }
     let row_width = |members: &[&str]| members.iter().map(|m| width_of(m) + 20).sum::<i64>();
     let width = rows.iter().map(|(_, m)| row_width(m)).max().unwrap_or(0).max(320) + LEFT + 20;
-    let height = 70 + GAP * (rows.len() as i64 + 1);
+    let height = 44 + GAP * (rows.len() as i64 + 1);
     let mut svg = Svg::new(width, height);
     svg.text(
         12,
@@ -135,8 +135,10 @@ pub fn dependencies(resolution: &Resolution<'_>) -> String {
         else {
             continue;
         };
-        let class = if edge.interface.is_some() { "iface" } else { "edge" };
-        let (above, below) = (|p: &(i64, i64)| *p, |p: &(i64, i64)| (p.0, p.1 + HEIGHT));
+        // A provider often depends on who requires it: the two lines run side by side.
+        let (class, aside) = if edge.interface.is_some() { ("iface", 10) } else { ("edge", 0) };
+        let above = |p: &(i64, i64)| (p.0 + aside, p.1);
+        let below = |p: &(i64, i64)| (p.0 + aside, p.1 + HEIGHT);
         match from.1.cmp(&to.1) {
             Ordering::Less => svg.curve(below(from), above(to), class),
             Ordering::Equal => svg.arc(below(from), below(to), class),

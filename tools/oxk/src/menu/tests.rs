@@ -27,6 +27,8 @@ fn library(name: &str, description: &str) -> Library {
         options: Vec::new(),
         phases: Vec::new(),
         platform: None,
+        auto_features: Vec::new(),
+        scheduler: None,
         allocator: None,
     }
 }
