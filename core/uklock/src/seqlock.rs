@@ -23,7 +23,7 @@ macro_rules! plain_types {
         )*
     };
 }
-plain_types!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 bool char ());
+plain_types!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64 bool char);
 
 // SAFETY: the elements of an array have nothing between them.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}

@@ -23,6 +23,7 @@ impl ThreadRef {
     pub fn to_usize(self) -> usize {
         core::ptr::from_ref(self.0).expose_provenance()
     }
+    #[cfg(feature = "smp")]
     pub fn from_usize(word: usize) -> Self {
         // SAFETY: words come from `to_usize`, and records are never freed.
         Self(unsafe { &*core::ptr::with_exposed_provenance(word) })
@@ -30,6 +31,7 @@ impl ThreadRef {
     pub fn unpark(self) {
         self.0.thread.unpark();
     }
+    #[cfg(feature = "smp")]
     pub fn is_running(self) -> bool {
         true
     }

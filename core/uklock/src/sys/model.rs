@@ -38,6 +38,7 @@ impl ThreadRef {
     pub fn to_usize(self) -> usize {
         core::ptr::from_ref(self.0).expose_provenance()
     }
+    #[cfg(feature = "smp")]
     pub fn from_usize(word: usize) -> Self {
         // SAFETY: words come from `to_usize`, and records are never freed.
         Self(unsafe { &*core::ptr::with_exposed_provenance(word) })
@@ -49,6 +50,7 @@ impl ThreadRef {
             self.0.thread.unpark();
         }
     }
+    #[cfg(feature = "smp")]
     pub fn is_running(self) -> bool {
         shuttle::rand::thread_rng().gen_bool(0.5)
     }

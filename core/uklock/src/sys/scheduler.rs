@@ -1,21 +1,71 @@
-//! The image's scheduler. What is expected of it, beside the signatures used here:
+//! The image's scheduler. What is expected of it:
 //!
-//! * `ThreadRef` is `Copy + Eq + Debug + Display` (the thread's name), one word wide;
-//!   `to_usize` is never 0 and has its three low bits clear, `from_usize` reverses it.
-//! * `current` works from the first boot phase on (the boot flow is a thread) and is cheap.
-//! * `park` returns at once when a token is there and takes it. `Wakeup::TimedOut` only when the
-//!   deadline (monotonic, absolute) has passed. It may return early.
-//! * `unpark` and `is_running` may be called with a `ThreadRef` whose thread has ended meanwhile,
-//!   and then do nothing harmful (the memory of thread control blocks stays what it is, or
-//!   references carry a generation). `unpark` may be called inside `preempt_disable`, with
-//!   interrupts disabled, under a spinlock, and from interrupt handlers; it does not switch
-//!   before the guard goes, and it uses no lock of this crate other than `RawSpinLock`.
-//! * `preempt_disable` nests; its guard is nothing for cooperative schedulers.
+//! * `uksched::ThreadRef: Copy + Eq + Debug`, with `name()` that can be displayed, and
+//!   `to_usize`, never 0, at least 16, with three low bits clear, reversed by `from_usize`.
+//! * `try_current`: the running thread, `None` before there are threads. Cheap: it is called by
+//!   every mutex that is taken.
+//! * `park(deadline_ns)` returns at once when a token is there and takes it. `Wakeup::TimedOut`
+//!   only when the deadline (monotonic, absolute) has passed. It may return early.
+//! * `ThreadRef::unpark` and `is_running` may be called through a reference whose thread has ended
+//!   meanwhile, and then do no harm. `unpark` may be called with preemption or interrupts
+//!   disabled, and from interrupt handlers; it does not switch before both are enabled again, and
+//!   uses nothing of this crate but spinlocks.
+//! * `preempt_disable` nests; its guard `PreemptGuard` is nothing for cooperative schedulers. It
+//!   may be called from interrupt handlers and before there are threads.
+//! * With several CPUs, the hooks of [`crate::rcu`].
+
+use core::fmt;
 
 use super::Wakeup;
 
 pub use core::sync::atomic;
-pub use uksched::{ThreadRef, current};
+
+/// A thread, or what runs before there are threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ThreadRef(Option<uksched::ThreadRef>);
+
+/// What stands for the flow of control that boots.
+const BOOT: usize = 8;
+
+impl ThreadRef {
+    #[inline(always)]
+    pub fn to_usize(self) -> usize {
+        self.0.map_or(BOOT, uksched::ThreadRef::to_usize)
+    }
+
+    #[cfg(feature = "smp")]
+    #[inline(always)]
+    pub fn from_usize(word: usize) -> Self {
+        Self((word != BOOT).then(|| uksched::ThreadRef::from_usize(word)))
+    }
+
+    #[inline]
+    pub fn unpark(self) {
+        if let Some(thread) = self.0 {
+            thread.unpark();
+        }
+    }
+
+    #[cfg(feature = "smp")]
+    #[inline]
+    pub fn is_running(self) -> bool {
+        self.0.is_none_or(uksched::ThreadRef::is_running)
+    }
+}
+
+impl fmt::Display for ThreadRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(thread) => fmt::Display::fmt(&thread.name(), f),
+            None => f.write_str("boot"),
+        }
+    }
+}
+
+#[inline(always)]
+pub fn current() -> ThreadRef {
+    ThreadRef(uksched::try_current())
+}
 
 /// Not preempted while it lives.
 pub struct Critical {
@@ -28,7 +78,11 @@ pub fn critical() -> Critical {
 }
 
 /// Waits for a token or the deadline.
+///
+/// # Panics
+/// Before there are threads: nobody could end the wait.
 pub fn park(deadline_ns: Option<u64>) -> Wakeup {
+    assert!(uksched::try_current().is_some(), "deadlock: a wait before there are threads");
     match uksched::park(deadline_ns) {
         uksched::Wakeup::Token => Wakeup::Token,
         uksched::Wakeup::TimedOut => Wakeup::TimedOut,

@@ -2,7 +2,7 @@
 
 use core::panic::Location;
 
-use super::list::{List, Node};
+use super::list::{List, Node, Taken};
 use crate::diagnose::{self, Kind};
 use crate::guarded::Guarded;
 use crate::sys;
@@ -30,27 +30,24 @@ impl RawBarrier {
         let id = core::ptr::from_ref(self).cast();
         let _waits = diagnose::waits(id, Kind::Barrier, Location::caller(), true);
         let node = Node::new(sys::current());
-        let critical = sys::critical();
-        let others = self.state.with(|state| {
-            state.arrived += 1;
-            if state.arrived >= self.threads {
-                state.arrived = 0;
-                return Some(state.waiting.take_all());
-            }
-            // SAFETY: the node is new; this function returns when it is granted, out of the list.
-            unsafe { state.waiting.push_back(&node) };
-            None
-        });
-        match others {
-            Some(others) => {
-                others.grant();
-                true
-            }
-            None => {
-                drop(critical);
-                node.wait_granted();
-                false
-            }
+        let last = {
+            let _critical = sys::critical();
+            let others = self.state.with(|state| {
+                state.arrived += 1;
+                if state.arrived >= self.threads {
+                    state.arrived = 0;
+                    return Some(state.waiting.take_all());
+                }
+                // SAFETY: the node is new; this function returns when it is granted, out of the
+                // list.
+                unsafe { state.waiting.push_back(&node) };
+                None
+            });
+            others.map(Taken::grant).is_some()
+        };
+        if !last {
+            node.wait_granted();
         }
+        last
     }
 }

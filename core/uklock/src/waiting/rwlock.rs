@@ -141,21 +141,21 @@ impl RawRwLock {
                 return true;
             }
             if wakeup == Wakeup::TimedOut {
-                let critical = sys::critical();
-                let left = self.queue.with(|queue| {
-                    (!node.is_taken()).then(|| {
-                        // SAFETY: nobody took it out.
-                        unsafe { queue.list(kind).remove(&node) };
-                        self.after_leaving(queue)
-                    })
-                });
-                let Some(admitted) = left else {
-                    drop(critical);
-                    node.wait_granted();
-                    return true;
+                let left = {
+                    let _critical = sys::critical();
+                    let admitted = self.queue.with(|queue| {
+                        (!node.is_taken()).then(|| {
+                            // SAFETY: nobody took it out.
+                            unsafe { queue.list(kind).remove(&node) };
+                            self.after_leaving(queue)
+                        })
+                    });
+                    admitted.map(Taken::grant).is_some()
                 };
-                admitted.grant();
-                return false;
+                if !left {
+                    node.wait_granted();
+                }
+                return !left;
             }
         }
     }
@@ -207,15 +207,16 @@ impl RawRwLock {
     #[cfg_attr(any(feature = "diagnose", debug_assertions), track_caller)]
     pub unsafe fn downgrade(&self) {
         diagnose::released(self.id());
-        let critical = sys::critical();
-        let admitted = self.queue.with(|queue| {
-            let queued = if queue.writers.is_empty() { 0 } else { QUEUED };
-            // The writer is in here: others only set QUEUED, under the queue's lock.
-            self.word.store((1 + queue.readers.len()) * READER | queued);
-            queue.readers.take_all()
-        });
-        admitted.grant();
-        drop(critical);
+        {
+            let _critical = sys::critical();
+            let admitted = self.queue.with(|queue| {
+                let queued = if queue.writers.is_empty() { 0 } else { QUEUED };
+                // The writer is in here: others only set QUEUED, under the queue's lock.
+                self.word.store(((1 + queue.readers.len()) * READER) | queued);
+                queue.readers.take_all()
+            });
+            admitted.grant();
+        }
         diagnose::held(self.id(), Kind::Read, Location::caller());
     }
 
@@ -232,7 +233,7 @@ impl RawRwLock {
             let readers = queue.readers.len();
             if readers > 0 && (first == Kind::Read || queue.writers.is_empty()) {
                 let queued = if queue.writers.is_empty() { 0 } else { QUEUED };
-                self.word.store(readers * READER | queued);
+                self.word.store((readers * READER) | queued);
                 queue.readers.take_all()
             } else {
                 let writer = queue.writers.take_front();
