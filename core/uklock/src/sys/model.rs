@@ -9,7 +9,8 @@ use core::fmt;
 use std::cell::{Cell, RefCell};
 
 use shuttle::rand::Rng as _;
-use shuttle::thread::{self, Thread};
+use shuttle::sync::mpsc::{Receiver, Sender, channel};
+use shuttle::thread::{self, ThreadId};
 
 use super::Wakeup;
 
@@ -20,7 +21,21 @@ pub use shuttle::sync::atomic;
 
 #[repr(align(8))]
 struct Record {
-    thread: Thread,
+    id: ThreadId,
+    /// A message is under way, one at most. Shuttle's own `park` is not used: it wakes up for no
+    /// reason so often that lost wake-ups would hardly be seen.
+    token: Cell<bool>,
+    unpark: Sender<()>,
+    park: Receiver<()>,
+}
+
+impl Record {
+    fn unpark(&self) {
+        if !self.token.replace(true) {
+            // A thread that has ended is not waiting.
+            let _ = self.unpark.send(());
+        }
+    }
 }
 
 /// A thread of shuttle. Records are never freed.
@@ -47,7 +62,7 @@ impl ThreadRef {
         if DEPTH.get() > 0 {
             UNPARKED.with_borrow_mut(|list| list.push(self));
         } else {
-            self.0.thread.unpark();
+            self.0.unpark();
         }
     }
     #[cfg(feature = "smp")]
@@ -72,7 +87,7 @@ impl fmt::Debug for ThreadRef {
 
 impl fmt::Display for ThreadRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0.thread.id())
+        write!(f, "{:?}", self.0.id)
     }
 }
 
@@ -83,7 +98,10 @@ shuttle::thread_local! {
 pub fn current() -> ThreadRef {
     ME.with(|me| {
         me.get().unwrap_or_else(|| {
-            let new = ThreadRef(Box::leak(Box::new(Record { thread: thread::current() })));
+            let (unpark, park) = channel();
+            let token = Cell::new(false);
+            let record = Record { id: thread::current().id(), token, unpark, park };
+            let new = ThreadRef(Box::leak(Box::new(record)));
             me.set(Some(new));
             new
         })
@@ -94,7 +112,14 @@ pub fn current() -> ThreadRef {
 pub fn park(deadline_ns: Option<u64>) -> Wakeup {
     assert_eq!(DEPTH.get(), 0, "parked in a critical section");
     if deadline_ns.is_none() {
-        thread::park();
+        let me = current().0;
+        // Early returns are allowed, but rare: they could hide a lost wake-up.
+        if shuttle::rand::thread_rng().gen_ratio(1, 10) {
+            thread::yield_now();
+        } else {
+            me.park.recv().expect("the record has a sender");
+            me.token.set(false);
+        }
         return Wakeup::Token;
     }
     let switches = shuttle::rand::thread_rng().gen_range(0..6);
