@@ -134,6 +134,15 @@ pub unsafe fn wait_for_interrupt() {
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
 }
 
+/// Lets pending interrupts come, without waiting for any; disables them again.
+///
+/// # Safety
+/// As [`enable_interrupts`].
+pub unsafe fn take_pending_interrupts() {
+    // SAFETY: the caller's promise. `sti` takes effect after the instruction behind it.
+    unsafe { asm!("sti", "nop", "cli", options(nostack)) };
+}
+
 /// Halts for ever with interrupts disabled.
 pub fn halt() -> ! {
     loop {
