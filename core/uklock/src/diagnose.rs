@@ -106,8 +106,7 @@ mod tables {
                 let own = |r: &Option<Record>| r.is_some_and(|r| r.lock == lock && r.thread == me);
                 let held = &mut tables.held;
                 // Layers above may release what another thread took.
-                let found =
-                    held.iter().position(own).or_else(|| held.iter().position(of_lock));
+                let found = held.iter().position(own).or_else(|| held.iter().position(of_lock));
                 if let Some(index) = found {
                     held[index] = None;
                 }
@@ -192,7 +191,13 @@ mod tables {
 
     impl Tables {
         /// Whether what is waited for is held by `me`, directly or by others that wait.
-        fn leads_back(&self, waits: Record, me: ThreadRef, chain: &mut Chain, depth: usize) -> bool {
+        fn leads_back(
+            &self,
+            waits: Record,
+            me: ThreadRef,
+            chain: &mut Chain,
+            depth: usize,
+        ) -> bool {
             if depth == CHAIN {
                 return false;
             }

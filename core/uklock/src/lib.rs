@@ -104,21 +104,19 @@ use core::fmt;
 use core::time::Duration;
 
 pub use condvar::Condvar;
-pub use imp::{
-    Once, RawBarrier, RawCondvar, RawMutex, RawReentrantMutex, RawRwLock, RawSemaphore, WaitQueue,
-};
 /// A barrier has no data.
 pub use imp::RawBarrier as Barrier;
 /// A semaphore has no data.
 pub use imp::RawSemaphore as Semaphore;
+pub use imp::{
+    Once, RawBarrier, RawCondvar, RawMutex, RawReentrantMutex, RawRwLock, RawSemaphore, WaitQueue,
+};
 pub use mutex::{Mutex, MutexGuard};
 pub use once_lock::{LazyLock, OnceLock};
 pub use recursive::{ReentrantMutex, ReentrantMutexGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use seqlock::{Plain, SeqLock};
-pub use spin::{
-    IrqSpinGuard, IrqSpinLock, RawSpinGuard, RawSpinLock, SpinGuard, SpinLock,
-};
+pub use spin::{IrqSpinGuard, IrqSpinLock, RawSpinGuard, RawSpinLock, SpinGuard, SpinLock};
 #[cfg(all(feature = "smp", not(feature = "threads"), not(feature = "host")))]
 pub use sys::{cpu_index, set_cpu_index};
 

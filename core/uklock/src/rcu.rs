@@ -5,15 +5,21 @@
 //! been quiescent once since a value was unlinked, no reader has it any more: a *grace period* is
 //! over, and the old value can go.
 //!
-//! The scheduler calls, with several CPUs only:
+//! The scheduler calls, the first three with several CPUs only:
 //!
 //! * [`quiescent`] at each context switch and each time the idle loop goes round;
 //! * [`offline`] before a CPU halts in idle or stops, [`online`] when it goes on. A CPU starts
 //!   offline; readers must be on CPUs that are online.
 //!
 //! With one CPU a thread that runs outside a section proves that no reader is anywhere, for
-//! sections are not preempted: a grace period is over at once, and the hooks are nothing. This
+//! sections are not preempted: a grace period is over at once, and those hooks are nothing. This
 //! holds as long as readers keep the rule of not waiting inside a section.
+//!
+//! * [`reclaim`] now and then, from a thread outside sections, for example when idle: drops what
+//!   `Rcu::replace_later` left, in every configuration.
+//!
+//! The hooks are `unsafe`, because one that is called inside a section takes values from under
+//! its reader.
 //!
 //! Interrupt handlers may read. Who unlinks a value keeps other writers away by a mutex, as
 //! `Rcu` does.
@@ -48,8 +54,11 @@ pub const MAX_CPUS: usize = 64;
 
 /// This CPU is outside all sections: called by the scheduler at context switches and when idle.
 /// One load and a store, of which only the store goes to memory that this CPU alone writes.
+///
+/// # Safety
+/// `cpu` is the calling CPU's index, below [`MAX_CPUS`], and no section is open on it.
 #[inline(always)]
-pub fn quiescent(cpu: usize) {
+pub unsafe fn quiescent(cpu: usize) {
     #[cfg(feature = "smp")]
     domain::GLOBAL.quiescent(cpu);
     #[cfg(not(feature = "smp"))]
@@ -57,8 +66,11 @@ pub fn quiescent(cpu: usize) {
 }
 
 /// This CPU reads nothing until it is online again: called before it halts, and before it stops.
+///
+/// # Safety
+/// `cpu` is the calling CPU's index, below [`MAX_CPUS`], and no section is open on it.
 #[inline(always)]
-pub fn offline(cpu: usize) {
+pub unsafe fn offline(cpu: usize) {
     #[cfg(feature = "smp")]
     domain::GLOBAL.offline(cpu);
     #[cfg(not(feature = "smp"))]
@@ -66,16 +78,19 @@ pub fn offline(cpu: usize) {
 }
 
 /// This CPU may read: called when it starts, and when it goes on after a halt.
+///
+/// # Safety
+/// `cpu` is the calling CPU's index, below [`MAX_CPUS`], and no section is open on it.
 #[inline(always)]
-pub fn online(cpu: usize) {
+pub unsafe fn online(cpu: usize) {
     #[cfg(feature = "smp")]
     domain::GLOBAL.online(cpu);
     #[cfg(not(feature = "smp"))]
     let _ = cpu;
 }
 
-/// Waits until all readers are gone that may have seen what was unlinked before. From threads,
-/// outside sections.
+/// Waits until all readers are gone that may have seen what was unlinked before; but for those of
+/// the calling thread: call it outside sections.
 pub fn synchronize() {
     #[cfg(feature = "smp")]
     domain::GLOBAL.synchronize();
@@ -192,7 +207,7 @@ pub(crate) mod domain {
 }
 
 #[cfg(feature = "alloc")]
-pub use owned::Rcu;
+pub use owned::{Rcu, reclaim};
 
 #[cfg(feature = "alloc")]
 mod owned {
@@ -206,6 +221,7 @@ mod owned {
 
     use super::ReadGuard;
     use crate::Mutex;
+    use crate::guarded::Guarded;
     #[cfg(any(feature = "threads", feature = "smp"))]
     use crate::sys::atomic::AtomicPtr;
     #[cfg(not(any(feature = "threads", feature = "smp")))]
@@ -219,9 +235,10 @@ mod owned {
     /// let guard = rcu::read();
     /// assert_eq!(routes.get(&guard).len(), 2);
     /// drop(guard);
-    /// let old = routes.replace(vec![3]); // waits for readers of the old one
-    /// assert_eq!(old, [1, 2]);
-    /// routes.update(|routes| routes.iter().map(|r| r + 1).collect());
+    /// routes.replace_later(vec![3]); // the old one is dropped by `reclaim`
+    /// // SAFETY: outside sections.
+    /// let old = unsafe { routes.replace(vec![4]) }; // waits for readers of the old one
+    /// assert_eq!(old, [3]);
     /// ```
     ///
     /// What is read goes with the section:
@@ -263,34 +280,111 @@ mod owned {
             unsafe { &*self.current.load(Ordering::Acquire) }
         }
 
-        /// Replaces the value, waits until nobody reads the old one, and returns it. Outside
-        /// sections.
-        pub fn replace(&self, value: T) -> T {
-            let new = Box::into_raw(Box::new(value));
-            let writer = self.writers.lock();
-            let old = self.current.load(Ordering::Relaxed);
-            self.current.store(new, Ordering::Release);
-            drop(writer);
-            super::synchronize();
-            // SAFETY: `Box::into_raw` gave it; it was unlinked by this call alone (writers exclude
-            // each other), and readers that saw it are gone.
-            *unsafe { Box::from_raw(old) }
-        }
-
-        /// Replaces the value by what `f` makes of it, drops the old one when nobody reads it.
-        /// Other writers wait while `f` runs. Outside sections.
-        pub fn update(&self, f: impl FnOnce(&T) -> T) {
-            let writer = self.writers.lock();
+        /// Replaces the value by what `f` makes of it; returns the old one.
+        fn unlink(&self, f: impl FnOnce(&T) -> T) -> *mut T {
+            let _writer = self.writers.lock();
             let old = self.current.load(Ordering::Relaxed);
             // SAFETY: it is the current value, and only writers, of which this is the one,
             // unlink it.
             let new = Box::into_raw(Box::new(f(unsafe { &*old })));
             self.current.store(new, Ordering::Release);
-            drop(writer);
+            old
+        }
+
+        /// Replaces the value, waits until nobody reads the old one, and returns it.
+        ///
+        /// # Safety
+        /// The calling thread is outside sections: one of its own would not be waited for.
+        pub unsafe fn replace(&self, value: T) -> T {
+            let old = self.unlink(|_| value);
+            super::synchronize();
+            // SAFETY: `Box::into_raw` gave it; it was unlinked by this call alone, and readers
+            // that saw it are gone, also of this thread (contract).
+            *unsafe { Box::from_raw(old) }
+        }
+
+        /// Replaces the value by what `f` makes of it, while other writers wait; drops the old one
+        /// when nobody reads it.
+        ///
+        /// # Safety
+        /// The calling thread is outside sections: one of its own would not be waited for.
+        pub unsafe fn update(&self, f: impl FnOnce(&T) -> T) {
+            let old = self.unlink(f);
             super::synchronize();
             // SAFETY: as in `replace`.
             drop(unsafe { Box::from_raw(old) });
         }
+    }
+
+    impl<T: Send + 'static> Rcu<T> {
+        /// Replaces the value without waiting; [`reclaim`] drops the old one when nobody reads it.
+        /// Costs a small allocation.
+        pub fn replace_later(&self, value: T) {
+            let old = self.unlink(|_| value);
+            #[cfg(feature = "smp")]
+            let period = super::domain::GLOBAL.begin();
+            let retired = Box::new(Retired {
+                value: Old(old),
+                #[cfg(feature = "smp")]
+                period,
+                next: None,
+            });
+            RETIRED.with(|list| push(list, retired));
+        }
+    }
+
+    /// An old value that may still be read.
+    struct Retired<T: ?Sized + Send = dyn Anything> {
+        #[cfg(feature = "smp")]
+        period: usize,
+        next: Option<Box<Retired>>,
+        value: T,
+    }
+
+    /// A value that was unlinked. Not a `Box` yet: readers have references to it.
+    struct Old<T>(*mut T);
+
+    // SAFETY: it owns the value.
+    unsafe impl<T: Send> Send for Old<T> {}
+
+    impl<T> Drop for Old<T> {
+        fn drop(&mut self) {
+            // SAFETY: `Box::into_raw` gave it, and it was unlinked once. `reclaim` drops this when
+            // readers that saw the value are gone.
+            drop(unsafe { Box::from_raw(self.0) });
+        }
+    }
+
+    /// What only can be dropped.
+    trait Anything: Send {}
+    impl<T: Send> Anything for T {}
+
+    static RETIRED: Guarded<Option<Box<Retired>>> = Guarded::new(None);
+
+    fn push(list: &mut Option<Box<Retired>>, mut retired: Box<Retired>) {
+        retired.next = list.take();
+        *list = Some(retired);
+    }
+
+    /// Drops the values left by [`Rcu::replace_later`] that nobody reads any more; returns how many
+    /// wait still.
+    ///
+    /// # Safety
+    /// The calling thread is outside sections.
+    pub unsafe fn reclaim() -> usize {
+        let mut left = 0;
+        let mut list = RETIRED.with(Option::take);
+        while let Some(mut retired) = list {
+            list = retired.next.take();
+            #[cfg(feature = "smp")]
+            if !super::domain::GLOBAL.is_over(retired.period) {
+                RETIRED.with(|list| push(list, retired));
+                left += 1;
+                continue;
+            }
+            drop(retired);
+        }
+        left
     }
 
     impl<T> Drop for Rcu<T> {

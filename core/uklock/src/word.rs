@@ -52,7 +52,7 @@ impl Word {
 
     /// Replaces the word by what `f` makes of it; `None` leaves it. Returns the word before and
     /// whether it was replaced.
-    #[cfg(any(feature = "threads", feature = "smp"))]
+    #[cfg(feature = "smp")]
     #[inline(always)]
     pub fn update(&self, mut f: impl FnMut(usize) -> Option<usize>) -> (usize, bool) {
         let mut now = self.load();
@@ -62,6 +62,22 @@ impl Word {
                 Ok(()) => return (now, true),
                 Err(other) => now = other,
             }
+        }
+    }
+
+    /// Replaces the word by what `f` makes of it; `None` leaves it. Returns the word before and
+    /// whether it was replaced.
+    #[cfg(all(feature = "threads", not(feature = "smp")))]
+    #[inline(always)]
+    pub fn update(&self, mut f: impl FnMut(usize) -> Option<usize>) -> (usize, bool) {
+        let _critical = crate::sys::critical();
+        let now = self.load();
+        match f(now) {
+            Some(new) => {
+                self.store(new);
+                (now, true)
+            }
+            None => (now, false),
         }
     }
 }

@@ -499,7 +499,8 @@ fn rcu_keeps_what_is_read() {
         let again = cell.clone();
         let readers = thread::spawn(move || {
             together(2, move |cpu| {
-                rcu::online(cpu);
+                // SAFETY: this thread stands for that CPU, outside sections.
+                unsafe { rcu::online(cpu) };
                 for _ in 0..2 {
                     let section = rcu::read();
                     let value = again.get(&section);
@@ -510,14 +511,23 @@ fn rcu_keeps_what_is_read() {
                     }
                     assert_eq!(value.0.load(Relaxed), 1);
                     drop(section);
-                    rcu::quiescent(cpu);
+                    // SAFETY: this thread stands for that CPU, outside sections.
+                    unsafe { rcu::quiescent(cpu) };
                     thread::yield_now();
                 }
-                rcu::offline(cpu);
+                // SAFETY: this thread stands for that CPU, outside sections.
+                unsafe { rcu::offline(cpu) };
             });
         });
-        cell.update(|_| Alive(AtomicUsize::new(1)));
-        drop(cell.replace(Alive(AtomicUsize::new(1))));
+        // SAFETY: outside sections.
+        unsafe { cell.update(|_| Alive(AtomicUsize::new(1))) };
+        cell.replace_later(Alive(AtomicUsize::new(1)));
+        // SAFETY: outside sections.
+        unsafe { rcu::reclaim() };
+        // SAFETY: outside sections.
+        drop(unsafe { cell.replace(Alive(AtomicUsize::new(1))) });
         readers.join().unwrap();
+        // SAFETY: outside sections; no CPU is online any more.
+        assert_eq!(unsafe { rcu::reclaim() }, 0);
     });
 }

@@ -219,19 +219,27 @@ fn rcu_values_live_as_long_as_they_are_read() {
     together(|cpu| {
         if cpu == 0 {
             for i in 2..200 {
-                cell.update(|_| vec![i; 8]);
+                cell.replace_later(vec![i; 8]);
+                // SAFETY: outside sections.
+                unsafe {
+                    cell.update(|old| vec![old[0] + 1; 8]);
+                    rcu::reclaim();
+                }
             }
             done.store(true, Relaxed);
         } else {
-            rcu::online(cpu);
+            // SAFETY: this thread stands for that CPU, outside sections.
+            unsafe { rcu::online(cpu) };
             while !done.load(Relaxed) {
                 let section = rcu::read();
                 let value = cell.get(&section);
                 assert!(value.iter().all(|v| *v == value[0]));
                 drop(section);
-                rcu::quiescent(cpu);
+                // SAFETY: this thread stands for that CPU, outside sections.
+                unsafe { rcu::quiescent(cpu) };
             }
-            rcu::offline(cpu);
+            // SAFETY: this thread stands for that CPU, outside sections.
+            unsafe { rcu::offline(cpu) };
         }
     });
 }

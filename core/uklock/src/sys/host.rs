@@ -89,10 +89,10 @@ pub fn relax() {
     thread::yield_now();
 }
 
-#[cfg(feature = "smp")]
-pub use parallel::{Critical, critical};
 #[cfg(not(feature = "smp"))]
 pub use one_at_a_time::{Critical, critical};
+#[cfg(feature = "smp")]
+pub use parallel::{Critical, critical};
 
 #[cfg(feature = "smp")]
 mod parallel {

@@ -20,7 +20,11 @@ pub use model::*;
 
 #[cfg(all(feature = "host", not(feature = "model"), any(feature = "threads", feature = "smp")))]
 mod host;
-#[cfg(all(feature = "host", not(feature = "model"), any(feature = "threads", feature = "smp")))]
+#[cfg(all(
+    feature = "host",
+    not(feature = "model"),
+    any(feature = "threads", feature = "smp")
+))]
 pub use host::*;
 
 #[cfg(all(feature = "threads", not(feature = "host")))]
