@@ -170,7 +170,7 @@ pub(crate) mod domain {
 
         pub fn synchronize(&self) {
             let period = self.begin();
-            #[cfg(not(feature = "threads"))]
+            #[cfg(not(any(feature = "threads", feature = "host")))]
             self.pass(crate::cpu_index(), period);
             let mut looks = 0;
             while !self.is_over(period) {
@@ -180,7 +180,7 @@ pub(crate) mod domain {
         }
 
         /// The CPU that waits is outside sections itself.
-        #[cfg(not(feature = "threads"))]
+        #[cfg(not(any(feature = "threads", feature = "host")))]
         fn pass(&self, cpu: usize, period: usize) {
             let seen = &self.cpus[cpu].seen;
             if seen.load(Ordering::Relaxed) != OFFLINE {
@@ -191,7 +191,7 @@ pub(crate) mod domain {
 
     /// Lets other threads have the CPU, which makes it quiescent too; longer and longer, as grace
     /// periods last as long as the longest section or time slice.
-    #[cfg(feature = "threads")]
+    #[cfg(any(feature = "threads", feature = "host"))]
     fn wait(looks: u32) {
         const FIRST_NS: u64 = 10_000;
         let pause = FIRST_NS << looks.min(7);
@@ -200,7 +200,7 @@ pub(crate) mod domain {
         sys::relax();
     }
 
-    #[cfg(not(feature = "threads"))]
+    #[cfg(not(any(feature = "threads", feature = "host")))]
     fn wait(_looks: u32) {
         sys::relax();
     }
@@ -324,7 +324,7 @@ mod owned {
             #[cfg(feature = "smp")]
             let period = super::domain::GLOBAL.begin();
             let retired = Box::new(Retired {
-                value: Old(old),
+                _value: Old(old),
                 #[cfg(feature = "smp")]
                 period,
                 next: None,
@@ -338,7 +338,8 @@ mod owned {
         #[cfg(feature = "smp")]
         period: usize,
         next: Option<Box<Retired>>,
-        value: T,
+        /// Here to be dropped.
+        _value: T,
     }
 
     /// A value that was unlinked. Not a `Box` yet: readers have references to it.
@@ -372,19 +373,24 @@ mod owned {
     /// # Safety
     /// The calling thread is outside sections.
     pub unsafe fn reclaim() -> usize {
-        let mut left = 0;
+        let mut left: Option<Box<Retired>> = None;
         let mut list = RETIRED.with(Option::take);
         while let Some(mut retired) = list {
             list = retired.next.take();
             #[cfg(feature = "smp")]
             if !super::domain::GLOBAL.is_over(retired.period) {
-                RETIRED.with(|list| push(list, retired));
-                left += 1;
+                push(&mut left, retired);
                 continue;
             }
             drop(retired);
         }
-        left
+        let mut count = 0;
+        while let Some(mut retired) = left {
+            left = retired.next.take();
+            RETIRED.with(|list| push(list, retired));
+            count += 1;
+        }
+        count
     }
 
     impl<T> Drop for Rcu<T> {
