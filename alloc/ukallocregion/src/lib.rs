@@ -50,9 +50,11 @@ impl Region {
         self.pieces.get(..self.count).unwrap_or(&[])
     }
 
+    /// The piece whose last block this is. Unused pieces end nowhere.
+    #[inline]
     fn piece_with_last(&mut self, block: NonNull<u8>, size: usize) -> Option<&mut Piece> {
         let end = block.as_ptr() as usize + size;
-        self.pieces.iter_mut().find(|p| p.start < end && p.next == end)
+        self.pieces.iter_mut().find(|p| p.next == end)
     }
 }
 
@@ -64,9 +66,12 @@ impl Default for Region {
 
 impl Piece {
     /// Start and end of a block in what is left.
+    #[inline]
     fn fit(&self, size: usize, align: usize) -> Option<(usize, usize)> {
-        let block = self.next.checked_add(HEADER)?.checked_next_multiple_of(align)?;
-        let end = block.checked_add(size)?.checked_next_multiple_of(HEADER)?;
+        let mask = align.max(HEADER) - 1;
+        let block = self.next.checked_add(HEADER + mask)? & !mask;
+        // `size` is at most `isize::MAX`, so that rounding up stays in range.
+        let end = block.checked_add((size + HEADER - 1) & !(HEADER - 1))?;
         (end <= self.end).then_some((block, end))
     }
 }
@@ -100,6 +105,7 @@ unsafe impl Backend for Region {
         None
     }
 
+    #[inline]
     unsafe fn free(&mut self, block: NonNull<u8>) {
         // SAFETY: the caller's promise.
         let size = unsafe { self.usable_size(block) };
@@ -109,6 +115,7 @@ unsafe impl Backend for Region {
         }
     }
 
+    #[inline]
     unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
         // SAFETY: `allocate` wrote it there.
         unsafe { block.cast::<usize>().sub(1).read() }

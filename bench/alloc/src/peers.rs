@@ -1,6 +1,7 @@
 //! Other people's allocators.
 
 use core::alloc::Layout;
+use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
 
 use talc::DefaultBinning;
@@ -156,6 +157,16 @@ unsafe impl Peer for LinkedList {
     }
 }
 
+// The compiler knows what `malloc` and `free` mean, and leaves pairs of them out. These are the
+// same functions under the names by which the library itself knows them.
+unsafe extern "C" {
+    fn __libc_malloc(size: usize) -> *mut c_void;
+    fn __libc_calloc(count: usize, size: usize) -> *mut c_void;
+    fn __libc_realloc(block: *mut c_void, size: usize) -> *mut c_void;
+    fn __libc_memalign(align: usize, size: usize) -> *mut c_void;
+    fn __libc_free(block: *mut c_void);
+}
+
 /// The C library's `malloc`.
 #[derive(Debug)]
 pub struct Glibc;
@@ -173,27 +184,27 @@ unsafe impl Subject for Glibc {
     #[inline]
     fn malloc(&self, size: usize) -> *mut u8 {
         // SAFETY: no conditions.
-        unsafe { libc::malloc(size).cast() }
+        unsafe { __libc_malloc(size).cast() }
     }
     #[inline]
     fn memalign(&self, align: usize, size: usize) -> *mut u8 {
         // SAFETY: no conditions.
-        unsafe { libc::memalign(align, size).cast() }
+        unsafe { __libc_memalign(align, size).cast() }
     }
     #[inline]
     fn calloc(&self, size: usize) -> *mut u8 {
         // SAFETY: no conditions.
-        unsafe { libc::calloc(1, size).cast() }
+        unsafe { __libc_calloc(1, size).cast() }
     }
     #[inline]
     unsafe fn realloc(&self, block: *mut u8, _: usize, new: usize) -> *mut u8 {
         // SAFETY: the caller's promise.
-        unsafe { libc::realloc(block.cast(), new).cast() }
+        unsafe { __libc_realloc(block.cast(), new).cast() }
     }
     #[inline]
     unsafe fn free(&self, block: *mut u8, _: usize, _: usize) {
         // SAFETY: the caller's promise.
-        unsafe { libc::free(block.cast()) }
+        unsafe { __libc_free(block.cast()) }
     }
 }
 

@@ -33,7 +33,8 @@ pub struct Report {
 /// Everyone is compared with these too.
 const COMMON: [&str; 2] = ["glibc", "talc"];
 
-/// A workload's time of one of ours against somebody else's, medians.
+/// A workload's time of one of ours against somebody else's: the smallest of all rounds, which the
+/// rest of the machine disturbs least.
 #[derive(Clone, Copy, Debug)]
 pub struct Ratio {
     /// Ours.
@@ -64,7 +65,7 @@ impl Report {
             for row in &self.throughput {
                 let of = |name: &str| {
                     let cell = row.cells.iter().find(|(spec, _)| spec.name == name)?;
-                    cell.1.map(|Spread { median, .. }| median)
+                    cell.1.map(|Spread { min, .. }| min)
                 };
                 if let (Some(ours), Some(theirs)) = (of(spec.name), of(peer)) {
                     ratios.push(Ratio {

@@ -123,7 +123,10 @@ fn ratios(out: &mut String, report: &Report) {
     if pairs.is_empty() {
         return;
     }
-    let _ = writeln!(out, "\nour time / theirs (below 1: ours is faster; * the same design)");
+    let _ = writeln!(
+        out,
+        "\nour time / theirs, smallest values (below 1: ours is faster; * the same design)"
+    );
     let header = |name: &str, star: bool| {
         format!("{:>COLUMN$}", format!("{name}{}", if star { " *" } else { "" }))
     };
