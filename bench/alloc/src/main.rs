@@ -97,7 +97,7 @@ const TRACE_BYTES: usize = 300_000;
 
 fn measure(settings: &Settings) -> Result<Report, String> {
     let effort = if settings.quick {
-        Effort { rounds: settings.runs.min(2), calls: 8000, full: false }
+        Effort { rounds: settings.runs.min(2), calls: 4000, full: false }
     } else {
         Effort { rounds: settings.runs, calls: 200_000, full: true }
     };

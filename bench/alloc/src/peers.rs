@@ -116,9 +116,8 @@ unsafe impl Peer for Buddy {
     }
     #[inline]
     unsafe fn resize(&mut self, block: *mut u8, old: usize, new: usize) -> *mut u8 {
-        // Within the same power of two the block stays, as far as the crate's interface goes.
-        let order = |size: usize| size.max(ALIGN).next_power_of_two();
-        if order(old) == order(new) { block } else { null_mut() }
+        // The crate has no other way than to copy.
+        if old == new { block } else { null_mut() }
     }
 }
 
@@ -151,9 +150,8 @@ unsafe impl Peer for LinkedList {
     }
     #[inline]
     unsafe fn resize(&mut self, block: *mut u8, old: usize, new: usize) -> *mut u8 {
-        // The crate rounds sizes up to 16, not to more.
-        let rounded = |size: usize| size.max(1).next_multiple_of(16);
-        if rounded(old) == rounded(new) { block } else { null_mut() }
+        // The crate has no other way than to copy.
+        if old == new { block } else { null_mut() }
     }
 }
 

@@ -133,7 +133,9 @@ impl Trace {
         if bytes[HEADER - 1] != VERSION {
             return Err(Error::Version(bytes[HEADER - 1]));
         }
-        let Some((content, checksum)) = bytes.split_last_chunk::<CHECKSUM>() else {
+        let Some((content, checksum)) =
+            bytes.split_last_chunk::<CHECKSUM>().filter(|(content, _)| content.len() > HEADER)
+        else {
             return Err(Error::Truncated(0));
         };
         if fnv(content) != u32::from_le_bytes(*checksum) {

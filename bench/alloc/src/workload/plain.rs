@@ -178,10 +178,11 @@ pub fn replay<S: Subject, P: Probe>(
             Op::Malloc { .. } => probe.call(|| subject.malloc(size)),
             Op::Calloc { .. } => probe.call(|| subject.calloc(size)),
             Op::Memalign { .. } => probe.call(|| subject.memalign(align, size)),
-            // SAFETY: the loader made sure that the slot's block is live, and not from memalign.
-            Op::Realloc { .. } => {
-                probe.call(|| unsafe { subject.realloc(slot.block, slot.size, size) })
-            }
+            Op::Realloc { .. } => probe.call(|| {
+                // SAFETY: the loader made sure that the slot's block is live, and not from
+                // memalign.
+                unsafe { subject.realloc(slot.block, slot.size, size) }
+            }),
             Op::Free { .. } => {
                 // SAFETY: the loader made sure that the slot's block is live.
                 probe.call(|| unsafe { subject.free(slot.block, slot.size, slot.align) });
