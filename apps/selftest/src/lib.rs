@@ -13,9 +13,7 @@ mod interrupts;
 mod scheduling;
 
 use ukplat::println;
-
-/// One check; an error is the reason why it failed.
-type Check = (&'static str, fn() -> Result<(), &'static str>);
+use uktest::Check;
 
 const CHECKS: [&[Check]; 4] =
     [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECKS, &scheduling::CHECKS];
@@ -27,7 +25,7 @@ const CHECKS: [&[Check]; 4] =
 /// `report crash` while a panic is being reported.
 pub fn main(args: &[&str]) -> u8 {
     match args {
-        [] => run_all(),
+        [] => uktest::run(&CHECKS),
         ["echo", words @ ..] => {
             for word in words {
                 println!("[{}]", word);
@@ -77,23 +75,6 @@ pub fn main(args: &[&str]) -> u8 {
             2
         }
     }
-}
-
-fn run_all() -> u8 {
-    let mut failures = 0u8;
-    let mut count = 0;
-    for (name, check) in CHECKS.iter().copied().flatten() {
-        count += 1;
-        match check() {
-            Ok(()) => println!("ok      {}", name),
-            Err(reason) => {
-                failures = failures.saturating_add(1);
-                println!("FAILED  {}: {}", name, reason);
-            }
-        }
-    }
-    println!("{} checks, {} failed", count, failures);
-    failures
 }
 
 #[inline(never)]
