@@ -140,7 +140,9 @@ pub fn guard_pages() -> Result<(), &'static str> {
 
 extern "C" fn deep(_argument: usize) -> ! {
     black_box(recurse(1));
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 #[inline(never)]
