@@ -165,11 +165,13 @@ debug_by_name! {
 pub fn init(_boot: &'static ukplat::BootInfo) -> Result<(), ukplat::InitError> {
     #[cfg(all(feature = "threads", feature = "smp", not(feature = "host")))]
     {
-        // SAFETY (all three): the scheduler calls with the number of the CPU it is on, and where no
-        // thread there has preemption disabled, as read sections have.
         static HOOKS: uksched::CpuHooks = uksched::CpuHooks {
+            // SAFETY: the scheduler passes the number of the CPU it is on, and
+            // calls where no thread there has preemption disabled, as read sections have.
             quiescent: |cpu| unsafe { rcu::quiescent(cpu) },
+            // SAFETY: as above.
             offline: |cpu| unsafe { rcu::offline(cpu) },
+            // SAFETY: as above.
             online: |cpu| unsafe { rcu::online(cpu) },
         };
         uksched::on_cpu_events(&HOOKS);
