@@ -56,6 +56,17 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Its name everywhere else: options as `--set` takes them, the rest by its key in the manifest.
+    pub fn path(&self) -> String {
+        match &self.what {
+            What::Platform => "platform".into(),
+            What::Optimize => "optimize".into(),
+            What::Provider(interface) => format!("providers.{interface}"),
+            What::Library(library) => format!("libraries.{library}"),
+            What::Option(library, option) => format!("{library}.{option}"),
+        }
+    }
+
     /// Whether the manifest says something else than the default.
     pub fn is_changed(&self) -> bool {
         self.value != self.default
@@ -429,13 +440,12 @@ impl<'p> Model<'p> {
 
     /// All entries as text.
     pub fn list(&self) -> String {
-        let name = |e: &Entry| format!("{}: {}", e.section, e.name);
-        let width = self.entries.iter().map(|e| name(e).chars().count()).max().unwrap_or(0);
+        let width = self.entries.iter().map(|e| e.path().chars().count()).max().unwrap_or(0);
         self.entries
             .iter()
             .map(|e| {
                 let changed = if e.is_changed() { "*" } else { " " };
-                format!("{changed} {:<width$} = {:<12} {}\n", name(e), e.value, e.help)
+                format!("{changed} {:<width$} = {:<12} {}\n", e.path(), e.value, e.help)
             })
             .collect()
     }

@@ -211,6 +211,9 @@ fn list_and_json_have_every_entry() {
     with_model(|model| {
         let (list, json) = (model.list(), model.json());
         assert_eq!(list.lines().count(), json.as_array().unwrap().len());
-        assert!(list.contains("* uklog: level"), "{list}");
+        for name in ["* uklog.level ", "  platform ", "  providers.alloc ", "  libraries.uktrace "]
+        {
+            assert!(list.contains(name), "{list}");
+        }
     });
 }
