@@ -128,6 +128,10 @@ fn memory_that_is_too_small() {
     // Enough for QEMU, not for the image's own needs.
     run(OXK, "apps/selftest", MACHINES[1], &["--param", "kvm.memory=64K"])
         .expect(103, &["boot failed in phase heap", "memory"]);
+    run(OXK, "apps/selftest", MACHINES[0], &["--memory", "0"])
+        .expect(103, &["wrong value for parameter `linuxu.memory=0`: a size of at least 64K"]);
+    run(OXK, "apps/selftest", MACHINES[0], &["--memory", "8000000G"])
+        .expect(103, &["cannot get that much memory from the host", "linuxu.memory"]);
     run(OXK, "apps/selftest", MACHINES[0], &["--memory", "64K"])
         .expect(103, &["boot failed in phase heap", "memory"]);
 }

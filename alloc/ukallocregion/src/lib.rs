@@ -35,6 +35,7 @@ struct Piece {
 /// The allocator.
 #[derive(Debug)]
 pub struct Region {
+    /// The first one is tried first: the one that the last block is from.
     pieces: [Piece; MAX_PIECES],
     count: usize,
 }
@@ -50,9 +51,31 @@ impl Region {
         self.pieces.get(..self.count).unwrap_or(&[])
     }
 
-    fn piece_with_last(&mut self, block: NonNull<u8>, size: usize) -> Option<&mut Piece> {
-        let end = block.as_ptr() as usize + size;
+    #[inline]
+    fn piece_with_last(&mut self, end: usize) -> Option<&mut Piece> {
         self.pieces.iter_mut().find(|p| p.start < end && p.next == end)
+    }
+
+    /// What the first piece cannot serve.
+    #[cold]
+    #[inline(never)]
+    fn allocate_elsewhere(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        for index in 1..self.count.min(MAX_PIECES) {
+            if let Some(block) = self.pieces[index].take(size, align) {
+                self.pieces.swap(0, index);
+                return Some(block);
+            }
+        }
+        None
+    }
+
+    /// A block that is not the last one of the first piece.
+    #[cold]
+    #[inline(never)]
+    fn free_elsewhere(&mut self, block: usize, end: usize) {
+        if let Some(piece) = self.piece_with_last(end) {
+            piece.next = block - HEADER;
+        }
     }
 }
 
@@ -63,11 +86,22 @@ impl Default for Region {
 }
 
 impl Piece {
-    /// Start and end of a block in what is left.
-    fn fit(&self, size: usize, align: usize) -> Option<(usize, usize)> {
-        let block = self.next.checked_add(HEADER)?.checked_next_multiple_of(align)?;
-        let end = block.checked_add(size)?.checked_next_multiple_of(HEADER)?;
-        (end <= self.end).then_some((block, end))
+    /// Cuts a block off what is left.
+    #[inline]
+    fn take(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
+        // Sizes are at most `isize::MAX`: rounding them up overflows nothing. The gap may be as
+        // large, so only the sum is checked.
+        let size = (size + (HEADER - 1)) & !(HEADER - 1);
+        let before = ((self.next + HEADER).wrapping_neg() & (align - 1)) + HEADER;
+        let len = before.saturating_add(size);
+        if len > self.end - self.next {
+            return None;
+        }
+        let block = self.next + before;
+        self.next += len;
+        // SAFETY: the word before the block lies in this piece, between the last block and this one.
+        unsafe { (block as *mut usize).sub(1).write(size) };
+        NonNull::new(block as *mut u8)
     }
 }
 
@@ -88,27 +122,26 @@ unsafe impl Backend for Region {
 
     #[inline]
     fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        for piece in self.pieces.iter_mut().take(self.count) {
-            if let Some((block, end)) = piece.fit(size, align) {
-                piece.next = end;
-                // SAFETY: the word before the block lies in this piece, between the last block
-                // and this one.
-                unsafe { (block as *mut usize).sub(1).write(end - block) };
-                return NonNull::new(block as *mut u8);
-            }
-        }
-        None
+        self.pieces[0].take(size, align).or_else(|| self.allocate_elsewhere(size, align))
     }
 
+    #[inline]
     unsafe fn free(&mut self, block: NonNull<u8>) {
         // SAFETY: the caller's promise.
         let size = unsafe { self.usable_size(block) };
-        if let Some(piece) = self.piece_with_last(block, size) {
+        let block = block.as_ptr() as usize;
+        let end = block + size;
+        let first = &mut self.pieces[0];
+        // The block before an empty piece may be of another piece that ends there.
+        if first.next == end && first.start < end {
             // What aligned the block stays unused; the next block starts with its own header.
-            piece.next = block.as_ptr() as usize - HEADER;
+            first.next = block - HEADER;
+        } else {
+            self.free_elsewhere(block, end);
         }
     }
 
+    #[inline]
     unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
         // SAFETY: `allocate` wrote it there.
         unsafe { block.cast::<usize>().sub(1).read() }
@@ -117,7 +150,7 @@ unsafe impl Backend for Region {
     unsafe fn resize_in_place(&mut self, block: NonNull<u8>, size: usize) -> bool {
         // SAFETY: the caller's promise.
         let old = unsafe { self.usable_size(block) };
-        if let Some(piece) = self.piece_with_last(block, old) {
+        if let Some(piece) = self.piece_with_last(block.as_ptr() as usize + old) {
             let end = (block.as_ptr() as usize)
                 .checked_add(size)
                 .and_then(|end| end.checked_next_multiple_of(HEADER));

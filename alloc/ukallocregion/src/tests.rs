@@ -42,6 +42,32 @@ fn pieces_are_limited() {
 }
 
 #[test]
+fn pieces_side_by_side_stay_apart() {
+    let mut memory = [0u64; 64];
+    let base = memory.as_mut_ptr().cast::<u8>();
+    let mut region = Region::new();
+    // SAFETY: the pieces are halves of the memory; the block lives.
+    unsafe {
+        region.add_memory(base.add(256), 256).unwrap();
+        region.add_memory(base, 256).unwrap();
+        let high = region.allocate(240, 16).unwrap();
+        let low = region.allocate(200, 16).unwrap();
+        assert!(low < high);
+        region.free(high);
+        let end = low.as_ptr() as usize + region.usable_size(low);
+        assert!(
+            region.resize_in_place(low, base as usize + 256 - low.as_ptr() as usize) && end > 0
+        );
+        // The low block ends where the high piece starts, which is empty.
+        let high = region.allocate(240, 16).unwrap();
+        region.free(high);
+        region.free(low);
+        assert_eq!(region.available(), 512, "both pieces are whole again");
+        assert!(region.allocate(240, 16).unwrap().as_ptr() >= base);
+    }
+}
+
+#[test]
 fn edge_cases_are_those_of_the_table() {
     edge_cases(&Heap::new(Region::new(), SpinLock::new()));
 }

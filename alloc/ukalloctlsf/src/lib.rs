@@ -201,6 +201,52 @@ impl Tlsf {
         block
     }
 
+    /// As [`Backend::allocate`], but it is the address `offset` bytes after the start that is a
+    /// multiple of `align`. For allocators on top of this one that put something before their
+    /// blocks. `offset` must be a multiple of [`MIN_ALIGN`].
+    #[inline]
+    pub fn allocate_with_offset(
+        &mut self,
+        size: usize,
+        align: usize,
+        offset: usize,
+    ) -> Option<NonNull<u8>> {
+        debug_assert!(offset.is_multiple_of(MIN_ALIGN), "payloads are multiples of it");
+        let wanted = payload_for(size)?;
+        if align <= MIN_ALIGN {
+            let block = self.take(wanted)?;
+            // SAFETY: the block was just taken out of its list; its neighbours are in use, or it
+            // would have been joined with them.
+            unsafe {
+                self.trim(block, wanted);
+                block.mark_used();
+                return Some(block.payload());
+            }
+        }
+        // Room to move the payload up to the alignment, leaving a block before it.
+        let gap_at_least = HEADER + MIN_PAYLOAD;
+        let room = wanted.checked_add(align)?.checked_add(gap_at_least)?;
+        let mut block = self.take(payload_for(room)?)?;
+        // SAFETY: as above; the gap is inside the block, whose payload has the room.
+        unsafe {
+            let payload = block.payload().as_ptr() as usize;
+            let aligned = payload + offset;
+            let mut gap = aligned.next_multiple_of(align) - aligned;
+            if gap != 0 {
+                if gap < gap_at_least {
+                    gap = (aligned + gap_at_least).next_multiple_of(align) - aligned;
+                }
+                let front = block;
+                block = front.split(gap - HEADER);
+                front.mark_free();
+                self.insert(front);
+            }
+            self.trim(block, wanted);
+            block.mark_used();
+            Some(block.payload())
+        }
+    }
+
     fn pools(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut next = self.pools;
         core::iter::from_fn(move || {
@@ -259,38 +305,7 @@ unsafe impl Backend for Tlsf {
 
     #[inline]
     fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        let wanted = payload_for(size)?;
-        if align <= MIN_ALIGN {
-            let block = self.take(wanted)?;
-            // SAFETY: the block was just taken out of its list; its neighbours are in use, or it
-            // would have been joined with them.
-            unsafe {
-                self.trim(block, wanted);
-                block.mark_used();
-                return Some(block.payload());
-            }
-        }
-        // Room to move the payload up to the alignment, leaving a block before it.
-        let gap_at_least = HEADER + MIN_PAYLOAD;
-        let room = wanted.checked_add(align)?.checked_add(gap_at_least)?;
-        let mut block = self.take(payload_for(room)?)?;
-        // SAFETY: as above; the gap is inside the block, whose payload has the room.
-        unsafe {
-            let payload = block.payload().as_ptr() as usize;
-            let mut gap = payload.next_multiple_of(align) - payload;
-            if gap != 0 {
-                if gap < gap_at_least {
-                    gap = (payload + gap_at_least).next_multiple_of(align) - payload;
-                }
-                let front = block;
-                block = front.split(gap - HEADER);
-                front.mark_free();
-                self.insert(front);
-            }
-            self.trim(block, wanted);
-            block.mark_used();
-            Some(block.payload())
-        }
+        self.allocate_with_offset(size, align, 0)
     }
 
     #[inline]

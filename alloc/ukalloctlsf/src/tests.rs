@@ -36,6 +36,26 @@ fn neighbours_are_joined_on_both_sides() {
 }
 
 #[test]
+fn an_address_inside_a_block_is_aligned() {
+    let mut tlsf = Tlsf::new();
+    let mut memory = vec![0u64; 4096];
+    // SAFETY: the memory outlives the allocator.
+    unsafe { tlsf.add_memory(memory.as_mut_ptr().cast(), 32_768) }.unwrap();
+    let available = tlsf.available();
+    let mut blocks = Vec::new();
+    for (log, offset) in (4..12).flat_map(|log| [(log, 0), (log, 16), (log, 32), (log, 48)]) {
+        let block = tlsf.allocate_with_offset(50, 1 << log, offset).unwrap();
+        assert!((block.as_ptr() as usize + offset).is_multiple_of(1 << log), "{log} {offset}");
+        blocks.push(block);
+    }
+    for block in blocks {
+        // SAFETY: a live block.
+        unsafe { tlsf.free(block) };
+    }
+    assert_eq!(tlsf.available(), available);
+}
+
+#[test]
 fn resizing_in_place() {
     let heap = heap(1 << 16);
     let (a, b) = (heap.malloc(200), heap.malloc(200));

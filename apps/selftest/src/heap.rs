@@ -142,6 +142,33 @@ pub fn exhaust() -> u8 {
     u8::from(again.is_err())
 }
 
+/// Takes all memory in pieces of 16 MiB and writes and reads both ends of each; shows that every
+/// region can be used, memory above 4 GiB too.
+pub fn touch() -> u8 {
+    const PIECE: usize = 16 << 20;
+    let mut pieces: Vec<Vec<u64>> = Vec::new();
+    let (mut lowest, mut highest) = (usize::MAX, 0);
+    loop {
+        let mut piece = Vec::new();
+        if pieces.len() == pieces.capacity() && pieces.try_reserve(64).is_err()
+            || piece.try_reserve_exact(PIECE / 8).is_err()
+        {
+            break;
+        }
+        let number = pieces.len() as u64;
+        let ends = &mut piece.spare_capacity_mut()[..];
+        if let [first, .., last] = ends {
+            first.write(number);
+            last.write(!number);
+        }
+        lowest = lowest.min(piece.as_ptr().addr());
+        highest = highest.max(piece.as_ptr().addr() + PIECE - 1);
+        pieces.push(piece);
+    }
+    println!("touched {} MiB from {:#x} to {:#x}", pieces.len() * 16, lowest, highest);
+    0
+}
+
 pub fn print_report() -> u8 {
     u8::from(ukalloc::report(&mut { Stream::Out }).is_err())
 }

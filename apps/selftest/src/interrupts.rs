@@ -1,5 +1,6 @@
 //! Checks that interrupts leave the interrupted code alone, and that they can be kept away.
 
+use alloc::boxed::Box;
 use core::hint::black_box;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use core::time::Duration;
@@ -86,6 +87,26 @@ fn disabled() -> Result<(), &'static str> {
     }
 }
 
+/// Does what `action` says in the timer's interrupt handler; returns when that comes back.
+pub fn in_interrupt(action: fn()) {
+    static DONE: AtomicU64 = AtomicU64::new(0);
+    static ACTION: ukplat::StaticRef<fn()> = ukplat::StaticRef::new();
+    fn once() {
+        if let Some(action) = ACTION.get() {
+            action();
+        }
+        DONE.store(1, Relaxed);
+    }
+    ACTION.set(Box::leak(Box::new(action)));
+    ukplat::timer_on_expiry(once);
+    ukplat::timer_arm(Some(ukplat::monotonic_ns() + PERIOD));
+    let guard = ukplat::irq::disable();
+    while DONE.load(Relaxed) == 0 {
+        ukplat::idle_until(None);
+    }
+    drop(guard);
+}
+
 fn idling() -> Result<(), &'static str> {
     fn once() {
         COUNT.fetch_add(1, Relaxed);
@@ -96,9 +117,12 @@ fn idling() -> Result<(), &'static str> {
     ukplat::timer_arm(Some(ukplat::monotonic_ns() + 5_000_000));
     // Far beyond the timer: only its interrupt can end the wait in time.
     let limit = start + Duration::from_secs(20);
+    // Disabled, so that the interrupt does not come between looking and waiting.
+    let guard = ukplat::irq::disable();
     while COUNT.load(Relaxed) == 0 && Instant::now() < limit {
         ukplat::idle_until(Some(limit.as_nanos()));
     }
+    drop(guard);
     if COUNT.load(Relaxed) == 1 && start.elapsed() < Duration::from_secs(10) {
         Ok(())
     } else {

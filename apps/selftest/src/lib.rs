@@ -19,7 +19,10 @@ type Check = (&'static str, fn() -> Result<(), &'static str>);
 const CHECKS: [&[Check]; 3] = [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECKS];
 
 /// `selftest` runs all checks; `selftest echo WORD …`, `exit CODE`, `panic`, `crash WAY`,
-/// `memory`, `initrd`, `heaps`, `log`, `sleep MS`, `exhaust` do what they say.
+/// `memory`, `initrd`, `heaps`, `log`, `sleep MS`, `exhaust`, `touch` do what they
+/// say;
+/// `interrupt panic` and `interrupt crash` do it in an interrupt handler; `report panic` and
+/// `report crash` while a panic is being reported.
 pub fn main(args: &[&str]) -> u8 {
     match args {
         [] => run_all(),
@@ -39,6 +42,14 @@ pub fn main(args: &[&str]) -> u8 {
             }
             1
         }
+        ["interrupt", what] => {
+            interrupts::in_interrupt(if *what == "panic" { panics } else { crashes });
+            1
+        }
+        ["report", what] => {
+            let during: fn() = if *what == "panic" { panics } else { crashes };
+            panic!("{}", Unprintable(during));
+        }
         ["memory"] => print_memory(),
         ["initrd"] => print_initrd(),
         ["heaps"] => heap::print_report(),
@@ -54,6 +65,7 @@ pub fn main(args: &[&str]) -> u8 {
             uktime::sleep(core::time::Duration::from_millis(ms));
             0
         }
+        ["touch"] => heap::touch(),
         _ => {
             println!("unknown arguments");
             2
@@ -89,6 +101,24 @@ fn inner(args: &[&str]) -> u8 {
     let index = core::hint::black_box(args.len() + 4);
     assert!(index < 3, "selftest panics on purpose, index {index}");
     0
+}
+
+fn panics() {
+    panic!("selftest panics in a bad place");
+}
+
+fn crashes() {
+    ukcrash::cause("null-read");
+}
+
+/// Does something bad when it is printed.
+struct Unprintable(fn());
+
+impl core::fmt::Display for Unprintable {
+    fn fmt(&self, _f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        (self.0)();
+        Ok(())
+    }
 }
 
 fn print_memory() -> u8 {

@@ -14,7 +14,10 @@ const DIVIDE: usize = 0x3e0;
 
 const MASKED: u32 = 1 << 16;
 const TSC_DEADLINE_MODE: u32 = 2 << 17;
-const DIVIDE_BY_1: u32 = 0b1011;
+const DIVIDE_BY_16: u32 = 0b0011;
+
+/// The timer counts once in this many cycles of its clock.
+pub const TIMER_DIVIDER: u64 = 16;
 
 /// The local APIC of the current CPU.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +47,7 @@ impl LocalApic {
             wrmsr(IA32_APIC_BASE, base & 0xfff | DEFAULT_BASE | 1 << 11);
         }
         this.write(SPURIOUS, 1 << 8 | u32::from(spurious_vector));
-        this.write(DIVIDE, DIVIDE_BY_1);
+        this.write(DIVIDE, DIVIDE_BY_16);
         this.write(TIMER, MASKED | u32::from(timer_vector));
         this
     }
@@ -74,11 +77,13 @@ impl LocalApic {
     /// Fires when the time-stamp counter reaches `tsc`. Needs [`Self::has_deadline_mode`].
     pub fn arm_deadline(&self, tsc: u64) {
         self.write(TIMER, TSC_DEADLINE_MODE | u32::from(self.timer_vector));
+        // The mode must have arrived before the deadline does (SDM volume 3, section 11.5.4.1).
+        core::sync::atomic::fence(core::sync::atomic::Ordering::SeqCst);
         // SAFETY: the CPU has the register when it has the mode. Zero would disarm.
         unsafe { wrmsr(IA32_TSC_DEADLINE, tsc.max(1)) };
     }
 
-    /// Fires after `count` cycles of the timer's clock.
+    /// Fires after `count` counts, each of [`TIMER_DIVIDER`] cycles of the timer's clock.
     pub fn arm_count(&self, count: u32) {
         self.write(TIMER, u32::from(self.timer_vector));
         self.write(INITIAL_COUNT, count.max(1));
@@ -90,7 +95,7 @@ impl LocalApic {
         self.write(INITIAL_COUNT, u32::MAX);
     }
 
-    /// Cycles left of the current count.
+    /// What is left of the current count; 0 when it ran out.
     pub fn count(&self) -> u32 {
         self.read(CURRENT_COUNT)
     }

@@ -26,7 +26,11 @@
 //! # Ok::<(), ukarch_x86_64::page_table::MapError>(())
 //! ```
 
+mod live;
+
 use core::fmt;
+
+pub use live::{LiveMapper, LiveMemory};
 
 /// Size in bytes of the smallest page.
 pub const PAGE: u64 = 4096;
@@ -96,6 +100,8 @@ pub enum MapError {
     OutOfRange,
     /// There is no memory for another table.
     NoMemory,
+    /// The page is mapped already (only [`LiveMapper`] minds).
+    InUse,
 }
 
 impl fmt::Display for MapError {
@@ -104,6 +110,7 @@ impl fmt::Display for MapError {
             MapError::Unaligned => "the range is not page-aligned",
             MapError::OutOfRange => "the range is outside the address space",
             MapError::NoMemory => "no memory for page tables",
+            MapError::InUse => "the page is mapped already",
         })
     }
 }

@@ -104,6 +104,26 @@ pub unsafe fn write_cr3(root: u64) {
     unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) };
 }
 
+/// Physical address of the top-level page table in use.
+pub fn read_cr3() -> u64 {
+    let value: u64;
+    // SAFETY: reading has no effect.
+    unsafe { asm!("mov {}, cr3", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    // The low bits hold flags and the process-context identifier.
+    value & 0x000f_ffff_ffff_f000
+}
+
+/// Makes this CPU forget how it translates an address, and the upper page tables that it remembers
+/// (Intel SDM volume 3, section 4.10.4.1).
+///
+/// # Safety
+/// The CPU must be in kernel mode.
+#[inline]
+pub unsafe fn invlpg(address: u64) {
+    // SAFETY: the caller's promise. Not `nomem`: what was written to page tables is written before.
+    unsafe { asm!("invlpg [{}]", in(reg) address, options(nostack, preserves_flags)) };
+}
+
 /// Disables interrupts; returns whether they were enabled.
 #[inline]
 pub fn disable_interrupts() -> bool {
@@ -132,6 +152,15 @@ pub unsafe fn enable_interrupts() {
 pub unsafe fn wait_for_interrupt() {
     // SAFETY: the caller's promise.
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
+}
+
+/// Lets pending interrupts come, without waiting for any; disables them again.
+///
+/// # Safety
+/// As [`enable_interrupts`].
+pub unsafe fn take_pending_interrupts() {
+    // SAFETY: the caller's promise. `sti` takes effect after the instruction behind it.
+    unsafe { asm!("sti", "nop", "cli", options(nostack)) };
 }
 
 /// Halts for ever with interrupts disabled.

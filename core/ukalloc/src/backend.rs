@@ -12,6 +12,8 @@ pub enum AddMemoryError {
     TooLarge,
     /// The back end has no room to remember another piece, or takes only one.
     TooMany,
+    /// The platform lacks what the back end needs.
+    Unsupported,
 }
 
 impl fmt::Display for AddMemoryError {
@@ -20,6 +22,7 @@ impl fmt::Display for AddMemoryError {
             AddMemoryError::TooSmall => "the memory is too small for this allocator",
             AddMemoryError::TooLarge => "the memory is too large for this allocator",
             AddMemoryError::TooMany => "the allocator cannot take another piece of memory",
+            AddMemoryError::Unsupported => "the allocator does not work on this platform",
         })
     }
 }
@@ -29,8 +32,8 @@ impl core::error::Error for AddMemoryError {}
 /// An allocator's mechanism, used by one caller at a time.
 ///
 /// # Safety
-/// Blocks returned by [`Backend::allocate`] must lie in memory that was added, be aligned as
-/// asked, have at least the size asked for, and not overlap until they are freed.
+/// Blocks returned by [`Backend::allocate`] must lie in memory that was added (at its addresses or
+/// at others of the same memory), be aligned as asked, have at least the size asked for, and not overlap until they are freed.
 pub unsafe trait Backend: Send {
     /// Takes `[base, base + len)` into use. Must not touch all of it: `len` may be gigabytes.
     ///
@@ -90,6 +93,6 @@ pub unsafe trait Backend: Send {
 /// writing past the end of a block. Going on would destroy data.
 #[cold]
 #[inline(never)]
-pub fn corrupt(what: &str) -> ! {
+pub fn corrupt(what: impl fmt::Display) -> ! {
     panic!("heap corrupted: {what}")
 }

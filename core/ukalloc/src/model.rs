@@ -126,9 +126,14 @@ impl Arena {
     /// # Safety
     /// The arena must live longer than the allocator's use, and be given away once.
     pub unsafe fn give_to<A: Alloc>(&mut self, alloc: &A) -> Result<(), AddMemoryError> {
-        let start = self.store[self.start..].as_mut_ptr();
+        let base = self.base();
         // SAFETY: the caller's promise; the range lies inside the store.
-        unsafe { alloc.add_memory(start, self.len) }
+        unsafe { alloc.add_memory(base, self.len) }
+    }
+
+    /// Where the memory starts.
+    pub fn base(&mut self) -> *mut u8 {
+        self.store[self.start..].as_mut_ptr()
     }
 
     /// Whether the bytes around the memory are as they were.

@@ -4,7 +4,7 @@ use core::fmt;
 
 use ukplat::{BootInfo, InitError, MemoryRegion, StaticRef};
 
-use crate::{Alloc, LibraryAlloc, Stats};
+use crate::{AddMemoryError, Alloc, LibraryAlloc, Stats};
 
 /// Where a heap's memory comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,12 +114,13 @@ fn distribute(memory: &[MemoryRegion], heaps: &[HeapEntry]) -> Result<(), InitEr
         };
         starts[index] = base;
         // SAFETY: free memory of the platform, handed out here only, and here only once.
-        unsafe { entry.alloc.add_memory(base as *mut u8, len) }.map_err(|_| {
-            InitError::about(
+        unsafe { entry.alloc.add_memory(base as *mut u8, len) }.map_err(|error| match error {
+            AddMemoryError::Unsupported => unsupported(entry),
+            _ => InitError::about(
                 "the heap's size does not suit its allocator",
                 entry.name,
                 "give it more",
-            )
+            ),
         })?;
     }
     let Some(rest) = heaps.iter().find(|h| h.source == MemorySource::Rest) else { return Ok(()) };
@@ -134,12 +135,24 @@ fn distribute(memory: &[MemoryRegion], heaps: &[HeapEntry]) -> Result<(), InitEr
             .sum();
         let base = region.base + used;
         // SAFETY: as above. A piece that is too small is left unused.
-        given |= unsafe { rest.alloc.add_memory(base as *mut u8, region.end() - base) }.is_ok();
+        match unsafe { rest.alloc.add_memory(base as *mut u8, region.end() - base) } {
+            Ok(()) => given = true,
+            Err(AddMemoryError::Unsupported) => return Err(unsupported(rest)),
+            Err(_) => {}
+        }
     }
     if given {
         return Ok(());
     }
     Err(InitError::about("not enough memory for the heap", rest.name, "give the image more memory"))
+}
+
+fn unsupported(heap: &HeapEntry) -> InitError {
+    InitError::about(
+        "the platform lacks what the allocator needs, of the heap",
+        heap.name,
+        "choose another allocator in the manifest",
+    )
 }
 
 /// Heaps with a fixed size at most.

@@ -5,7 +5,7 @@ use crate::model::Fixed;
 use crate::{Account, AddMemoryError, Heap, SpinLock, Stats};
 use ukplat::MemoryKind;
 
-/// Remembers what it was given.
+/// Remembers what it was given. Says of one length that the platform is to blame.
 struct Recorder(Mutex<Vec<(usize, usize)>>);
 
 // SAFETY: gives no blocks at all.
@@ -21,8 +21,10 @@ unsafe impl Alloc for Recorder {
         0
     }
     unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
-        if len == 0 {
-            return Err(AddMemoryError::TooSmall);
+        match len {
+            0 => return Err(AddMemoryError::TooSmall),
+            UNSUPPORTED => return Err(AddMemoryError::Unsupported),
+            _ => {}
         }
         self.0.lock().unwrap().push((base as usize, len));
         Ok(())
@@ -34,6 +36,8 @@ unsafe impl Alloc for Recorder {
         Stats::default()
     }
 }
+
+const UNSUPPORTED: usize = 77 * PAGE;
 
 fn recorder() -> &'static Recorder {
     Box::leak(Box::new(Recorder(Mutex::default())))
@@ -47,6 +51,18 @@ const PAGE: usize = 4096;
 
 fn free(base: usize, pages: usize) -> MemoryRegion {
     MemoryRegion { base: base * PAGE, len: pages * PAGE, kind: MemoryKind::Free }
+}
+
+#[test]
+fn an_allocator_that_does_not_work_here_says_so() {
+    for source in [MemorySource::Fixed(UNSUPPORTED), MemorySource::Rest] {
+        let error = distribute(&[free(1, 77)], &[entry(recorder(), source)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the platform lacks what the allocator needs, of the heap `h`: \
+             choose another allocator in the manifest"
+        );
+    }
 }
 
 #[test]

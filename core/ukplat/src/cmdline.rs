@@ -110,6 +110,14 @@ mod tests {
         }
 
         #[test]
+        fn any_bytes_will_do(mut bytes in prop::collection::vec(any::<u8>(), 0..100)) {
+            let len = bytes.len();
+            if let Ok(compact) = compact(&mut bytes) {
+                prop_assert!(compact.len() <= len);
+            }
+        }
+
+        #[test]
         fn quoted_words_come_back(list in prop::collection::vec("[^\0]{1,12}", 0..20)) {
             let text: Vec<String> =
                 list.iter().map(|w| format!("'{}'", w.replace('\'', r"'\''"))).collect();

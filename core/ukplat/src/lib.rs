@@ -12,7 +12,7 @@
 //! ```
 //!
 //! Unsafe code in this crate: the binding (one extern static), the cells that are filled
-//! during boot.
+//! during boot, and what [`vm`] passes on.
 #![cfg_attr(not(feature = "host"), no_std)]
 
 pub mod boot;
@@ -27,6 +27,7 @@ pub mod irq;
 pub mod memory;
 mod platform;
 pub mod report;
+pub mod vm;
 
 pub use boot::{BootInfo, InitError, parse_size};
 pub use cells::{StaticRef, StrCell};

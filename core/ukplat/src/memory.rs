@@ -167,8 +167,9 @@ impl<const N: usize> MemoryMap<N> {
         for i in 0..self.len {
             let mut region = self.regions[i];
             if region.is_free() {
-                let base = region.base.next_multiple_of(PAGE_SIZE);
                 let end = region.end() & !(PAGE_SIZE - 1);
+                // No multiple left below the end of the address space: less than a page.
+                let base = region.base.checked_next_multiple_of(PAGE_SIZE).unwrap_or(usize::MAX);
                 if base >= end {
                     continue;
                 }
@@ -252,6 +253,8 @@ mod tests {
         let mut map = MemoryMap::<4>::new();
         map.add(usize::MAX - 9, 100, MemoryKind::Free).unwrap();
         assert_eq!(map.regions()[0].len, 9);
+        map.align_free();
+        assert!(map.regions().is_empty(), "less than a page: {:?}", map.regions());
     }
 
     #[test]

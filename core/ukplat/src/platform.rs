@@ -1,7 +1,10 @@
 //! The trait a platform implements, its binding, and the functions the other libraries call.
 
+use core::ops::Range;
+
 use crate::console::Stream;
 use crate::exit::Exit;
+use crate::vm::{self, FrameSource, VmError};
 
 /// What a platform gives. All functions are called after the platform's own entry code ran.
 ///
@@ -51,6 +54,51 @@ pub trait Platform {
 
     /// Ends the image; the exit code reaches whoever started it.
     fn terminate(exit: Exit) -> !;
+
+    /// See [`vm::window`]. Platforms that provide the interface `vm` define this and the three
+    /// functions that follow.
+    fn vm_window() -> Range<usize> {
+        0..0
+    }
+    /// See [`vm::prepare`].
+    ///
+    /// # Errors
+    /// See there.
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn vm_prepare(_base: usize, _len: usize) -> Result<(), VmError> {
+        Err(VmError::Unsupported)
+    }
+    /// See [`vm::alias`].
+    ///
+    /// # Errors
+    /// See there.
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn vm_alias(
+        _at: usize,
+        _memory: usize,
+        _len: usize,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        Err(VmError::Unsupported)
+    }
+    /// See [`vm::revoke`].
+    ///
+    /// # Errors
+    /// See there.
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn vm_revoke(
+        _at: usize,
+        _len: usize,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        Err(VmError::Unsupported)
+    }
 }
 
 /// The functions of one platform, as the linker sees them. Made by [`bind!`](crate::bind).
@@ -71,6 +119,7 @@ pub struct PlatformTable {
     backtrace: fn(&mut dyn FnMut(usize)),
     cpu_count: fn() -> usize,
     terminate: fn(Exit) -> !,
+    pub(crate) vm: vm::Table,
 }
 
 impl PlatformTable {
@@ -93,6 +142,12 @@ impl PlatformTable {
             backtrace: P::backtrace,
             cpu_count: P::cpu_count,
             terminate: P::terminate,
+            vm: vm::Table {
+                window: P::vm_window,
+                prepare: P::vm_prepare,
+                alias: P::vm_alias,
+                revoke: P::vm_revoke,
+            },
         }
     }
 }

@@ -2,13 +2,13 @@
 //! from kvmclock or the CMOS clock; the local APIC's timer.
 //!
 //! Where no frequency is told (QEMU's TCG), the counter is compared with the local APIC's timer,
-//! which hypervisors run at 1 GHz, over the time that passes anyway: nothing ever waits for it.
+//! which hypervisors run at 1 GHz, over the time that passes anyway: booting never waits for it.
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64};
 
-use ukarch_x86_64::lapic::LocalApic;
+use ukarch_x86_64::lapic::{LocalApic, TIMER_DIVIDER};
 use ukarch_x86_64::regs::{cpuid, inb, outb, rdtsc, wrmsr};
 use ukarch_x86_64::trap::SPURIOUS;
 use ukplat::clock::TickScale;
@@ -16,19 +16,27 @@ use ukplat::{BootInfo, InitError, StaticRef};
 
 use crate::traps::TIMER_VECTOR;
 
-/// Frequency of the local APIC's timer in hypervisors that do not say (KVM and QEMU: one cycle is
+/// Frequency of the local APIC's clock in hypervisors that do not say (KVM and QEMU: one cycle is
 /// one nanosecond).
-const APIC_HZ: u64 = 1_000_000_000;
-/// The comparison ends when it covers this many cycles of the APIC's timer: an error of some
-/// microseconds in reading the two is then below a ten-thousandth.
-const ENOUGH_CYCLES: u64 = APIC_HZ / 20;
+const APIC_KHZ: u64 = 1_000_000;
+/// The comparison ends when it covers this many nanoseconds: an error of some microseconds in
+/// reading the two is then below a ten-thousandth.
+const ENOUGH_NS: u64 = 50_000_000;
+/// It is of use from here on, with an error below a hundredth.
+const USEFUL_NS: u64 = 1_000_000;
+/// No counter runs that far in that time: the timer stands still.
+const HOPELESS_TICKS: u64 = 1 << 30;
 
 static APIC: Once<LocalApic> = Once(UnsafeCell::new(None));
 static READY: AtomicBool = AtomicBool::new(false);
 /// The scale, once known: multiplier (0 before) and shift.
 static MULT: AtomicU64 = AtomicU64::new(0);
 static SHIFT: AtomicU32 = AtomicU32::new(0);
-static APIC_KHZ: AtomicU64 = AtomicU64::new(APIC_HZ / 1000);
+/// Counts of the local APIC's timer in a millisecond.
+static TIMER_KHZ: AtomicU64 = AtomicU64::new(APIC_KHZ / TIMER_DIVIDER);
+/// Counter at the image's first instruction, where the monotonic clock starts: what the scale is
+/// wrong by then counts for the life of the image, not for that of the machine.
+static START: AtomicU64 = AtomicU64::new(0);
 /// Counter at the start of the comparison.
 static COMPARE_START: AtomicU64 = AtomicU64::new(0);
 /// Wall clock minus monotonic clock in nanoseconds, once read; 0 before.
@@ -51,7 +59,8 @@ fn apic() -> Option<&'static LocalApic> {
 ///
 /// # Errors
 /// None.
-pub fn init_clock(_boot: &'static BootInfo) -> Result<(), InitError> {
+pub fn init_clock(boot: &'static BootInfo) -> Result<(), InitError> {
+    START.store(boot.entry_ticks, Relaxed);
     // SAFETY: kernel mode; the tables have both vectors and the page of the APIC is mapped
     // (`start`). This is the only write, before `READY`.
     let apic = unsafe {
@@ -60,7 +69,7 @@ pub fn init_clock(_boot: &'static BootInfo) -> Result<(), InitError> {
     };
     let hypervisor = Hypervisor::find();
     if let Some(khz) = hypervisor.apic_khz {
-        APIC_KHZ.store(khz, Relaxed);
+        TIMER_KHZ.store((khz / TIMER_DIVIDER).max(1), Relaxed);
     }
     if hypervisor.has_kvm_clock {
         KvmClock::enable();
@@ -144,11 +153,27 @@ pub fn scale() -> TickScale {
 /// Compares the counter with the silent count of the APIC's timer. The result is kept when enough
 /// time has passed, or when `finish` says that the timer is needed for something else.
 fn compare(finish: bool) -> Option<TickScale> {
-    let cycles = u64::from(u32::MAX - apic()?.count());
-    let ticks = rdtsc().wrapping_sub(COMPARE_START.load(Relaxed));
-    let ns = cycles * 1_000_000 / APIC_KHZ.load(Relaxed);
+    let apic = apic()?;
+    let passed = || {
+        let counts = u64::from(u32::MAX - apic.count());
+        let ticks = rdtsc().wrapping_sub(COMPARE_START.load(Relaxed));
+        (counts * 1_000_000 / TIMER_KHZ.load(Relaxed), ticks)
+    };
+    let (mut ns, mut ticks) = passed();
+    let ran_out = apic.count() == 0;
+    if ran_out {
+        // Nobody looked at a clock for a minute: compare again, for a moment.
+        apic.count_silently();
+        COMPARE_START.store(rdtsc(), Relaxed);
+        (ns, ticks) = (0, 0);
+    }
+    if ran_out || finish {
+        while ns < USEFUL_NS && ticks < HOPELESS_TICKS {
+            (ns, ticks) = passed();
+        }
+    }
     let scale = TickScale::from_ratio(ns, ticks)?;
-    if finish || cycles >= ENOUGH_CYCLES {
+    if finish || ns >= ENOUGH_NS {
         set_scale(scale);
     }
     Some(scale)
@@ -158,13 +183,14 @@ fn compare(finish: bool) -> Option<TickScale> {
 static LATEST: AtomicU64 = AtomicU64::new(0);
 
 pub fn monotonic_ns() -> u64 {
+    let passed = || rdtsc().wrapping_sub(START.load(Relaxed));
     if MULT.load(Relaxed) != 0 {
-        let ns = scale().to_ns(rdtsc());
+        let ns = scale().to_ns(passed());
         // Settled: from here on the counter alone decides, unless an estimate ran ahead of it.
         let latest = LATEST.load(Relaxed);
         return if ns >= latest { ns } else { latest };
     }
-    let ns = scale().to_ns(rdtsc());
+    let ns = scale().to_ns(passed());
     LATEST.fetch_max(ns, Relaxed).max(ns)
 }
 
@@ -188,12 +214,13 @@ pub fn fire_at(deadline_ns: Option<u64>) {
     }
     let Some(deadline) = deadline_ns else { return apic.disarm() };
     if apic.has_deadline_mode() {
-        return apic.arm_deadline(scale().to_ticks(deadline));
+        let ticks = scale().to_ticks(deadline);
+        return apic.arm_deadline(START.load(Relaxed).saturating_add(ticks));
     }
     let ns = deadline.saturating_sub(monotonic_ns());
-    let cycles = u128::from(ns) * u128::from(APIC_KHZ.load(Relaxed)) / 1_000_000;
+    let counts = (u128::from(ns) * u128::from(TIMER_KHZ.load(Relaxed))).div_ceil(1_000_000);
     // A count too short for the whole time fires early, and is set again then.
-    apic.arm_count(u32::try_from(cycles).unwrap_or(u32::MAX));
+    apic.arm_count(u32::try_from(counts).unwrap_or(u32::MAX));
 }
 
 pub fn end_of_interrupt() {

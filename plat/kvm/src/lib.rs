@@ -20,7 +20,11 @@ pub mod pvh;
 mod serial;
 mod start;
 mod traps;
+mod vm;
 
+use core::ops::Range;
+
+use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Exit, Platform, Stream};
 
 pub use clock::init_clock;
@@ -100,5 +104,28 @@ impl Platform for Kvm {
     }
     fn terminate(exit: Exit) -> ! {
         power::off(exit)
+    }
+    fn vm_window() -> Range<usize> {
+        vm::WINDOW
+    }
+    unsafe fn vm_prepare(base: usize, len: usize) -> Result<(), VmError> {
+        vm::prepare(base, len)
+    }
+    unsafe fn vm_alias(
+        at: usize,
+        memory: usize,
+        len: usize,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::alias(at, memory, len, frames) }
+    }
+    unsafe fn vm_revoke(
+        at: usize,
+        len: usize,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::revoke(at, len, frames) }
     }
 }

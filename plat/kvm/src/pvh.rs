@@ -66,6 +66,7 @@ pub struct Region {
 #[derive(Debug)]
 pub struct StartInfo<'m, M> {
     memory: &'m M,
+    address: u64,
     fields: &'static [u8],
 }
 
@@ -96,7 +97,7 @@ impl<'m, M: PhysicalMemory> StartInfo<'m, M> {
         if u32_at(fields, 4) == 0 {
             return Err(PvhError::NoMemoryMap);
         }
-        Ok(Self { memory, fields })
+        Ok(Self { memory, address, fields })
     }
 
     /// Address of the ACPI root pointer, or 0.
@@ -122,6 +123,26 @@ impl<'m, M: PhysicalMemory> StartInfo<'m, M> {
             len: u64_at(e, 8),
             kind: u32_at(e, 16),
         }))
+    }
+
+    /// Address and length of all that this structure consists of and points to, modules excepted:
+    /// start info, memory map, module list, command line with its final zero.
+    ///
+    /// # Errors
+    /// As [`Self::command_line`].
+    pub fn ranges(&self) -> Result<[(u64, u64); 4], PvhError> {
+        let list = |address: usize, count: usize, entry_len: usize| {
+            let count = u64::from(u32_at(self.fields, count));
+            (u64_at(self.fields, address), count * entry_len as u64)
+        };
+        let words = u64_at(self.fields, 24);
+        let words_len = if words == 0 { 0 } else { self.command_line()?.len() as u64 + 1 };
+        Ok([
+            (self.address, LEN as u64),
+            list(40, 48, REGION_LEN),
+            list(16, 12, MODULE_LEN),
+            (words, words_len),
+        ])
     }
 
     /// Address and length of the first module, the initial ram disk.
@@ -210,6 +231,8 @@ mod tests {
         assert_eq!(info.module(), Ok(Some((0x50_0000, 1234))));
         assert_eq!(info.command_line(), Ok(&b"a.b=c -- d"[..]));
         assert_eq!(info.rsdp(), 0xe0000);
+        let ranges = [(0x100, 56), (0x200, 48), (0x300, 32), (0x400, 11)];
+        assert_eq!(info.ranges(), Ok(ranges));
     }
 
     #[test]
@@ -234,6 +257,18 @@ mod tests {
 
     proptest! {
         #[test]
+        fn any_bytes_are_read_or_refused(mut m in prop::collection::vec(any::<u8>(), 56..400), at in 0u64..400) {
+            let start = (at as usize).min(m.len() - 56);
+            m[start..start + 4].copy_from_slice(&MAGIC.to_le_bytes());
+            let memory = memory(m);
+            let _ = StartInfo::read(&memory, at);
+            if let Ok(info) = StartInfo::read(&memory, start as u64) {
+                let _ = info.regions().map(|r| r.count());
+                let _ = (info.module(), info.command_line(), info.ranges());
+            }
+        }
+
+        #[test]
         fn damage_never_panics(changes in prop::collection::vec((0usize..0x440, any::<u8>()), 0..30)) {
             let mut m = machine();
             for (at, byte) in changes {
@@ -244,6 +279,7 @@ mod tests {
                 let _ = info.regions().map(|r| r.count());
                 let _ = info.module();
                 let _ = info.command_line();
+                let _ = info.ranges();
                 let _ = info.rsdp();
             }
         }

@@ -85,8 +85,9 @@ impl PhysicalMemory for BootMapped {
         if address == 0 || end > BOOT_MAPPED {
             return None;
         }
-        // SAFETY: the first GiB is mapped; what the machine put there for us nobody writes, and
-        // all of it is copied before its memory is given to allocators.
+        // SAFETY: the first GiB is mapped. Nobody writes where start info, memory map, module list
+        // and command line lie: `set_up` takes these ranges (`StartInfo::ranges`) out of free
+        // memory before it uses any.
         Some(unsafe { core::slice::from_raw_parts(address as *const u8, len) })
     }
 }
@@ -154,6 +155,10 @@ unsafe fn set_up(
         map.add(region.base as usize, region.len as usize, kind).map_err(full)?;
     }
     map.add(0, LOW_RESERVED, MemoryKind::Reserved).map_err(full)?;
+    // What the machine told must stay readable while it is read.
+    for (base, len) in machine.ranges().map_err(|e| e.cause())? {
+        map.add(base as usize, len as usize, MemoryKind::Firmware).map_err(full)?;
+    }
     let image_len = (sections.end - sections.rodata) as usize;
     let has = |base: usize, len: usize, map: &MemoryMap<MAX_REGIONS>| {
         map.regions().iter().any(|r| r.is_free() && r.base <= base && r.end() - base >= len)
@@ -192,8 +197,9 @@ unsafe fn set_up(
             MemoryKind::Initrd | MemoryKind::Firmware => Flags::READ,
             MemoryKind::Reserved => continue,
         };
-        let (start, end) =
-            (region.base as u64 & !(PAGE - 1), (region.end() as u64).next_multiple_of(PAGE));
+        let end = (region.end() as u64).checked_next_multiple_of(PAGE);
+        let end = end.ok_or(map_cause(MapError::OutOfRange))?;
+        let start = region.base as u64 & !(PAGE - 1);
         mapper.map(start, start, end - start, flags).map_err(map_cause)?;
     }
     for (start, end, flags) in [
@@ -204,7 +210,7 @@ unsafe fn set_up(
     ] {
         mapper.map(start, start, end - start, flags).map_err(map_cause)?;
     }
-    for guard in stacks.guards() {
+    for (guard, _) in stacks.all() {
         mapper.unmap(guard, PAGE).map_err(map_cause)?;
     }
     // SAFETY: the tables map the image with the rights its sections need, the current stack (part
@@ -217,7 +223,7 @@ unsafe fn set_up(
 
     // SAFETY: `start` runs once, in kernel mode; the stacks were just made.
     unsafe { TABLES.write(Tables::new()).load(stacks.for_traps()) };
-    traps::set_stacks(stacks.guards(), stacks.main.1);
+    traps::set_stacks(stacks.all());
     // The old interrupt controller stays silent; the local APIC takes its place.
     // SAFETY: masking has no effect on memory.
     unsafe {
@@ -238,7 +244,9 @@ unsafe fn set_up(
 fn map_cause(error: MapError) -> &'static str {
     match error {
         MapError::NoMemory => NO_ROOM,
-        MapError::Unaligned | MapError::OutOfRange => "the machine's memory map makes no sense",
+        MapError::Unaligned | MapError::OutOfRange | MapError::InUse => {
+            "the machine's memory map makes no sense"
+        }
     }
 }
 
@@ -295,8 +303,8 @@ impl Stacks {
         })
     }
 
-    fn guards(&self) -> [u64; 5] {
-        [self.main, self.interrupts, self.exceptions, self.double_fault, self.nmi].map(|s| s.0)
+    fn all(&self) -> [(u64, u64); 5] {
+        [self.main, self.interrupts, self.exceptions, self.double_fault, self.nmi]
     }
 
     fn for_traps(&self) -> TrapStacks {

@@ -6,7 +6,9 @@ use core::sync::atomic::{AtomicPtr, AtomicU64};
 
 use ukarch_x86_64::backtrace::{self, Registers};
 use ukarch_x86_64::page_table::PAGE;
-use ukarch_x86_64::regs::{disable_interrupts, enable_interrupts, read_cr2, wait_for_interrupt};
+use ukarch_x86_64::regs::{
+    disable_interrupts, enable_interrupts, read_cr2, take_pending_interrupts, wait_for_interrupt,
+};
 use ukarch_x86_64::trap::{EXCEPTIONS, REGISTER_NAMES, TrapFrame, exception_name};
 use ukplat::{Exit, report};
 
@@ -20,15 +22,14 @@ const PAGE_FAULT: u64 = 14;
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 /// Monotonic time at which the user of the timer wants to be called.
 static DEADLINE: AtomicU64 = AtomicU64::new(NOT_ARMED);
-/// Guard pages: main, interrupts, exceptions, double fault, NMI.
-static GUARDS: [AtomicU64; 5] = [const { AtomicU64::new(0) }; 5];
-static STACK_TOP: AtomicU64 = AtomicU64::new(0);
+/// Guard page and end of each stack: main, interrupts, exceptions, double fault, NMI.
+static STACKS: [(AtomicU64, AtomicU64); 5] = [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 5];
 
-pub fn set_stacks(guards: [u64; 5], main_top: u64) {
-    for (slot, guard) in GUARDS.iter().zip(guards) {
-        slot.store(guard, Relaxed);
+pub fn set_stacks(stacks: [(u64, u64); 5]) {
+    for (slot, (guard, end)) in STACKS.iter().zip(stacks) {
+        slot.0.store(guard, Relaxed);
+        slot.1.store(end, Relaxed);
     }
-    STACK_TOP.store(main_top, Relaxed);
 }
 
 pub fn enable() {
@@ -66,6 +67,10 @@ pub fn idle_until(deadline_ns: Option<u64>) {
         if wake != armed {
             clock::fire_at(Some(armed).filter(|a| *a != NOT_ARMED));
         }
+    } else {
+        // Too late to wait. An expired timer still has its interrupt to deliver.
+        // SAFETY: as in `enable`.
+        unsafe { take_pending_interrupts() };
     }
     if was_enabled {
         enable();
@@ -103,6 +108,7 @@ fn on_timer() {
 }
 
 fn on_exception(frame: &TrapFrame) -> ! {
+    let report = report::begin(Exit::Fault);
     let name = exception_name(frame.vector).unwrap_or("reserved exception");
     let address = read_cr2();
     ukplat::eprintln!();
@@ -125,35 +131,40 @@ fn on_exception(frame: &TrapFrame) -> ! {
             stack_pointer: frame.rsp as usize,
         };
         // SAFETY: the range is readable.
-        unsafe { backtrace::walk_fault(at, bad_fetch, main_stack(frame.rsp), visit) }
+        unsafe { backtrace::walk_fault(at, bad_fetch, stack_above(frame.rsp), visit) }
     };
-    let overflow = frame.vector == PAGE_FAULT
-        && GUARDS.iter().any(|g| (g.load(Relaxed)..g.load(Relaxed) + PAGE).contains(&address));
-    if overflow {
-        report::crash(
-            Exit::Fault,
+    let guard = |(guard, _): &(AtomicU64, AtomicU64)| {
+        (guard.load(Relaxed)..guard.load(Relaxed) + PAGE).contains(&address)
+    };
+    match STACKS.iter().position(guard).filter(|_| frame.vector == PAGE_FAULT) {
+        Some(0) => report.end(
             format_args!(
                 "fault: stack overflow at address {address:#x} (option kvm.stack sets the size)"
             ),
             &frames,
-        )
+        ),
+        Some(_) => report.end(
+            format_args!("fault: stack overflow of an interrupt handler at address {address:#x}"),
+            &frames,
+        ),
+        None if frame.vector == PAGE_FAULT => {
+            report.end_at(format_args!("fault: {name}"), address as usize, &frames)
+        }
+        None => report.end(format_args!("fault: {name}"), &frames),
     }
-    if frame.vector == PAGE_FAULT {
-        report::crash(Exit::Fault, format_args!("fault: {name} at address {address:#x}"), &frames)
-    }
-    report::crash(Exit::Fault, format_args!("fault: {name}"), &frames)
 }
 
 /// Visits return addresses from a frame pointer of the running code.
 pub fn walk_stack(frame_pointer: usize, visit: &mut dyn FnMut(usize)) {
     // SAFETY: the range is readable.
-    unsafe { backtrace::walk(frame_pointer, main_stack(frame_pointer as u64), visit) }
+    unsafe { backtrace::walk(frame_pointer, stack_above(frame_pointer as u64), visit) }
 }
 
-/// The part of the stack of `main` above an address in it. It is readable: that stack is mapped
-/// from the page above its guard to its end.
-fn main_stack(from: u64) -> Range<usize> {
-    let (bottom, top) = (GUARDS[0].load(Relaxed) + PAGE, STACK_TOP.load(Relaxed));
+/// The part of a stack above an address in it; empty when it is in none. It is readable: stacks
+/// are mapped from the page above their guard to their end.
+fn stack_above(from: u64) -> Range<usize> {
+    let stacks = STACKS.iter().map(|(guard, end)| (guard.load(Relaxed), end.load(Relaxed)));
+    let stack = stacks.into_iter().find(|(guard, end)| (*guard..*end).contains(&from));
     // A stack pointer in the guard page has used the stack up; the frames above are intact.
-    from.max(bottom) as usize..top as usize
+    stack.map_or(0..0, |(guard, end)| from.max(guard + PAGE) as usize..end as usize)
 }

@@ -13,8 +13,12 @@ pub static STACK_TOP: AtomicUsize = AtomicUsize::new(0);
 const SA_SIGINFO: usize = 4;
 const SA_RESTORER: usize = 0x0400_0000;
 const SA_ONSTACK: usize = 0x0800_0000;
+const SA_NODEFER: usize = 0x4000_0000;
+/// The handler that ignores a signal.
+const SIG_IGN: *const () = core::ptr::without_provenance(1);
 
 const SIGSEGV: usize = 11;
+const SIGPIPE: usize = 13;
 /// Signals and what they mean.
 const FAULTS: [(usize, &str); 5] = [
     (4, "invalid instruction"),
@@ -66,8 +70,9 @@ pub fn install(signal: usize, handler: *const (), flags: usize) {
         handler: handler as usize,
         flags: flags | SA_RESTORER,
         restorer: linuxu_restorer as *const () as usize,
-        // While a handler runs no other does: handlers share the image's state.
-        mask: u64::MAX,
+        // While a handler runs no other does, because handlers share the image's state. Faults
+        // excepted: the kernel kills a process whose fault is blocked, without a report.
+        mask: FAULTS.iter().fold(u64::MAX, |mask, (fault, _)| mask & !(1 << (fault - 1))),
     };
     // SAFETY: the kernel reads one sigaction with an 8-byte mask.
     unsafe { sys::call(sys::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
@@ -83,8 +88,11 @@ pub fn init_faults(_boot: &'static BootInfo) -> Result<(), InitError> {
     // SAFETY: the stack is static and used for nothing else.
     unsafe { sys::call(sys::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
     for (signal, _) in FAULTS {
-        install(signal, on_fault as *const (), SA_SIGINFO | SA_ONSTACK);
+        // A fault in the handler runs it again, on what is left of the same stack, and ends.
+        install(signal, on_fault as *const (), SA_SIGINFO | SA_ONSTACK | SA_NODEFER);
     }
+    // What the console cannot take is lost; it does not end the image.
+    install(SIGPIPE, SIG_IGN, 0);
     Ok(())
 }
 
@@ -119,6 +127,7 @@ const REGISTER_NAMES: [&str; 17] = [
 extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const SignalContext) -> ! {
     // SAFETY: the kernel gives both with SA_SIGINFO, alive while the handler runs.
     let (info, context) = unsafe { (&*info, &*context) };
+    let report = report::begin(Exit::Fault);
     let signal = signal as usize;
     let what = FAULTS.iter().find(|(s, _)| *s == signal).map_or("fault", |(_, what)| what);
     let registers = &context.registers;
@@ -127,21 +136,19 @@ extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const Sig
         let end = if index % 4 == 3 || index == REG_RIP { "\n" } else { "  " };
         ukplat::eprint!("{:>3} {:016x}{}", name, value, end);
     }
-    report::crash(
-        Exit::Fault,
-        format_args!("fault: {} at address {:#x}", what, info.address),
-        &|visit| {
-            let at = Registers {
-                instruction_pointer: registers[REG_RIP],
-                frame_pointer: registers[REG_RBP],
-                stack_pointer: registers[REG_RSP],
-            };
-            let bad_fetch = signal == SIGSEGV && info.address == at.instruction_pointer;
-            let top = STACK_TOP.load(Ordering::Relaxed);
-            // SAFETY: addresses between the stack pointer and the top of the stack are mapped.
-            unsafe { backtrace::walk_fault(at, bad_fetch, at.stack_pointer..top, visit) }
-        },
-    )
+    let frames = |visit: &mut dyn FnMut(usize)| {
+        let at = Registers {
+            instruction_pointer: registers[REG_RIP],
+            frame_pointer: registers[REG_RBP],
+            stack_pointer: registers[REG_RSP],
+        };
+        let bad_fetch = signal == SIGSEGV && info.address == at.instruction_pointer;
+        let top = STACK_TOP.load(Ordering::Relaxed);
+        // SAFETY: addresses between the stack pointer and the top of the stack are mapped. Where
+        // the program lost its stack pointer, reading faults, and the second fault ends the image.
+        unsafe { backtrace::walk_fault(at, bad_fetch, at.stack_pointer..top, visit) }
+    };
+    report.end_at(format_args!("fault: {what}"), info.address, &frames)
 }
 
 /// Visits return addresses from a frame pointer of the running code.

@@ -18,7 +18,11 @@ mod start;
 mod sys;
 mod timer;
 mod vdso;
+mod vm;
 
+use core::ops::Range;
+
+use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Exit, Platform, Stream};
 
 pub use clock::init_clock;
@@ -90,6 +94,31 @@ impl Platform for Linuxu {
     }
     fn terminate(exit: Exit) -> ! {
         sys::exit_group(exit.code())
+    }
+    fn vm_window() -> Range<usize> {
+        vm::WINDOW
+    }
+    unsafe fn vm_prepare(base: usize, len: usize) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::prepare(base, len) }
+    }
+    // The kernel keeps the tables: no frames are needed.
+    unsafe fn vm_alias(
+        at: usize,
+        memory: usize,
+        len: usize,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::alias(at, memory, len) }
+    }
+    unsafe fn vm_revoke(
+        at: usize,
+        len: usize,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), VmError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::revoke(at, len) }
     }
 }
 

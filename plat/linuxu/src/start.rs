@@ -67,11 +67,9 @@ pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static Boot
     let words: &'static [&'static str] =
         unsafe { core::slice::from_raw_parts(words.as_ptr().cast(), argc) };
 
-    let size = match early_parameter(words, "linuxu.memory") {
-        None => config.memory as usize,
-        // A wrong text is reported, with what is expected, by the parameter phase.
-        Some(text) => parse_size(text).unwrap_or(config.memory as usize),
-    };
+    // A wrong value is reported, with what is expected, by the parameter phase.
+    let wanted = early_parameter(words, "linuxu.memory").and_then(parse_size);
+    let size = wanted.filter(|s| *s >= PAGE_SIZE).unwrap_or(config.memory as usize);
     let len = size & !(PAGE_SIZE - 1);
     let Some(base) = sys::map_memory(len) else {
         fail("cannot get that much memory from the host: lower linuxu.memory")

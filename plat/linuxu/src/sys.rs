@@ -6,8 +6,10 @@ pub const READ: usize = 0;
 pub const WRITE: usize = 1;
 pub const POLL: usize = 7;
 pub const MMAP: usize = 9;
+pub const MUNMAP: usize = 11;
 pub const RT_SIGACTION: usize = 13;
 pub const RT_SIGPROCMASK: usize = 14;
+pub const MREMAP: usize = 25;
 pub const SCHED_GETAFFINITY: usize = 204;
 pub const SIGALTSTACK: usize = 131;
 pub const TIMER_CREATE: usize = 222;
@@ -18,6 +20,7 @@ pub const PPOLL: usize = 271;
 
 pub const EINTR: isize = -4;
 pub const EAGAIN: isize = -11;
+pub const ENOMEM: isize = -12;
 
 pub const CLOCK_REALTIME: usize = 0;
 pub const CLOCK_MONOTONIC: usize = 1;

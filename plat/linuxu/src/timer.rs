@@ -92,10 +92,12 @@ pub fn arm(deadline_ns: Option<u64>) {
 }
 
 pub fn idle_until(deadline_ns: Option<u64>) {
-    let was_enabled = ENABLED.swap(true, Relaxed);
-    // Block the signal first: between looking and waiting it must not be lost.
+    // Block the signal first: from here to the wait it must not be handled, or whoever disabled
+    // interrupts to look for something to do would sleep through it.
     let old_mask = set_mask(SIG_BLOCK, SIGALRM_MASK);
+    let was_enabled = ENABLED.load(Relaxed);
     if !PENDING.load(Relaxed) {
+        ENABLED.store(true, Relaxed);
         let timeout =
             deadline_ns.map(|d| Timespec::from_ns(d.saturating_sub(clock::monotonic_ns())));
         let timeout = timeout.as_ref().map_or(0, |t| core::ptr::from_ref(t) as usize);
@@ -107,7 +109,9 @@ pub fn idle_until(deadline_ns: Option<u64>) {
     }
     set_mask(SIG_SETMASK, old_mask);
     irq_enable();
-    ENABLED.store(was_enabled, Relaxed);
+    if !was_enabled {
+        irq_disable();
+    }
 }
 
 const SIG_BLOCK: usize = 0;

@@ -13,6 +13,7 @@ use crate::generate;
 use crate::option::format_size;
 use crate::project::{Loaded, Target};
 use crate::resolve::Resolution;
+use crate::rustc;
 
 /// Builds an application into one bootable image
 #[derive(Debug, Clone, clap::Args)]
@@ -148,14 +149,20 @@ fn cargo(
         .arg("--target-dir")
         .arg(build_dir.join("target").join(&name))
         .env("CARGO_ENCODED_RUSTFLAGS", rustc_flags(loaded, resolution, manifest)?.join("\x1f"))
-        // What the shell or an outer cargo says about other builds must not reach this one.
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_BUILD_TARGET")
-        .env_remove("CARGO_TARGET_DIR")
-        .env_remove("CARGO_PROFILE_RELEASE_LTO")
         .current_dir(manifest.parent().unwrap_or(Path::new(".")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
+    // What the shell or an outer cargo says about other builds must not reach this one.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let about_builds = ["CARGO_PROFILE_", "CARGO_BUILD_", "CARGO_PKG_"];
+        if (about_builds.iter().any(|start| text.starts_with(start)) && text != "CARGO_BUILD_JOBS")
+            || ["RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_INCREMENTAL"].contains(&&*text)
+        {
+            command.env_remove(&name);
+        }
+    }
+    rustc::wrap(&mut command);
     let mut child = command.spawn().context("cannot start cargo")?;
     // Libraries, application, root crate; third-party crates come on top.
     let bar = bar(progress, &name, resolution.libraries.len() as u64 + 2);
@@ -238,14 +245,15 @@ fn rustc_flags(
     Ok(flags)
 }
 
-fn cargo_home() -> PathBuf {
+/// Where cargo keeps the sources of third-party crates.
+pub fn cargo_home() -> PathBuf {
     std::env::var_os("CARGO_HOME").map(PathBuf::from).unwrap_or_else(|| {
         PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cargo")
     })
 }
 
 /// FNV-1a, 64 bits.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

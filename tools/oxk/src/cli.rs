@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::diagnostic::Result;
-use crate::{bench, build, graph, libs, menu, new, run, size, test};
+use crate::{bench, build, graph, libs, menu, new, run, rustc, size, test};
 
 /// Composes an application and the micro-libraries it needs into one bootable image
 #[derive(Debug, Parser)]
@@ -63,6 +63,9 @@ pub fn accepts(words: &[String]) -> std::result::Result<(), String> {
 
 /// Parses the command line, runs the verb, reports its error.
 pub fn main() -> ExitCode {
+    if let Some(code) = rustc::as_wrapper() {
+        return code;
+    }
     let cli = Cli::parse();
     match cli.verb.execute() {
         Ok(code) => code.into(),

@@ -28,8 +28,13 @@ pub fn write(resolution: &Resolution<'_>, root: &Path, dir: &Path) -> Result<Pat
     // repository's.
     let own_lock = resolution.manifest.dir.join("Cargo.lock");
     let lock = if own_lock.is_file() { own_lock } else { root.join("Cargo.lock") };
-    if lock.is_file() && !dir.join("Cargo.lock").is_file() {
-        std::fs::copy(&lock, dir.join("Cargo.lock")).context("cannot copy Cargo.lock")?;
+    // Cargo adds the root crate to its copy, so a second one tells whether the original changed.
+    if let Ok(text) = std::fs::read_to_string(&lock) {
+        let copied = dir.join("Cargo.lock.original");
+        if std::fs::read_to_string(&copied).ok().as_ref() != Some(&text) {
+            std::fs::write(dir.join("Cargo.lock"), &text).context("cannot copy Cargo.lock")?;
+            std::fs::write(&copied, &text).context("cannot copy Cargo.lock")?;
+        }
     }
     Ok(manifest)
 }

@@ -23,6 +23,7 @@ pub mod project;
 pub mod qemu;
 pub mod resolve;
 pub mod run;
+pub mod rustc;
 pub mod size;
 pub mod symbolize;
 pub mod test;

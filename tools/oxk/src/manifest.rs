@@ -122,6 +122,23 @@ pub struct Manifest {
     pub memory: Option<u64>,
 }
 
+/// Heap names become names in code, where `-` is `_` and all letters are large.
+fn check_heap_name(name: &str, others: &[HeapSpec]) -> Result<()> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || !name.chars().all(valid) {
+        return Err(Diagnostic::new(format!("`{name}` cannot be the name of a heap"))
+            .help("use letters, digits, - and _"));
+    }
+    let plain = |name: &str| name.to_ascii_uppercase().replace('-', "_");
+    match others.iter().find(|o| plain(&o.name.value) == plain(name)) {
+        None => Ok(()),
+        Some(other) => {
+            let cause = format!("heaps `{}` and `{name}` have the same name", other.name.value);
+            Err(Diagnostic::new(cause).help("small and large letters, - and _ count as equal"))
+        }
+    }
+}
+
 impl Manifest {
     /// Reads and checks the manifest in `dir`.
     pub fn read(dir: &Path) -> Result<Self> {
@@ -266,6 +283,8 @@ impl Manifest {
             let table = read.table(item, "heaps")?;
             for (key, item) in table.iter() {
                 let heap = read.table(item, key)?;
+                check_heap_name(key, &heaps)
+                    .map_err(|e| e.at(&source, table.key(key).and_then(toml_edit::Key::span)))?;
                 read.known_keys(heap, &["backend", "size", "libraries"])?;
                 let libraries = read.spanned_list(heap, "libraries")?;
                 heaps.push(HeapSpec {
@@ -358,3 +377,7 @@ impl Manifest {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "manifest_tests.rs"]
+mod tests;

@@ -68,7 +68,9 @@ pub fn run(args: &NewArgs) -> Result<u8> {
     }
     let shown = relative_to_cwd(&dir);
     eprintln!("{:>12} {}", "Created", shown.display());
-    eprintln!("{:>12} oxk run {}", "Next", shown.display());
+    // Cargo names itself to what it runs: then the tool was called by the repository's alias.
+    let alias = if std::env::var_os("CARGO").is_some() { "cargo " } else { "" };
+    eprintln!("{:>12} {alias}oxk run {}", "Next", shown.display());
     Ok(0)
 }
 

@@ -71,7 +71,7 @@ pub enum Machine {
 }
 
 /// One micro-library.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Library {
     /// Crate name.
     pub name: String,
@@ -212,6 +212,12 @@ impl Pool {
                 Err(Diagnostic::new(format!("micro-library `{}`: {what}", library.name))
                     .help(format!("see {}", library.dir.join("Cargo.toml").display())))
             };
+            for (name, interface) in &library.interfaces {
+                let declared = self.interface(name).map_or("", |i| &i.declared_by);
+                if declared != interface.declared_by {
+                    return wrong(format!("`{declared}` declares the interface `{name}` too"));
+                }
+            }
             let auto = library.auto_features.iter().map(|(_, i)| i).filter(|i| *i != SMP);
             for name in library.provides.iter().chain(&library.requires).chain(auto) {
                 if self.interface(name).is_none() {
@@ -300,16 +306,12 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
     let document = Document::parse(source.text.clone()).map_err(|e| toml_error(source, &e))?;
     let root = document.as_table();
     let package = root.get("package").and_then(Item::as_table_like);
-    let Some(metadata) = package
-        .and_then(|p| p.get("metadata"))
-        .and_then(|m| m.get("oxk"))
-        .and_then(Item::as_table_like)
-    else {
-        return Ok(None);
-    };
+    let metadata = package.and_then(|p| p.get("metadata")).and_then(|m| m.get("oxk"));
+    let Some(metadata) = metadata else { return Ok(None) };
     let text =
         |key: &str| package.and_then(|p| p.get(key)).and_then(Item::as_str).map(str::to_owned);
     let read = Reader { source };
+    let metadata = read.table(metadata, "oxk")?;
     read.known_keys(
         metadata,
         &[
@@ -328,7 +330,8 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             "auto-features",
         ],
     )?;
-    let name = text("name").unwrap_or_default();
+    let name = text("name")
+        .ok_or_else(|| Diagnostic::new("the crate has no package name").at(source, None))?;
     let mut interfaces = BTreeMap::new();
     for (key, item) in table(metadata.get("interfaces")) {
         let spec = read.table(item, key)?;
@@ -337,7 +340,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             key.to_owned(),
             Interface {
                 help: read.required_text(spec, "help", item)?,
-                many: spec.get("many").and_then(Item::as_bool).unwrap_or(false),
+                many: read.flag(spec, "many")?,
                 declared_by: name.clone(),
             },
         );
@@ -347,18 +350,20 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         options.push(read.option(key, item)?);
     }
     let mut phases = Vec::new();
-    for spec in metadata
-        .get("phases")
-        .and_then(Item::as_array_of_tables)
-        .into_iter()
-        .flat_map(|list| list.iter())
-    {
+    let list = match metadata.get("phases") {
+        None => None,
+        Some(item) => Some(item.as_array_of_tables().ok_or_else(|| {
+            Diagnostic::new("`phases` must be tables, as in [[package.metadata.oxk.phases]]")
+                .at(source, item.span())
+        })?),
+    };
+    for spec in list.into_iter().flat_map(|list| list.iter()) {
         read.known_keys(spec, &["name", "init", "fini", "after", "before"])?;
         let item = Item::Table(spec.clone());
         phases.push(Phase {
             name: read.required_text(spec, "name", &item)?,
             init: read.required_text(spec, "init", &item)?,
-            fini: spec.get("fini").and_then(Item::as_str).map(str::to_owned),
+            fini: read.text(spec, "fini")?,
             after: read.list(spec, "after")?,
             before: read.list(spec, "before")?,
         });
@@ -500,6 +505,14 @@ impl Reader<'_> {
         }
     }
 
+    /// A truth value; false when absent.
+    pub fn flag(&self, table: &dyn TableLike, key: &str) -> Result<bool> {
+        let Some(item) = table.get(key) else { return Ok(false) };
+        item.as_bool().ok_or_else(|| {
+            Diagnostic::new(format!("`{key}` must be true or false")).at(self.source, item.span())
+        })
+    }
+
     /// A list of texts; empty when absent.
     pub fn list(&self, table: &dyn TableLike, key: &str) -> Result<Vec<String>> {
         Ok(self.spanned_list(table, key)?.into_iter().map(|(text, _)| text).collect())
@@ -532,24 +545,27 @@ impl Reader<'_> {
             spec,
             &["type", "default", "min", "max", "values", "help", "feature", "runtime", "rust"],
         )?;
-        let int = |key: &str| spec.get(key).and_then(Item::as_integer);
-        let size = |key: &str| {
-            spec.get(key).and_then(|i| match i.as_str() {
+        let bound_of = |key: &str, kind: &str| {
+            Diagnostic::new(format!("`{key}` of option `{name}` must be {kind}"))
+                .at(self.source, spec.get(key).and_then(Item::span))
+        };
+        let int = |key: &str, default: i64| match spec.get(key) {
+            None => Ok(default),
+            Some(item) => item.as_integer().ok_or_else(|| bound_of(key, "a whole number")),
+        };
+        let size = |key: &str, default: u64| match spec.get(key) {
+            None => Ok(default),
+            Some(item) => match item.as_str() {
                 Some(text) => parse_size(text),
-                None => i.as_integer().and_then(|v| v.try_into().ok()),
-            })
+                None => item.as_integer().and_then(|v| v.try_into().ok()),
+            }
+            .ok_or_else(|| bound_of(key, "a size")),
         };
         let wrong = |what: String| Diagnostic::new(what).at(self.source, item.span());
         let kind = match self.required_text(spec, "type", item)?.as_str() {
             "bool" => OptionKind::Bool,
-            "int" => OptionKind::Int {
-                min: int("min").unwrap_or(i64::MIN),
-                max: int("max").unwrap_or(i64::MAX),
-            },
-            "size" => OptionKind::Size {
-                min: size("min").unwrap_or(0),
-                max: size("max").unwrap_or(u64::MAX),
-            },
+            "int" => OptionKind::Int { min: int("min", i64::MIN)?, max: int("max", i64::MAX)? },
+            "size" => OptionKind::Size { min: size("min", 0)?, max: size("max", u64::MAX)? },
             "text" => OptionKind::Text,
             "choice" => OptionKind::Choice(self.list(spec, "values")?),
             other => {
@@ -567,9 +583,13 @@ impl Reader<'_> {
             default,
             help: self.required_text(spec, "help", item)?,
             feature: self.text(spec, "feature")?,
-            runtime: spec.get("runtime").and_then(Item::as_bool).unwrap_or(false),
+            runtime: self.flag(spec, "runtime")?,
             rust_type: self.text(spec, "rust")?,
             kind,
         })
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;

@@ -77,41 +77,75 @@ fn program(arch: &str) -> String {
     std::env::var("OXIKRAFT_QEMU").unwrap_or_else(|_| format!("qemu-system-{arch}"))
 }
 
+/// Whether a program is in the search path, and where.
+fn in_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|p| p.is_file())
+}
+
 /// Finds QEMU in the search path.
 pub fn find(arch: &str) -> Result<PathBuf> {
     let program = program(arch);
     let found = if program.contains('/') {
         Some(PathBuf::from(&program)).filter(|p| p.is_file())
     } else {
-        std::env::var_os("PATH").and_then(|path| {
-            std::env::split_paths(&path).map(|dir| dir.join(&program)).find(|p| p.is_file())
-        })
+        in_path(&program)
     };
     found.ok_or_else(|| {
-        Diagnostic::new(format!("cannot find {program}, which runs images for kvm"))
-            .help(format!("install it: {}", install_command(arch).join(" ")))
+        let way_out = Installation::find(arch).map_or_else(
+            || format!("install a package with the program qemu-system-{arch}"),
+            |known| format!("install it: {}", known.shell_line(is_root())),
+        );
+        Diagnostic::new(format!("cannot find {program}, which runs images for kvm")).help(way_out)
     })
 }
 
-/// The system's command that installs QEMU.
-fn install_command(arch: &str) -> Vec<String> {
-    let family = if arch == "x86_64" { "x86" } else { "arm" };
-    let has = |name: &str| {
-        std::env::var_os("PATH")
-            .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()))
-    };
-    let line = if has("apt-get") {
-        format!("apt-get install -y --no-install-recommends qemu-system-{family}")
-    } else if has("dnf") {
-        format!("dnf install -y qemu-system-{family}-core")
-    } else if has("pacman") {
-        format!("pacman -S --noconfirm qemu-system-{family}")
-    } else if has("apk") {
-        format!("apk add qemu-system-{arch}")
-    } else {
-        format!("install a package with the program qemu-system-{arch}")
-    };
-    line.split(' ').map(str::to_owned).collect()
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+}
+
+/// How a system installs QEMU: commands, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Installation {
+    /// Fetches the list of packages, where a fresh machine has none.
+    update: Option<&'static str>,
+    install: String,
+}
+
+impl Installation {
+    fn find(arch: &str) -> Option<Self> {
+        Self::with(arch, &|manager| in_path(manager).is_some())
+    }
+
+    /// The first package manager that `has` knows, and its name for the package.
+    fn with(arch: &str, has: &dyn Fn(&str) -> bool) -> Option<Self> {
+        let is_x86 = arch == "x86_64";
+        let (x86_or_arm, x86_or_arch) = if is_x86 { ("x86", "x86") } else { ("arm", arch) };
+        let known = [
+            (
+                "apt-get",
+                Some("apt-get update -qq"),
+                format!("apt-get install -y --no-install-recommends qemu-system-{x86_or_arm}"),
+            ),
+            ("dnf", None, format!("dnf install -y qemu-system-{x86_or_arch}-core")),
+            ("pacman", None, format!("pacman -S --noconfirm qemu-system-{x86_or_arch}")),
+            ("zypper", None, format!("zypper --non-interactive install qemu-{x86_or_arm}")),
+            ("apk", None, format!("apk add qemu-system-{arch}")),
+        ];
+        let found = known.into_iter().find(|(manager, ..)| has(manager));
+        found.map(|(_, update, install)| Self { update, install })
+    }
+
+    fn commands(&self) -> impl Iterator<Item = &str> {
+        self.update.into_iter().chain([self.install.as_str()])
+    }
+
+    /// The commands for people to type.
+    fn shell_line(&self, is_root: bool) -> String {
+        let sudo = if is_root { "" } else { "sudo " };
+        let commands: Vec<String> = self.commands().map(|c| format!("{sudo}{c}")).collect();
+        commands.join(" && ")
+    }
 }
 
 /// Makes sure that QEMU is there: installs it when this user may, else says how.
@@ -120,26 +154,26 @@ pub fn ensure(arch: &str) -> Result<PathBuf> {
         Ok(path) => return Ok(path),
         Err(missing) => missing,
     };
-    // Who may write where packages go may install; asking for more would be an intrusion.
-    let may_install = std::fs::metadata("/var/lib").is_ok_and(|m| !m.permissions().readonly())
-        && Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0");
-    let install = install_command(arch);
-    if !may_install || install[0] == "install" || std::env::var_os("OXIKRAFT_QEMU").is_some() {
-        return Err(missing);
+    // Root may install. Asking anybody else for more rights would be an intrusion, and who named
+    // a program of their own wants no other.
+    let known = Installation::find(arch)
+        .filter(|_| is_root() && std::env::var_os("OXIKRAFT_QEMU").is_none());
+    let Some(known) = known else { return Err(missing) };
+    for line in known.commands() {
+        eprintln!("{:>12} {line}", "Running");
+        let mut words = line.split(' ');
+        let done = Command::new(words.next().unwrap_or_default())
+            .args(words)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status();
+        // When a list of packages cannot be fetched, an old one may do.
+        if line == known.install && !done.is_ok_and(|status| status.success()) {
+            return Err(missing);
+        }
     }
-    eprintln!("{:>12} {}", "Installing", install.join(" "));
-    if install[0] == "apt-get" {
-        // A fresh machine has no package list. A failure shows in the installation itself.
-        let _ = Command::new("apt-get").args(["update", "-qq"]).stdin(Stdio::null()).status();
-    }
-    let done = Command::new(&install[0])
-        .args(&install[1..])
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if done { find(arch) } else { Err(missing) }
+    find(arch)
 }
 
 /// What to start.
@@ -205,7 +239,9 @@ impl Spec<'_> {
             arg(&["-initrd", &initrd.to_string_lossy()]);
         }
         arg(&["-chardev", "stdio,id=console,signal=on", "-serial", "chardev:console"]);
-        arg(&["-chardev", &format!("file,id=code,path={}", self.code_file.display())]);
+        // A comma in an option's value is written twice.
+        let code_file = self.code_file.display().to_string().replace(',', ",,");
+        arg(&["-chardev", &format!("file,id=code,path={code_file}")]);
         arg(&["-device", &format!("isa-debugcon,iobase={CODE_PORT:#x},chardev=code")]);
         arg(&["-device", &format!("isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4")]);
         Ok(out)
@@ -242,4 +278,67 @@ fn image_end(elf: &[u8]) -> Option<u64> {
         .map(|s| s.p_paddr(endian).checked_add(s.p_memsz(endian)))
         .try_fold(0, |max, end| end.map(|e| max.max(e)))
         .filter(|end| *end > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn line(arch: &str, manager: &str, is_root: bool) -> Option<String> {
+        Installation::with(arch, &|m| m == manager).map(|i| i.shell_line(is_root))
+    }
+
+    #[test]
+    fn each_system_has_its_command() {
+        for (manager, x86, arm) in [
+            (
+                "dnf",
+                "dnf install -y qemu-system-x86-core",
+                "dnf install -y qemu-system-aarch64-core",
+            ),
+            (
+                "pacman",
+                "pacman -S --noconfirm qemu-system-x86",
+                "pacman -S --noconfirm qemu-system-aarch64",
+            ),
+            (
+                "zypper",
+                "zypper --non-interactive install qemu-x86",
+                "zypper --non-interactive install qemu-arm",
+            ),
+            ("apk", "apk add qemu-system-x86_64", "apk add qemu-system-aarch64"),
+        ] {
+            assert_eq!(line("x86_64", manager, true).as_deref(), Some(x86));
+            assert_eq!(line("aarch64", manager, true).as_deref(), Some(arm));
+            assert_eq!(line("x86_64", manager, false), Some(format!("sudo {x86}")));
+        }
+        assert_eq!(
+            line("x86_64", "apt-get", false).unwrap(),
+            "sudo apt-get update -qq && \
+             sudo apt-get install -y --no-install-recommends qemu-system-x86"
+        );
+        assert_eq!(line("x86_64", "emerge", true), None);
+    }
+
+    #[test]
+    fn the_first_manager_wins() {
+        let both = Installation::with("x86_64", &|m| m == "apt-get" || m == "dnf").unwrap();
+        assert!(both.install.starts_with("apt-get "));
+    }
+
+    proptest! {
+        #[test]
+        fn the_end_of_any_file_can_be_asked_for(bytes in prop::collection::vec(any::<u8>(), 0..300), damage: bool) {
+            let mut elf = bytes;
+            if damage && elf.len() > 64 {
+                elf[..6].copy_from_slice(b"\x7fELF\x02\x01");
+                // One to four program headers behind the header.
+                elf[32..40].copy_from_slice(&64u64.to_le_bytes());
+                let count = elf[56] % 4;
+                elf[54..58].copy_from_slice(&[56, 0, count, 0]);
+            }
+            let _ = image_end(&elf);
+        }
+    }
 }

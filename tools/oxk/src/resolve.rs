@@ -3,7 +3,9 @@
 //! The result is closed (everything a member depends on or requires is in it), minimal (no member
 //! can be left out) and depends on nothing but the manifest, the pool and the target.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod order;
+
+use std::collections::BTreeMap;
 
 use crate::diagnostic::{Diagnostic, Result, did_you_mean};
 use crate::manifest::{Manifest, SettingValue, Spanned};
@@ -16,6 +18,8 @@ pub const ALLOC: &str = "alloc";
 pub const SCHED: &str = "sched";
 /// The library that runs the boot sequence; part of every image.
 pub const BOOT: &str = "ukboot";
+/// Who requires what the manifest itself requires.
+const MANIFEST: &str = "the manifest";
 /// Name of the heap that is made when the manifest names none without a size.
 const MAIN_HEAP: &str = "main";
 
@@ -267,7 +271,7 @@ impl<'a> Resolver<'a> {
         let libraries = self.sort(&reasons)?;
         let values = self.values(&reasons)?;
         let heaps = self.heaps(&reasons)?;
-        let phases = self.boot_order(&libraries)?;
+        let phases = self.boot_order(&libraries, &reasons)?;
         Ok(Resolution {
             manifest: self.manifest,
             platform: self.platform,
@@ -314,7 +318,7 @@ impl<'a> Resolver<'a> {
     fn missing(&self, members: &BTreeMap<String, Reason>) -> Option<(String, String)> {
         let mut wanted: BTreeMap<&str, &str> = BTreeMap::new();
         for interface in &self.required {
-            wanted.entry(&interface.value).or_insert("the manifest");
+            wanted.entry(&interface.value).or_insert(MANIFEST);
         }
         for library in members.keys().filter_map(|m| self.pool.get(m)) {
             for interface in &library.requires {
@@ -461,41 +465,6 @@ impl<'a> Resolver<'a> {
         Ok(())
     }
 
-    /// Members such that each comes after its dependencies; names decide where that leaves a choice.
-    fn sort(&self, members: &BTreeMap<String, Reason>) -> Result<Vec<&'a Library>> {
-        let mut done: BTreeSet<&str> = BTreeSet::new();
-        let mut order = Vec::new();
-        let all: Vec<&Library> = members.keys().filter_map(|m| self.pool.get(m)).collect();
-        while order.len() < all.len() {
-            let next = all.iter().find(|l| {
-                !done.contains(l.name.as_str())
-                    && l.dependencies.iter().all(|d| done.contains(d.as_str()))
-            });
-            match next {
-                Some(library) => {
-                    done.insert(&library.name);
-                    order.push(*library);
-                }
-                None => {
-                    let rest: BTreeMap<&str, Vec<&str>> = all
-                        .iter()
-                        .filter(|l| !done.contains(l.name.as_str()))
-                        .map(|l| {
-                            (l.name.as_str(), l.dependencies.iter().map(String::as_str).collect())
-                        })
-                        .collect();
-                    return Err(error(
-                        self.manifest,
-                        format!("libraries depend on each other in a circle: {}", circle(&rest)),
-                        &None,
-                    )
-                    .help("move what both need into a library below them"));
-                }
-            }
-        }
-        Ok(order)
-    }
-
     fn values(
         &self,
         members: &BTreeMap<String, Reason>,
@@ -609,57 +578,6 @@ impl<'a> Resolver<'a> {
         Ok(heaps)
     }
 
-    fn boot_order(&self, libraries: &[&Library]) -> Result<Vec<BootPhase>> {
-        let all: Vec<BootPhase> = libraries
-            .iter()
-            .flat_map(|l| {
-                l.phases.iter().map(|p| BootPhase { library: l.name.clone(), phase: p.clone() })
-            })
-            .collect();
-        for (i, one) in all.iter().enumerate() {
-            if let Some(other) = all[..i].iter().find(|o| o.phase.name == one.phase.name) {
-                let cause = format!(
-                    "`{}` and `{}` both have a boot phase `{}`",
-                    other.library, one.library, one.phase.name
-                );
-                return Err(error(self.manifest, cause, &None)
-                    .help("leave one of them out, or rename the phase in its metadata"));
-            }
-        }
-        let precedes = |first: &Phase, second: &Phase| {
-            second.after.contains(&first.name) || first.before.contains(&second.name)
-        };
-        let mut order: Vec<BootPhase> = Vec::new();
-        let mut left = all;
-        while !left.is_empty() {
-            let ready = left
-                .iter()
-                .position(|p| !left.iter().any(|other| precedes(&other.phase, &p.phase)));
-            match ready {
-                Some(index) => order.push(left.remove(index)),
-                None => {
-                    let graph: BTreeMap<&str, Vec<&str>> = left
-                        .iter()
-                        .map(|p| {
-                            let needs = left
-                                .iter()
-                                .filter(|o| precedes(&o.phase, &p.phase))
-                                .map(|o| o.phase.name.as_str());
-                            (p.phase.name.as_str(), needs.collect())
-                        })
-                        .collect();
-                    return Err(error(
-                        self.manifest,
-                        format!("boot phases wait for each other in a circle: {}", circle(&graph)),
-                        &None,
-                    )
-                    .help("change `after` or `before` in the metadata of one of the libraries"));
-                }
-            }
-        }
-        Ok(order)
-    }
-
     fn providers(&self, interface: &str) -> Vec<&'a Library> {
         self.pool.libraries().filter(|l| l.provides.iter().any(|p| p == interface)).collect()
     }
@@ -707,22 +625,6 @@ fn error(
     match span {
         Some(span) => diagnostic.at(&manifest.source, Some(span.clone())),
         None => diagnostic.in_file(&manifest.source),
-    }
-}
-
-/// Writes a circle of a graph in which every node has a successor: `a -> b -> a`.
-fn circle(graph: &BTreeMap<&str, Vec<&str>>) -> String {
-    let Some(mut node) = graph.keys().next().copied() else { return String::new() };
-    let mut path = vec![node];
-    loop {
-        let next = graph.get(node).and_then(|n| n.iter().find(|n| graph.contains_key(*n)));
-        let Some(&next) = next else { return path.join(" -> ") };
-        if let Some(start) = path.iter().position(|p| *p == next) {
-            path.push(next);
-            return path[start..].join(" -> ");
-        }
-        path.push(next);
-        node = next;
     }
 }
 

@@ -1,29 +1,12 @@
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::diagnostic::Source;
 use crate::pool::{AllocatorType, Interface, Machine, PlatformSpec};
 use proptest::prelude::*;
 
 fn library(name: &str) -> Library {
-    Library {
-        name: name.to_owned(),
-        pool: "core".into(),
-        dir: "/pool".into(),
-        description: String::new(),
-        version: "1".into(),
-        dependencies: Vec::new(),
-        provides: Vec::new(),
-        default_for: Vec::new(),
-        requires: Vec::new(),
-        platforms: Vec::new(),
-        arches: Vec::new(),
-        interfaces: BTreeMap::new(),
-        options: Vec::new(),
-        phases: Vec::new(),
-        platform: None,
-        auto_features: Vec::new(),
-        scheduler: None,
-        allocator: None,
-    }
+    Library { name: name.to_owned(), pool: "core".into(), ..Library::default() }
 }
 
 fn interface(many: bool) -> Interface {
@@ -188,6 +171,29 @@ fn a_missing_provider_is_explained() {
 }
 
 #[test]
+fn an_allocator_that_needs_what_the_platform_lacks_is_refused() {
+    let pool = pool(|list| {
+        list[1].interfaces.insert("vm".into(), interface(false));
+        list[3].requires = vec!["vm".into()];
+        // Another platform has it.
+        let mut other = platform();
+        other.name = "plat-kvm".into();
+        other.platforms = vec!["kvm".into()];
+        other.provides = vec!["vm".into()];
+        if let Some(spec) = &mut other.platform {
+            spec.name = "kvm".into();
+        }
+        list.push(other);
+    });
+    let manifest = manifest("[providers]\nalloc = \"region\"", &["ukalloc"]);
+    let resolution = resolve(&manifest, &pool, Some("kvm"), None).unwrap();
+    assert_eq!(names(&resolution), ["plat-kvm", "region", "ukalloc"]);
+    let message = failure(&manifest, &pool);
+    assert!(message.starts_with("nothing provides `vm`, which region requires"), "{message}");
+    assert!(message.contains("plat-kvm exist, but not for linuxu on x86_64"), "{message}");
+}
+
+#[test]
 fn several_providers_without_default_ask_for_a_choice() {
     let pool = pool(|list| list[2].default_for.clear());
     let message = failure(&manifest("", &["ukalloc"]), &pool);
@@ -217,7 +223,7 @@ fn circles_are_shown() {
         list.push(Library { dependencies: vec!["a".into()], ..library("b") });
     });
     let message = failure(&manifest("libraries = [\"a\"]", &[]), &pool1);
-    assert!(message.contains("in a circle: a -> b -> a"), "{message}");
+    assert!(message.contains("in a circle: a -> b -> a\n  --> oxk.toml:3:14"), "{message}");
 
     let phase = |name: &str, after: &str| Phase {
         name: name.into(),
@@ -232,9 +238,56 @@ fn circles_are_shown() {
     });
     let message = failure(&manifest("libraries = [\"a\", \"b\"]", &[]), &pool2);
     assert!(
-        message.contains("boot phases wait for each other in a circle: x -> y -> x"),
+        message.contains("wait for each other in a circle: x -> y -> x\n  --> oxk.toml:3:14"),
         "{message}"
     );
+
+    // The place is that of what the user wrote, however far away the circle is.
+    let pool3 = pool(|list| {
+        list.push(Library { provides: vec!["sched".into()], ..library("s") });
+        let s = list.last_mut().unwrap();
+        s.dependencies = vec!["a".into()];
+        list.push(Library { dependencies: vec!["b".into()], ..library("a") });
+        list.push(Library { dependencies: vec!["a".into()], ..library("b") });
+    });
+    let message = failure(&manifest("requires = [\n  \"sched\"]", &["ukalloc"]), &pool3);
+    assert!(message.contains("a -> b -> a\n  --> oxk.toml:4:3"), "{message}");
+    let by_application = failure(&manifest("", &["a"]), &pool3);
+    assert!(by_application.contains("a -> b -> a\n  --> oxk.toml\n"), "{by_application}");
+}
+
+#[test]
+fn interfaces_may_be_required_in_a_circle() {
+    // As ukplat requires a platform, which depends on ukplat: no crate depends on itself.
+    let pool = pool(|list| {
+        list.push(Library {
+            provides: vec!["sched".into()],
+            requires: vec!["alloc".into()],
+            ..library("coop")
+        });
+        list[2].requires = vec!["sched".into()];
+    });
+    let manifest = manifest("", &["ukalloc"]);
+    let resolution = resolve(&manifest, &pool, None, None).unwrap();
+    assert_eq!(names(&resolution), ["coop", "plat-linuxu", "tlsf", "ukalloc"]);
+}
+
+#[test]
+fn phases_of_one_name_conflict() {
+    let pool = pool(|list| {
+        let phase = Phase {
+            name: "x".into(),
+            init: "init".into(),
+            fini: None,
+            after: Vec::new(),
+            before: Vec::new(),
+        };
+        for name in ["a", "b"] {
+            list.push(Library { phases: vec![phase.clone()], ..library(name) });
+        }
+    });
+    let message = failure(&manifest("libraries = [\"a\",\n\"b\"]", &[]), &pool);
+    assert!(message.contains("both have a boot phase `x`\n  --> oxk.toml:4:1"), "{message}");
 }
 
 #[test]
@@ -317,10 +370,16 @@ fn random_pool() -> impl Strategy<Value = (Vec<Library>, Vec<usize>)> {
 proptest! {
     #[test]
     fn results_are_deterministic_closed_and_minimal(
-        (list, seeds) in random_pool(), rotate in 0usize..12
+        (list, seeds) in random_pool(), rotate in 0usize..12, choice in prop::option::of(0usize..12)
     ) {
         let seeds: Vec<String> = seeds.iter().map(|s| format!("\"l{s:02}\"")).collect();
-        let manifest = manifest(&format!("libraries = [{}]", seeds.join(", ")), &[]);
+        // Sometimes the manifest chooses a provider.
+        let chosen = choice.and_then(|c| list.get(c)).filter(|l| !l.provides.is_empty());
+        let providers = chosen.map_or(String::new(), |l| {
+            format!("\n[providers]\n{} = {:?}", l.provides[0], l.name)
+        });
+        let chosen = chosen.map(|l| (l.provides[0].clone(), l.name.clone()));
+        let manifest = manifest(&format!("libraries = [{}]{providers}", seeds.join(", ")), &[]);
         let mut shuffled = list.clone();
         let by = rotate % shuffled.len();
         shuffled.rotate_left(by);
@@ -350,6 +409,10 @@ proptest! {
             })
         };
         prop_assert!(closed(&members));
+        if let Some((interface, provider)) = &chosen {
+            let wanted = resolution.libraries.iter().any(|l| l.requires.contains(interface));
+            prop_assert!(!wanted || members.contains(provider.as_str()), "the choice is ignored");
+        }
         // Each member comes after its dependencies.
         let order = names(&resolution);
         for lib in &resolution.libraries {
@@ -359,7 +422,8 @@ proptest! {
         }
         // No single member that is not a seed can be left out.
         let is_seed = |m: &str| m == "plat-linuxu" || seeds.iter().any(|s| s.trim_matches('"') == m);
-        for m in members.iter().filter(|m| !is_seed(m)) {
+        let is_chosen = |m: &str| chosen.as_ref().is_some_and(|(_, l)| l == m);
+        for m in members.iter().filter(|m| !is_seed(m) && !is_chosen(m)) {
             let mut fewer = members.clone();
             fewer.remove(m);
             prop_assert!(!closed(&fewer), "{m} is superfluous in {members:?}");

@@ -53,7 +53,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub qemu_arg: Vec<String>,
     /// Stop the image after this many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<f64>,
     /// Print the command that starts the image instead of running it
     #[arg(long)]
@@ -67,6 +67,12 @@ pub struct RunArgs {
     /// Arguments of the application
     #[arg(last = true)]
     pub args: Vec<String>,
+}
+
+/// Reads a length of time.
+fn seconds(text: &str) -> std::result::Result<f64, String> {
+    let value = text.parse().ok().filter(|s| Duration::try_from_secs_f64(*s).is_ok());
+    value.ok_or_else(|| "a number of seconds, as in 10 or 0.5, is needed".to_owned())
 }
 
 /// The verb.
@@ -314,10 +320,19 @@ impl Running {
                 let said = self.code_file.as_ref().and_then(|f| std::fs::read(f.path()).ok());
                 match said.as_deref() {
                     Some([.., code]) => Ok(*code),
+                    // QEMU's own code for what it cannot do.
+                    _ if status.code() == Some(1) => {
+                        eprintln!(
+                            "oxk: QEMU did not start the machine; what it said about that is \
+                             above, the command is printed by --dry-run"
+                        );
+                        Ok(EXIT_NOT_STARTED)
+                    }
                     _ => {
                         eprintln!(
                             "oxk: the machine ended ({status}) and the image gave no exit code: \
-                             it was stopped from outside, or its CPU gave up (triple fault)"
+                             it was stopped from outside, or its CPU gave up (triple fault), as it \
+                             does in a machine whose memory is too small (--memory)"
                         );
                         Ok(EXIT_UNKNOWN)
                     }

@@ -7,6 +7,7 @@ use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 
 use crate::build::{self, Progress};
 use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::pool::Pool;
 use crate::project::Target;
 use crate::resolve::Resolution;
 use crate::symbolize::Symbolizer;
@@ -56,7 +57,7 @@ pub fn run(args: &SizeArgs) -> Result<u8> {
     let loaded = args.target.load()?;
     let resolution = loaded.resolve()?;
     let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
-    let owners = Owners::new(&resolution, &loaded.project.root);
+    let owners = Owners::new(&resolution, &loaded.pool, &loaded.project.root);
     let new = Report { file_bytes: Some(image.bytes), ..measure(&image.dbg, &owners)? };
     let Some(other) = &args.diff else {
         if args.json {
@@ -98,9 +99,10 @@ pub struct Owners {
 
 impl Owners {
     /// The owners in an image.
-    pub fn new(resolution: &Resolution<'_>, root: &Path) -> Self {
+    pub fn new(resolution: &Resolution<'_>, pool: &Pool, root: &Path) -> Self {
         let mut owners = Self::default();
-        for library in &resolution.libraries {
+        // All there are: another image, to compare with, has other ones.
+        for library in pool.libraries() {
             let dir = library.dir.strip_prefix(root).unwrap_or(&library.dir);
             owners.dirs.push((format!("{}/", dir.display()), library.name.clone()));
             owners.crates.insert(library.rust_name(), library.name.clone());
@@ -129,8 +131,8 @@ impl Owners {
         if file == "src/main.rs" {
             return Some(GENERATED.to_owned());
         }
-        // registry/src/INDEX/NAME-VERSION/…
-        let package = file.strip_prefix("registry/")?.split('/').nth(2)?;
+        // Cargo's folder, then registry/src/INDEX/NAME-VERSION/…
+        let package = file.split_once("registry/src/")?.1.split('/').nth(1)?;
         let (name, _) = package.rsplit_once('-')?;
         Some(format!("{name} (crate)"))
     }
@@ -185,7 +187,8 @@ pub fn measure(dbg: &Path, owners: &Owners) -> Result<Report> {
         let (start, len) = (section.address(), section.size());
         // A damaged file may claim any size; a real section lies in the file or is zeroed memory.
         let in_file = section.file_range().map_or(0, |(_, size)| size);
-        if start == 0 || (column != 3 && in_file != len) || len > 1 << 32 {
+        let fits = start.checked_add(len).is_some() && len <= 1 << 32;
+        if start == 0 || (column != 3 && in_file != len) || !fits {
             continue;
         }
         report.sections[column] += len;
@@ -388,6 +391,21 @@ mod tests {
     }
 
     #[test]
+    fn source_files_have_owners() {
+        let owners =
+            Owners { dirs: vec![("core/ukplat/".into(), "ukplat".into())], ..Owners::default() };
+        for (file, owner) in [
+            ("core/ukplat/src/lib.rs", Some("ukplat")),
+            ("library/core/src/fmt/mod.rs", Some("rust core")),
+            ("registry/registry/src/index-0123/log-0.4.1/src/lib.rs", Some("log (crate)")),
+            ("src/main.rs", Some(GENERATED)),
+            ("elsewhere.rs", None),
+        ] {
+            assert_eq!(owners.of_file(file).as_deref(), owner, "{file}");
+        }
+    }
+
+    #[test]
     fn damaged_files_are_refused_or_measured_but_never_panic() {
         let dir = tempfile::tempdir().unwrap();
         let good = std::fs::read(program(dir.path())).unwrap();
@@ -405,6 +423,10 @@ mod tests {
                 bytes.truncate(good.len() - end.index(good.len()) / 2);
                 std::fs::write(&path, &bytes).unwrap();
                 let _ = measure(&path, &Owners::default());
+                if let Ok(symbolizer) = Symbolizer::open(&path) {
+                    let _ = (symbolizer.frames(0), symbolizer.frames(u64::MAX));
+                    let _ = symbolizer.files(0, u64::MAX);
+                }
                 Ok(())
             })
             .unwrap();

@@ -61,6 +61,10 @@ impl Symbolizer {
     /// The functions at an address, the innermost inlined one first; empty when unknown.
     pub fn frames(&self, address: u64) -> Vec<Frame> {
         let mut found = Vec::new();
+        if address == u64::MAX {
+            // No code is there, and addr2line looks at the next address too.
+            return found;
+        }
         let Ok(mut frames) = self.context.find_frames(address).skip_all_loads() else {
             return found;
         };

@@ -14,22 +14,8 @@ fn library(name: &str, description: &str) -> Library {
     Library {
         name: name.into(),
         pool: "core".into(),
-        dir: "/pool".into(),
         description: description.into(),
-        version: "1".into(),
-        dependencies: Vec::new(),
-        provides: Vec::new(),
-        default_for: Vec::new(),
-        requires: Vec::new(),
-        platforms: Vec::new(),
-        arches: Vec::new(),
-        interfaces: BTreeMap::new(),
-        options: Vec::new(),
-        phases: Vec::new(),
-        platform: None,
-        auto_features: Vec::new(),
-        scheduler: None,
-        allocator: None,
+        ..Library::default()
     }
 }
 

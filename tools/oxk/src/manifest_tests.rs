@@ -1,0 +1,111 @@
+use super::*;
+use proptest::prelude::*;
+
+fn in_crate<T>(check: impl FnOnce(&Path) -> T) -> T {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("Cargo.toml"), "[package]\nname = \"app\"\n").unwrap();
+    check(dir.path())
+}
+
+fn parse(text: &str, dir: &Path) -> Result<Manifest> {
+    Manifest::parse(Source { path: "oxk.toml".into(), text: text.to_owned() }, dir)
+}
+
+#[test]
+fn names_of_heaps_must_be_distinct_names_in_code() {
+    in_crate(|dir| {
+        for (text, cause) in [
+            ("[heaps.\"a b\"]", "`a b` cannot be the name of a heap\n  --> oxk.toml:2:8"),
+            ("[heaps.\"\"]", "`` cannot be the name of a heap"),
+            (
+                "[heaps.a-b]\n[heaps.A_B]",
+                "heaps `a-b` and `A_B` have the same name\n  --> oxk.toml:3:8",
+            ),
+        ] {
+            let message = parse(&format!("name = \"a\"\n{text}"), dir).unwrap_err().to_string();
+            assert!(message.starts_with(cause), "{message}");
+        }
+    });
+}
+
+#[test]
+fn a_crate_is_needed() {
+    let dir = tempfile::tempdir().unwrap();
+    let message = parse("name = \"a\"", dir.path()).unwrap_err().to_string();
+    assert!(message.contains("it needs a Cargo.toml beside its oxk.toml"), "{message}");
+    std::fs::write(dir.path().join("Cargo.toml"), "[workspace]\n").unwrap();
+    let message = parse("name = \"a\"", dir.path()).unwrap_err().to_string();
+    assert!(message.starts_with("the crate has no package name"), "{message}");
+    std::fs::write(dir.path().join("Cargo.toml"), "[package\n").unwrap();
+    assert!(parse("name = \"a\"", dir.path()).is_err());
+}
+
+/// Lines of manifests, right and wrong ones, in any order.
+fn lines() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        "name",
+        "kind",
+        "platform",
+        "optimize",
+        "libraries",
+        "requires",
+        "providers",
+        "options",
+        "heaps",
+        "pools",
+        "args",
+        "memory",
+        "backend",
+        "size",
+        "alloc",
+        "\"\"",
+    ]);
+    let value = prop::sample::select(vec![
+        "3",
+        "-1",
+        "true",
+        "\"64K\"",
+        "\"a\"",
+        "\"rust\"",
+        "\"ü\"",
+        "[]",
+        "[\"a\", 1]",
+        "{}",
+        "{ a = { b = 1 } }",
+        "[{ name = \"x\" }]",
+        "1.5",
+        "\"",
+        "9223372036854775807",
+        "\"9T\"",
+    ]);
+    let table = prop::sample::select(vec![
+        "[heaps.x]",
+        "[options.x]",
+        "[options]",
+        "[providers]",
+        "[[heaps]]",
+        "[heaps.x.y]",
+    ]);
+    let line = prop_oneof![
+        3 => (key, value).prop_map(|(k, v)| format!("{k} = {v}")),
+        1 => table.prop_map(str::to_owned),
+    ];
+    prop::collection::vec(line, 0..10)
+        .prop_map(|lines| format!("name = \"a\"\n{}", lines.join("\n")))
+}
+
+#[test]
+fn any_text_is_read_or_refused() {
+    in_crate(|dir| {
+        let mut runner = proptest::test_runner::TestRunner::default();
+        let texts = prop_oneof![lines(), ".{0,80}"];
+        runner
+            .run(&texts, |text| {
+                if let Ok(mut manifest) = parse(&text, dir) {
+                    let _ = manifest.set(std::slice::from_ref(&text));
+                }
+                Ok(())
+            })
+            .unwrap();
+    });
+}

@@ -1,0 +1,165 @@
+use super::*;
+use proptest::prelude::*;
+
+fn parse(metadata: &str) -> Result<Option<Library>> {
+    let text = format!("[package]\nname = \"lib\"\n{metadata}");
+    parse_library(&Source { path: "Cargo.toml".into(), text }, "core", Path::new("/pool/lib"))
+}
+
+#[test]
+fn everything_is_read() {
+    let text = r#"description = "A library"
+[dependencies]
+ukplat.workspace = true
+renamed = { package = "other", version = "1" }
+[package.metadata.oxk]
+provides = ["disk"]
+requires = ["plat"]
+platforms = ["kvm"]
+backend = "B"
+[package.metadata.oxk.interfaces.disk]
+help = "Blocks"
+many = true
+[package.metadata.oxk.options.depth]
+type = "int"
+min = 1
+max = 9
+default = 4
+runtime = true
+help = "Requests"
+[[package.metadata.oxk.phases]]
+name = "disk"
+init = "init"
+fini = "fini"
+after = ["irq"]
+"#;
+    let library = parse(text).unwrap().unwrap();
+    assert_eq!(library.dependencies, ["ukplat", "other"]);
+    assert_eq!((library.name.as_str(), library.description.as_str()), ("lib", "A library"));
+    assert!(library.interfaces["disk"].many);
+    assert_eq!(library.options[0].kind, OptionKind::Int { min: 1, max: 9 });
+    assert!(library.options[0].runtime);
+    assert_eq!(library.phases[0].fini.as_deref(), Some("fini"));
+    assert_eq!(parse("").unwrap(), None, "an ordinary crate");
+}
+
+#[test]
+fn mistakes_in_metadata_are_told_with_their_place() {
+    let option = "[package.metadata.oxk.options.x]\nhelp = \"\"\n";
+    for (text, cause) in [
+        ("[package.metadata]\noxk = 3".into(), "`oxk` must be a table"),
+        ("[package.metadata.oxk]\nprovide = []".into(), "unknown key `provide`"),
+        ("[package.metadata.oxk]\nprovides = \"a\"".into(), "`provides` must be a list of texts"),
+        ("[package.metadata.oxk]\nphases = 3".into(), "`phases` must be tables"),
+        ("[package.metadata.oxk]\nbackend = 3".into(), "`backend` must be a text"),
+        ("[package.metadata.oxk.interfaces.x]".into(), "`help` is missing"),
+        (
+            "[package.metadata.oxk.interfaces.x]\nhelp = \"\"\nmany = \"no\"".into(),
+            "`many` must be true or false",
+        ),
+        (format!("{option}type = \"float\"\ndefault = 1"), "unknown type `float`"),
+        (format!("{option}type = \"int\"\nmax = 3\ndefault = 4"), "must be a whole number"),
+        (format!("{option}type = \"int\"\nmin = \"a\"\ndefault = 4"), "`min` of option `x`"),
+        (format!("{option}type = \"size\"\nmax = \"big\"\ndefault = 4"), "`max` of option `x`"),
+        (
+            format!("{option}type = \"bool\"\ndefault = true\nruntime = 1"),
+            "`runtime` must be true or false",
+        ),
+    ] {
+        let message = parse(&text).unwrap_err().to_string();
+        assert!(message.contains(cause) && message.contains("  --> Cargo.toml:"), "{message}");
+    }
+}
+
+#[test]
+fn libraries_must_fit_together() {
+    let library = |name: &str, text: &str| {
+        let mut library = parse(&format!("[package.metadata.oxk]\n{text}")).unwrap().unwrap();
+        library.name = name.into();
+        for interface in library.interfaces.values_mut() {
+            interface.declared_by = name.into();
+        }
+        library
+    };
+    let declares = "[package.metadata.oxk.interfaces.x]\nhelp = \"\"";
+    for (list, cause) in [
+        (vec![library("a", ""), library("a", "")], "two micro-libraries are called `a`"),
+        (vec![library("a", "provides = [\"y\"]")], "no library declares the interface `y`"),
+        (vec![library("a", declares), library("b", declares)], "declares the interface `x` too"),
+        (
+            vec![library("a", &format!("default-for = [\"x\"]\n{declares}"))],
+            "is default for `x` but does not provide it",
+        ),
+        (
+            vec![library(
+                "a",
+                "[[package.metadata.oxk.phases]]\nname = \"p\"\ninit = \"i\"\nafter = [\"q\"]",
+            )],
+            "boot phase `p` refers to an unknown phase `q`",
+        ),
+    ] {
+        let message = Pool::from_libraries(list).unwrap_err().to_string();
+        assert!(message.contains(cause), "{message}");
+    }
+}
+
+/// Lines of metadata, right and wrong ones, in any order.
+fn lines() -> impl Strategy<Value = String> {
+    let key = prop::sample::select(vec![
+        "provides",
+        "requires",
+        "backend",
+        "phases",
+        "options",
+        "interfaces",
+        "platform",
+        "type",
+        "default",
+        "min",
+        "max",
+        "values",
+        "help",
+        "name",
+        "init",
+        "machine",
+    ]);
+    let value = prop::sample::select(vec![
+        "3",
+        "-1",
+        "true",
+        "\"64K\"",
+        "\"int\"",
+        "\"choice\"",
+        "\"size\"",
+        "[]",
+        "[\"a\", 1]",
+        "{}",
+        "{ a = 1 }",
+        "[{ name = \"x\" }]",
+        "1.5",
+        "1979-05-27",
+        "\"",
+        "9999999999999999999",
+    ]);
+    let table = prop::sample::select(vec![
+        "[package.metadata.oxk]",
+        "[package.metadata.oxk.options.x]",
+        "[dependencies]",
+        "[package.metadata.oxk.interfaces.i]",
+        "[[package.metadata.oxk.phases]]",
+        "[package.metadata.oxk.platform]",
+        "[[package.metadata.oxk.options]]",
+    ]);
+    let line = prop_oneof![
+        3 => (key, value).prop_map(|(k, v)| format!("{k} = {v}")),
+        1 => table.prop_map(str::to_owned),
+    ];
+    prop::collection::vec(line, 0..12).prop_map(|lines| lines.join("\n"))
+}
+
+proptest! {
+    #[test]
+    fn any_metadata_is_read_or_refused(text in prop_oneof![lines(), ".{0,60}"]) {
+        let _ = parse(&text);
+    }
+}
