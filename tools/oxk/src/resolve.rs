@@ -235,6 +235,10 @@ impl<'a> Resolver<'a> {
                 )));
             }
             self.chosen.insert(interface.value.clone(), library.value.clone());
+            // Who names a scheduler wants threads.
+            if !self.required.iter().any(|r| r.value == interface.value) {
+                self.required.push(interface.clone());
+            }
         }
         for interface in &self.required {
             self.known_interface(interface)?;
