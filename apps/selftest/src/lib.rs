@@ -10,13 +10,13 @@ extern crate alloc;
 mod clock;
 mod heap;
 mod interrupts;
+mod scheduling;
 
 use ukplat::println;
+use uktest::Check;
 
-/// One check; an error is the reason why it failed.
-type Check = (&'static str, fn() -> Result<(), &'static str>);
-
-const CHECKS: [&[Check]; 3] = [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECKS];
+const CHECKS: [&[Check]; 4] =
+    [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECKS, &scheduling::CHECKS];
 
 /// `selftest` runs all checks; `selftest echo WORD …`, `exit CODE`, `panic`, `crash WAY`,
 /// `memory`, `initrd`, `heaps`, `log`, `sleep MS`, `exhaust`, `touch` do what they
@@ -25,7 +25,7 @@ const CHECKS: [&[Check]; 3] = [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECK
 /// `report crash` while a panic is being reported.
 pub fn main(args: &[&str]) -> u8 {
     match args {
-        [] => run_all(),
+        [] => uktest::run(&CHECKS),
         ["echo", words @ ..] => {
             for word in words {
                 println!("[{}]", word);
@@ -34,6 +34,10 @@ pub fn main(args: &[&str]) -> u8 {
         }
         ["exit", code] => code.parse().unwrap_or(255),
         ["panic"] => outer(args),
+        ["crash", "thread-stack-overflow"] => {
+            ukplatcheck::overflow_thread_stack();
+            1
+        }
         ["crash", way] => {
             if ukcrash::cause(way) {
                 println!("the machine did not mind {}", way);
@@ -71,23 +75,6 @@ pub fn main(args: &[&str]) -> u8 {
             2
         }
     }
-}
-
-fn run_all() -> u8 {
-    let mut failures = 0u8;
-    let mut count = 0;
-    for (name, check) in CHECKS.iter().copied().flatten() {
-        count += 1;
-        match check() {
-            Ok(()) => println!("ok      {}", name),
-            Err(reason) => {
-                failures = failures.saturating_add(1);
-                println!("FAILED  {}: {}", name, reason);
-            }
-        }
-    }
-    println!("{} checks, {} failed", count, failures);
-    failures
 }
 
 #[inline(never)]

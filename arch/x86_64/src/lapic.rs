@@ -1,4 +1,4 @@
-//! The local APIC: its timer and the end of interrupts (Intel SDM volume 3, chapter 11).
+//! The local APIC: its timer, the end of interrupts, interrupts between CPUs (Intel SDM volume 3, chapter 11).
 
 use crate::regs::{IA32_APIC_BASE, IA32_TSC_DEADLINE, cpuid, rdmsr, wrmsr};
 
@@ -11,6 +11,14 @@ const TIMER: usize = 0x320;
 const INITIAL_COUNT: usize = 0x380;
 const CURRENT_COUNT: usize = 0x390;
 const DIVIDE: usize = 0x3e0;
+
+const COMMAND: usize = 0x300;
+const COMMAND_TARGET: usize = 0x310;
+const COMMAND_PENDING: u32 = 1 << 12;
+/// Delivery modes, level "assert".
+const FIXED: u32 = 1 << 14;
+const INIT: u32 = 1 << 14 | 5 << 8;
+const STARTUP: u32 = 1 << 14 | 6 << 8;
 
 const MASKED: u32 = 1 << 16;
 const TSC_DEADLINE_MODE: u32 = 2 << 17;
@@ -67,6 +75,30 @@ impl LocalApic {
     #[inline]
     pub fn end_of_interrupt(&self) {
         self.write(EOI, 0);
+    }
+
+    /// Interrupts the CPU whose local APIC has this number.
+    pub fn send(&self, apic: u8, vector: u8) {
+        self.command(apic, FIXED | u32::from(vector));
+    }
+
+    /// Resets a CPU: it waits for [`Self::send_startup`].
+    pub fn send_init(&self, apic: u8) {
+        self.command(apic, INIT);
+    }
+
+    /// Makes a CPU that was reset run the 16-bit code at a page below 1 MiB.
+    pub fn send_startup(&self, apic: u8, page: u64) {
+        self.command(apic, STARTUP | (page >> 12) as u32 & 0xff);
+    }
+
+    /// Two writes that no handler may come between: called with interrupts disabled.
+    fn command(&self, apic: u8, command: u32) {
+        self.write(COMMAND_TARGET, u32::from(apic) << 24);
+        self.write(COMMAND, command);
+        while self.read(COMMAND) & COMMAND_PENDING != 0 {
+            core::hint::spin_loop();
+        }
     }
 
     /// Whether the timer takes deadlines of the time-stamp counter.

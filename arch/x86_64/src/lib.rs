@@ -1,4 +1,4 @@
-//! The x86-64 architecture: registers, traps, page tables, memory functions, call chains.
+//! The x86-64 architecture: registers, traps, page tables, contexts, memory functions, call chains.
 //!
 //! ```
 //! // Call chains follow frame pointers; this crate's memory functions and trap entries are
@@ -8,8 +8,11 @@
 #![cfg_attr(not(test), no_std)]
 
 pub mod backtrace;
+pub mod context;
 pub mod lapic;
+pub mod local;
 pub mod mem;
 pub mod page_table;
 pub mod regs;
+pub mod segment;
 pub mod trap;

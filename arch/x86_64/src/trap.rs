@@ -104,6 +104,9 @@ global_asm!(
     "cld",
     "mov rdi, rsp",
     "call ukarch_trap",
+    // Code that made a frame elsewhere comes here with rsp pointing to it.
+    ".globl ukarch_trap_return",
+    "ukarch_trap_return:",
     "fxrstor64 [rsp]",
     "add rsp, 512",
     "pop rax", "pop rbx", "pop rcx", "pop rdx", "pop rsi", "pop rdi", "pop rbp",
@@ -113,13 +116,13 @@ global_asm!(
     vectors = const VECTORS,
 );
 
-/// Defines what the entry code calls: `$handler(&TrapFrame)`. Expanded once, in the platform's
+/// Defines what the entry code calls: `$handler(&mut TrapFrame)`. Expanded once, in the platform's
 /// part of the root crate.
 #[macro_export]
 macro_rules! trap_handler {
     ($handler:path) => {
         #[unsafe(no_mangle)]
-        extern "C" fn ukarch_trap(frame: &$crate::trap::TrapFrame) {
+        extern "C" fn ukarch_trap(frame: &mut $crate::trap::TrapFrame) {
             $handler(frame)
         }
     };

@@ -1,17 +1,22 @@
 //! The platform that unit tests run on: `std` of the development machine.
 
+use std::cell::Cell;
 use std::io::Write as _;
-use std::sync::OnceLock;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 #[cfg(target_os = "linux")]
 use core::ops::Range;
 
+use crate::cpu::{CpuError, Padded, PerCpu};
 #[cfg(target_os = "linux")]
 use crate::vm::{FrameSource, VmError};
-use crate::{Exit, Platform, Stream};
+use crate::{Context, Exit, Platform, Stream, WORDS, Word};
 
-/// `std` as a platform, for tests only.
+/// `std` as a platform, for tests only. Every host thread has interrupt state, words, and a thread
+/// pointer of its own, as if it were an image with one CPU, so that tests can run side by side;
+/// with feature `smp`, started CPUs are host threads.
 #[derive(Debug)]
 pub struct Host;
 
@@ -20,6 +25,57 @@ crate::bind!(Host);
 fn epoch() -> Instant {
     static EPOCH: OnceLock<Instant> = OnceLock::new();
     *EPOCH.get_or_init(Instant::now)
+}
+
+thread_local! {
+    static IRQ_ENABLED: Cell<bool> = const { Cell::new(true) };
+    static THREAD_POINTER: Cell<usize> = const { Cell::new(0) };
+    static CELLS: [Cell<usize>; WORDS] = const { [const { Cell::new(0) }; WORDS] };
+    static CPU: Cell<usize> = const { Cell::new(0) };
+}
+
+/// What other CPUs do to one.
+struct Doorbell {
+    started: Mutex<bool>,
+    rung: Mutex<bool>,
+    bell: Condvar,
+}
+
+static DOORBELLS: PerCpu<Doorbell> = PerCpu::new(
+    [const {
+        Padded(Doorbell {
+            started: Mutex::new(false),
+            rung: Mutex::new(false),
+            bell: Condvar::new(),
+        })
+    }; crate::cpu::MAX_CPUS],
+);
+
+static CPU_HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Waits until the CPU is interrupted or the time is over; runs the handler of the interrupt.
+fn wait(limit: Option<Duration>) {
+    let Some(doorbell) = DOORBELLS.of(CPU.get()) else { return };
+    let rung = doorbell.rung.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut rung = match limit {
+        None => doorbell.bell.wait_while(rung, |rung| !*rung),
+        Some(limit) => doorbell
+            .bell
+            .wait_timeout_while(rung, limit, |rung| !*rung)
+            .map(|(rung, _)| rung)
+            .map_err(|e| PoisonError::new(e.into_inner().0)),
+    }
+    .unwrap_or_else(PoisonError::into_inner);
+    let interrupted = core::mem::take(&mut *rung);
+    drop(rung);
+    let handler = CPU_HANDLER.load(Ordering::Relaxed);
+    if interrupted && !handler.is_null() {
+        // SAFETY: only `on_cpu_interrupt` stores here, and it takes a `fn()`.
+        let handler = unsafe { core::mem::transmute::<*mut (), fn()>(handler) };
+        let was_enabled = IRQ_ENABLED.replace(false);
+        handler();
+        IRQ_ENABLED.set(was_enabled);
+    }
 }
 
 impl Platform for Host {
@@ -49,19 +105,84 @@ impl Platform for Host {
     }
     fn idle_until(deadline_ns: Option<u64>) {
         let now = Self::monotonic_ns();
-        let wait = deadline_ns.map_or(u64::MAX, |d| d.saturating_sub(now));
-        std::thread::sleep(std::time::Duration::from_nanos(wait));
+        wait(deadline_ns.map(|d| Duration::from_nanos(d.saturating_sub(now))));
     }
     fn irq_disable() -> bool {
-        false
+        IRQ_ENABLED.replace(false)
     }
-    fn irq_enable() {}
+    fn irq_enable() {
+        IRQ_ENABLED.set(true);
+    }
     fn timer_on_expiry(_handler: fn()) {}
     fn timer_arm(_deadline_ns: Option<u64>) {}
     fn backtrace(_visit: &mut dyn FnMut(usize)) {}
-    fn cpu_count() -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from)
+
+    unsafe fn context_new(
+        stack_top: usize,
+        entry: extern "C" fn(usize) -> !,
+        argument: usize,
+    ) -> Context {
+        // SAFETY: the caller's promise.
+        Context::from_stack_pointer(unsafe { ukarch::context::new(stack_top, entry, argument) })
     }
+    #[inline(always)]
+    unsafe fn context_switch(save: *mut Context, to: Context) {
+        // SAFETY: the caller's promise; a context is its stack pointer.
+        unsafe { ukarch::context::switch(save.cast(), to.stack_pointer()) }
+    }
+    // The real one belongs to `std`.
+    fn thread_pointer() -> usize {
+        THREAD_POINTER.get()
+    }
+    unsafe fn set_thread_pointer(value: usize) {
+        THREAD_POINTER.set(value);
+    }
+
+    fn word_load(word: Word) -> usize {
+        CELLS.with(|cells| cells[word as usize].get())
+    }
+    fn word_store(word: Word, value: usize) {
+        CELLS.with(|cells| cells[word as usize].set(value));
+    }
+    fn word_add(word: Word, value: usize) {
+        Self::word_store(word, Self::word_load(word).wrapping_add(value));
+    }
+
+    fn cpu_id() -> usize {
+        CPU.get()
+    }
+    fn cpu_count() -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from).min(crate::cpu::MAX_CPUS)
+    }
+    /// The stack is the host thread's, not the given one.
+    unsafe fn cpu_start(
+        cpu: usize,
+        _stack_top: usize,
+        entry: extern "C" fn(usize) -> !,
+        argument: usize,
+    ) -> Result<(), CpuError> {
+        let doorbell = DOORBELLS.of(cpu).ok_or(CpuError::NoSuchCpu)?;
+        let mut started = doorbell.started.lock().unwrap_or_else(PoisonError::into_inner);
+        if core::mem::replace(&mut *started, true) {
+            return Err(CpuError::Running);
+        }
+        std::thread::spawn(move || {
+            CPU.set(cpu);
+            IRQ_ENABLED.set(false);
+            entry(argument)
+        });
+        Ok(())
+    }
+    fn cpu_interrupt(cpu: usize) {
+        if let Some(doorbell) = DOORBELLS.of(cpu) {
+            *doorbell.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+            doorbell.bell.notify_all();
+        }
+    }
+    fn on_cpu_interrupt(handler: fn()) {
+        CPU_HANDLER.store(handler as *mut (), Ordering::Relaxed);
+    }
+
     fn terminate(exit: Exit) -> ! {
         std::process::exit(exit.code().into())
     }

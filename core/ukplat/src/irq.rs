@@ -22,15 +22,17 @@ pub fn disable() -> IrqGuard {
     IrqGuard { enable_on_drop: (bound().irq_disable)(), _not_send: core::marker::PhantomData }
 }
 
-/// Enables interrupts on this CPU; called once by the boot sequence.
+/// Enables interrupts on this CPU: the boot sequence does, and flows that were started with
+/// interrupts disabled. What is pending is handled at once, a request for preemption too.
 pub fn enable() {
-    (bound().irq_enable)()
+    (bound().irq_enable)();
+    crate::preempt::check();
 }
 
 impl Drop for IrqGuard {
     fn drop(&mut self) {
         if self.enable_on_drop {
-            (bound().irq_enable)()
+            enable();
         }
     }
 }

@@ -11,8 +11,12 @@
 //! assert!(ukplat::monotonic_ns() >= start);
 //! ```
 //!
+//! What schedulers are built on is here too: [`context`]s and switching between them,
+//! [`preempt`]ion, [`stack`]s that crash reports know, several CPUs ([`cpu`]), and the
+//! [`thread_pointer`].
+//!
 //! Unsafe code in this crate: the binding (one extern static), the cells that are filled
-//! during boot, and what [`vm`] passes on.
+//! during boot, the functions whose callers promise something, and what [`vm`] passes on.
 #![cfg_attr(not(feature = "host"), no_std)]
 
 pub mod boot;
@@ -20,21 +24,33 @@ mod cells;
 pub mod clock;
 pub mod cmdline;
 pub mod console;
+pub mod context;
+pub mod cpu;
 pub mod exit;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod irq;
+mod local;
 pub mod memory;
 mod platform;
+pub mod preempt;
 pub mod report;
+pub mod stack;
 pub mod vm;
 
 pub use boot::{BootInfo, InitError, parse_size};
 pub use cells::{StaticRef, StrCell};
 pub use console::Stream;
+pub use context::Context;
+pub use cpu::{
+    CpuError, PerCpu, cpu_count, cpu_id, cpu_interrupt, cpu_start, on_cpu_interrupt,
+    tlb_flush_others,
+};
 pub use exit::Exit;
+pub use local::{WORDS, Word};
 pub use memory::{MemoryKind, MemoryMap, MemoryRegion};
 pub use platform::{
-    Platform, PlatformTable, arch, backtrace, console_read, console_write, cpu_count, idle_until,
-    monotonic_ns, name, terminate, ticks, ticks_to_ns, timer_arm, timer_on_expiry, wall_ns,
+    Platform, PlatformTable, arch, backtrace, console_read, console_write, idle_until,
+    monotonic_ns, name, set_thread_pointer, terminate, thread_pointer, ticks, ticks_to_ns,
+    timer_arm, timer_on_expiry, wall_ns,
 };

@@ -3,7 +3,10 @@
 use core::ops::Range;
 
 use crate::console::Stream;
+use crate::context::Context;
+use crate::cpu::CpuError;
 use crate::exit::Exit;
+use crate::local::{Word, single};
 use crate::vm::{self, FrameSource, VmError};
 
 /// What a platform gives. All functions are called after the platform's own entry code ran.
@@ -49,8 +52,84 @@ pub trait Platform {
     /// Calls `visit` with the return addresses of the calling functions, innermost first.
     fn backtrace(visit: &mut dyn FnMut(usize));
 
-    /// Number of CPUs the machine has (started or not), at least 1.
-    fn cpu_count() -> usize;
+    /// See [`Context::new`].
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn context_new(
+        stack_top: usize,
+        entry: extern "C" fn(usize) -> !,
+        argument: usize,
+    ) -> Context;
+    /// See [`crate::context::switch`].
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn context_switch(save: *mut Context, to: Context);
+    /// The thread pointer, from which compiled code reaches thread-local variables.
+    fn thread_pointer() -> usize;
+    /// Sets the thread pointer.
+    ///
+    /// # Safety
+    /// Code that uses thread-local variables must find there what it expects.
+    unsafe fn set_thread_pointer(value: usize);
+
+    /// The current CPU's word. The default is for platforms with one CPU; with several, each of
+    /// these three is one instruction as far as moving between CPUs goes.
+    #[inline(always)]
+    fn word_load(word: Word) -> usize {
+        single::load(word)
+    }
+    /// Sets the current CPU's word.
+    #[inline(always)]
+    fn word_store(word: Word, value: usize) {
+        single::store(word, value)
+    }
+    /// Adds to the current CPU's word, wrapping around.
+    #[inline(always)]
+    fn word_add(word: Word, value: usize) {
+        single::add(word, value)
+    }
+
+    /// See [`crate::cpu_id`].
+    #[inline(always)]
+    fn cpu_id() -> usize {
+        0
+    }
+    /// See [`crate::cpu_count`]; from 1 to [`crate::cpu::MAX_CPUS`].
+    #[inline(always)]
+    fn cpu_count() -> usize {
+        1
+    }
+    /// See [`crate::cpu_start`]; the number is from 1 to the count of CPUs.
+    ///
+    /// # Errors
+    /// See [`CpuError`].
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn cpu_start(
+        cpu: usize,
+        stack_top: usize,
+        entry: extern "C" fn(usize) -> !,
+        argument: usize,
+    ) -> Result<(), CpuError> {
+        let _ = (cpu, stack_top, entry, argument);
+        Err(CpuError::NoSuchCpu)
+    }
+    /// See [`crate::cpu_interrupt`].
+    fn cpu_interrupt(cpu: usize) {
+        let _ = cpu;
+    }
+    /// See [`crate::on_cpu_interrupt`].
+    fn on_cpu_interrupt(handler: fn()) {
+        let _ = handler;
+    }
+    /// See [`crate::tlb_flush_others`].
+    #[cfg(feature = "smp")]
+    fn tlb_flush_others(range: Range<usize>) {
+        let _ = range;
+    }
 
     /// Ends the image; the exit code reaches whoever started it.
     fn terminate(exit: Exit) -> !;
@@ -117,7 +196,23 @@ pub struct PlatformTable {
     timer_on_expiry: fn(fn()),
     timer_arm: fn(Option<u64>),
     backtrace: fn(&mut dyn FnMut(usize)),
-    cpu_count: fn() -> usize,
+    pub(crate) context_new: unsafe fn(usize, extern "C" fn(usize) -> !, usize) -> Context,
+    pub(crate) context_switch: unsafe fn(*mut Context, Context),
+    thread_pointer: fn() -> usize,
+    set_thread_pointer: unsafe fn(usize),
+    pub(crate) word_load: fn(Word) -> usize,
+    pub(crate) word_store: fn(Word, usize),
+    pub(crate) word_add: fn(Word, usize),
+    #[cfg(feature = "smp")]
+    pub(crate) cpu_id: fn() -> usize,
+    #[cfg(feature = "smp")]
+    pub(crate) cpu_count: fn() -> usize,
+    pub(crate) cpu_start:
+        unsafe fn(usize, usize, extern "C" fn(usize) -> !, usize) -> Result<(), CpuError>,
+    pub(crate) cpu_interrupt: fn(usize),
+    pub(crate) on_cpu_interrupt: fn(fn()),
+    #[cfg(feature = "smp")]
+    pub(crate) tlb_flush_others: fn(Range<usize>),
     terminate: fn(Exit) -> !,
     pub(crate) vm: vm::Table,
 }
@@ -140,7 +235,22 @@ impl PlatformTable {
             timer_on_expiry: P::timer_on_expiry,
             timer_arm: P::timer_arm,
             backtrace: P::backtrace,
+            context_new: P::context_new,
+            context_switch: P::context_switch,
+            thread_pointer: P::thread_pointer,
+            set_thread_pointer: P::set_thread_pointer,
+            word_load: P::word_load,
+            word_store: P::word_store,
+            word_add: P::word_add,
+            #[cfg(feature = "smp")]
+            cpu_id: P::cpu_id,
+            #[cfg(feature = "smp")]
             cpu_count: P::cpu_count,
+            cpu_start: P::cpu_start,
+            cpu_interrupt: P::cpu_interrupt,
+            on_cpu_interrupt: P::on_cpu_interrupt,
+            #[cfg(feature = "smp")]
+            tlb_flush_others: P::tlb_flush_others,
             terminate: P::terminate,
             vm: vm::Table {
                 window: P::vm_window,
@@ -216,7 +326,8 @@ pub fn wall_ns() -> u64 {
 
 /// Waits for an event or a deadline; see [`Platform::idle_until`].
 pub fn idle_until(deadline_ns: Option<u64>) {
-    (bound().idle_until)(deadline_ns)
+    (bound().idle_until)(deadline_ns);
+    crate::preempt::check();
 }
 
 /// Sets the function called by the timer interrupt; see [`Platform::timer_on_expiry`].
@@ -234,9 +345,20 @@ pub fn backtrace(visit: &mut dyn FnMut(usize)) {
     (bound().backtrace)(visit)
 }
 
-/// Number of CPUs of the machine.
-pub fn cpu_count() -> usize {
-    (bound().cpu_count)()
+/// The thread pointer; see [`Platform::thread_pointer`].
+#[inline]
+pub fn thread_pointer() -> usize {
+    (bound().thread_pointer)()
+}
+
+/// Sets the thread pointer of the running flow.
+///
+/// # Safety
+/// Code that uses thread-local variables must find there what it expects.
+#[inline]
+pub unsafe fn set_thread_pointer(value: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { (bound().set_thread_pointer)(value) }
 }
 
 /// Ends the image with `exit`.

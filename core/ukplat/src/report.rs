@@ -4,6 +4,8 @@
 //! its own: two spaces, `#`, the frame number, a space, `0x` and 16 hexadecimal digits.
 
 use core::fmt;
+#[cfg(feature = "smp")]
+use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
 
 use crate::console::LineBuffer;
@@ -57,6 +59,10 @@ impl fmt::Write for AfterColon<'_> {
 /// Exit code of the crash that is being reported; 0 when there is none.
 static CRASHED: AtomicU8 = AtomicU8::new(0);
 
+/// CPU of the crash that is being reported.
+#[cfg(feature = "smp")]
+static CRASHED_CPU: AtomicUsize = AtomicUsize::new(usize::MAX);
+
 /// A crash report that was begun.
 #[derive(Debug)]
 pub struct Report {
@@ -65,12 +71,22 @@ pub struct Report {
 
 /// Begins a crash report; call it before anything about the crash is printed or looked at.
 ///
-/// Interrupts stay disabled from here on. A crash while another is being reported, in its report
+/// Interrupts stay disabled from here on. With several CPUs, one that crashes while another reports
+/// waits for the end. A crash while another is being reported, in its report
 /// or in what formats its message, ends the image at once with the exit code of the first.
 pub fn begin(exit: Exit) -> Report {
     core::mem::forget(crate::irq::disable());
     match CRASHED.swap(exit.code(), Ordering::Relaxed) {
-        0 => Report { exit },
+        0 => {
+            #[cfg(feature = "smp")]
+            CRASHED_CPU.store(crate::cpu_id(), Ordering::Relaxed);
+            Report { exit }
+        }
+        // The report of another CPU is under way and will end the image.
+        #[cfg(feature = "smp")]
+        _ if CRASHED_CPU.load(Ordering::Relaxed) != crate::cpu_id() => loop {
+            crate::idle_until(None);
+        },
         first => {
             crate::console_write(Stream::Err, b"\ncrashed again while reporting a crash\n");
             crate::terminate(Exit::Code(first))
@@ -92,6 +108,8 @@ impl Report {
 
     fn print(self, cause: fmt::Arguments<'_>, address: Option<usize>, frames: &Frames<'_>) -> ! {
         crate::eprint!("\n{}", cause);
+        #[cfg(feature = "smp")]
+        crate::eprint!(" on CPU {}", crate::cpu_id());
         if let Some(address) = address {
             // The cause is out by now: damaged data may crash the explanation.
             let _ = explain(address, &mut LineBuffer::new(Stream::Err));

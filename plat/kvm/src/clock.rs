@@ -47,7 +47,7 @@ struct Once<T>(UnsafeCell<Option<T>>);
 // SAFETY: written once, by `init_clock` on the only CPU, before `READY` is set.
 unsafe impl<T> Sync for Once<T> {}
 
-fn apic() -> Option<&'static LocalApic> {
+pub fn apic() -> Option<&'static LocalApic> {
     if !READY.load(Relaxed) {
         return None;
     }
@@ -221,6 +221,21 @@ pub fn fire_at(deadline_ns: Option<u64>) {
     let counts = (u128::from(ns) * u128::from(TIMER_KHZ.load(Relaxed))).div_ceil(1_000_000);
     // A count too short for the whole time fires early, and is set again then.
     apic.arm_count(u32::try_from(counts).unwrap_or(u32::MAX));
+}
+
+/// Enables the local APIC of a further CPU.
+#[cfg(feature = "smp")]
+pub fn enable_apic() {
+    // SAFETY: as in `init_clock`. All CPUs have theirs at the same address.
+    unsafe { LocalApic::enable(TIMER_VECTOR, SPURIOUS) };
+}
+
+/// Ends the comparison, because only the CPU that began it can read the timer that it needs.
+#[cfg(feature = "smp")]
+pub fn settle() {
+    if MULT.load(Relaxed) == 0 && compare(true).is_none() {
+        set_scale(TickScale::NANOSECONDS);
+    }
 }
 
 pub fn end_of_interrupt() {

@@ -13,6 +13,8 @@ use ukplat::{BootInfo, Exit, MemoryKind, MemoryMap, parse_size};
 use crate::frames::Frames;
 use crate::pvh::{PhysicalMemory, StartInfo};
 use crate::{Config, power, serial, traps};
+#[cfg(feature = "smp")]
+use crate::{cpus, trampoline};
 
 /// The entry code maps this much.
 const BOOT_MAPPED: u64 = 1 << 30;
@@ -102,6 +104,8 @@ pub unsafe fn start(
     config: &Config,
     boot: fn(&'static BootInfo) -> !,
 ) -> ! {
+    #[cfg(feature = "smp")]
+    cpus::init();
     serial::init();
     // SAFETY: first and only call; nothing else runs.
     match unsafe { set_up(start_info, entry_ticks, config) } {
@@ -190,6 +194,8 @@ unsafe fn set_up(
 
     let words = words(machine.command_line().map_err(|e| e.cause())?, &mut frames)?;
     let stacks = Stacks::take(&mut frames, config.stack).ok_or(NO_ROOM)?;
+    #[cfg(feature = "smp")]
+    let cpus = prepare_cpus(&machine, config.cpus, &mut frames)?;
     let mut mapper = Mapper::new(frames).map_err(map_cause)?;
     for region in map.regions() {
         let flags = match region.kind {
@@ -213,6 +219,16 @@ unsafe fn set_up(
     for (guard, _) in stacks.all() {
         mapper.unmap(guard, PAGE).map_err(map_cause)?;
     }
+    #[cfg(feature = "smp")]
+    if cpus > 1 {
+        for guard in (1..cpus).flat_map(traps::guards) {
+            mapper.unmap(guard, PAGE).map_err(map_cause)?;
+        }
+        let page = trampoline::PAGE_ADDRESS;
+        mapper.map(page, page, PAGE, Flags::EXECUTE).map_err(map_cause)?;
+        // SAFETY: the page is reserved memory (`LOW_RESERVED`) in which nothing is left to read.
+        unsafe { trampoline::install() };
+    }
     // SAFETY: the tables map the image with the rights its sections need, the current stack (part
     // of its data) and all memory in use; the mapper is not used again.
     unsafe { write_cr3(mapper.root()) };
@@ -223,7 +239,7 @@ unsafe fn set_up(
 
     // SAFETY: `start` runs once, in kernel mode; the stacks were just made.
     unsafe { TABLES.write(Tables::new()).load(stacks.for_traps()) };
-    traps::set_stacks(stacks.all());
+    traps::set_stacks(0, stacks.all());
     // The old interrupt controller stays silent; the local APIC takes its place.
     // SAFETY: masking has no effect on memory.
     unsafe {
@@ -239,6 +255,28 @@ unsafe fn set_up(
     // SAFETY: `start` runs once.
     let info = unsafe { BOOT_INFO.write(BootInfo { words, memory, initrd, entry_ticks }) };
     Ok((info, stacks.main.1))
+}
+
+/// Finds further CPUs and keeps memory for them; returns how many CPUs there are. Without usable
+/// memory for the code that they start with it is one.
+#[cfg(feature = "smp")]
+fn prepare_cpus(
+    machine: &StartInfo<'_, BootMapped>,
+    wanted: u32,
+    frames: &mut Frames,
+) -> Result<usize, &'static str> {
+    const RAM: u32 = 1;
+    let page = trampoline::PAGE_ADDRESS;
+    let mut regions = machine.regions().map_err(|e| e.cause())?;
+    let is_ram = regions
+        .any(|r| r.kind == RAM && r.base <= page && r.base.saturating_add(r.len) >= page + PAGE);
+    let count = cpus::find(machine.rsdp(), if is_ram { wanted } else { 1 }, frames);
+    for cpu in 1..count {
+        let stacks = Stacks::take(frames, 0).ok_or(NO_ROOM)?;
+        let tables = frames.take(PAGE).ok_or(NO_ROOM)?;
+        cpus::prepare(cpu, &stacks, tables);
+    }
+    Ok(count)
 }
 
 fn map_cause(error: MapError) -> &'static str {
@@ -280,7 +318,7 @@ fn words(
 }
 
 /// Stacks, each above a page that will not be mapped: (guard page, end).
-struct Stacks {
+pub struct Stacks {
     main: (u64, u64),
     interrupts: (u64, u64),
     exceptions: (u64, u64),
@@ -303,11 +341,11 @@ impl Stacks {
         })
     }
 
-    fn all(&self) -> [(u64, u64); 5] {
+    pub fn all(&self) -> [(u64, u64); 5] {
         [self.main, self.interrupts, self.exceptions, self.double_fault, self.nmi]
     }
 
-    fn for_traps(&self) -> TrapStacks {
+    pub fn for_traps(&self) -> TrapStacks {
         TrapStacks {
             interrupts: self.interrupts.1,
             exceptions: self.exceptions.1,

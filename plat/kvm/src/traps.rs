@@ -10,26 +10,41 @@ use ukarch_x86_64::regs::{
     disable_interrupts, enable_interrupts, read_cr2, take_pending_interrupts, wait_for_interrupt,
 };
 use ukarch_x86_64::trap::{EXCEPTIONS, REGISTER_NAMES, TrapFrame, exception_name};
-use ukplat::{Exit, report};
+use ukplat::cpu::MAX_CPUS;
+use ukplat::{Exit, preempt, report, stack};
 
 use crate::clock;
+#[cfg(feature = "smp")]
+use crate::cpus::started_stack_above;
+use crate::local::DEADLINE;
 
 /// Vector of the local APIC's timer.
 pub const TIMER_VECTOR: u8 = 32;
+/// Vector by which CPUs interrupt each other.
+#[cfg(feature = "smp")]
+pub const CPU_VECTOR: u8 = 33;
+/// Vector by which CPUs make each other forget translations.
+#[cfg(feature = "smp")]
+pub const FLUSH_VECTOR: u8 = 34;
 const NOT_ARMED: u64 = u64::MAX;
 const PAGE_FAULT: u64 = 14;
 
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
-/// Monotonic time at which the user of the timer wants to be called.
-static DEADLINE: AtomicU64 = AtomicU64::new(NOT_ARMED);
-/// Guard page and end of each stack: main, interrupts, exceptions, double fault, NMI.
-static STACKS: [(AtomicU64, AtomicU64); 5] = [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 5];
+/// Guard page and end of each stack, for each CPU: main, interrupts, exceptions, double fault, NMI.
+static STACKS: [[(AtomicU64, AtomicU64); 5]; MAX_CPUS] =
+    [const { [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 5] }; MAX_CPUS];
 
-pub fn set_stacks(stacks: [(u64, u64); 5]) {
-    for (slot, (guard, end)) in STACKS.iter().zip(stacks) {
+pub fn set_stacks(cpu: usize, stacks: [(u64, u64); 5]) {
+    for (slot, (guard, end)) in STACKS[cpu].iter().zip(stacks) {
         slot.0.store(guard, Relaxed);
         slot.1.store(end, Relaxed);
     }
+}
+
+/// The pages below the stacks of a CPU, which are not to be mapped.
+#[cfg(feature = "smp")]
+pub fn guards(cpu: usize) -> [u64; 5] {
+    STACKS[cpu].each_ref().map(|(guard, _)| guard.load(Relaxed))
 }
 
 pub fn enable() {
@@ -42,10 +57,17 @@ pub fn on_expiry(handler: fn()) {
     HANDLER.store(handler as *mut (), Relaxed);
 }
 
+fn deadline() -> u64 {
+    !DEADLINE.load() as u64
+}
+
+fn set_deadline(ns: u64) {
+    DEADLINE.store(!ns as usize);
+}
+
 pub fn arm(deadline_ns: Option<u64>) {
     let was_enabled = disable_interrupts();
-    let deadline = deadline_ns.unwrap_or(NOT_ARMED);
-    DEADLINE.store(deadline, Relaxed);
+    set_deadline(deadline_ns.unwrap_or(NOT_ARMED));
     clock::fire_at(deadline_ns);
     if was_enabled {
         enable();
@@ -54,7 +76,9 @@ pub fn arm(deadline_ns: Option<u64>) {
 
 pub fn idle_until(deadline_ns: Option<u64>) {
     let was_enabled = disable_interrupts();
-    let armed = DEADLINE.load(Relaxed);
+    // Interrupts come while this waits, but other flows only run when the caller allows it.
+    let guard = preempt::in_use().then(preempt::disable);
+    let armed = deadline();
     let wake = deadline_ns.unwrap_or(NOT_ARMED).min(armed);
     if wake == NOT_ARMED || clock::monotonic_ns() < wake {
         // Only when the two differ must the timer be set for this wait.
@@ -63,7 +87,7 @@ pub fn idle_until(deadline_ns: Option<u64>) {
         }
         // SAFETY: as in `enable`.
         unsafe { wait_for_interrupt() };
-        let armed = DEADLINE.load(Relaxed);
+        let armed = deadline();
         if wake != armed {
             clock::fire_at(Some(armed).filter(|a| *a != NOT_ARMED));
         }
@@ -72,24 +96,30 @@ pub fn idle_until(deadline_ns: Option<u64>) {
         // SAFETY: as in `enable`.
         unsafe { take_pending_interrupts() };
     }
+    drop(guard);
     if was_enabled {
         enable();
     }
 }
 
 /// Called by the entry code for every interrupt and exception, with interrupts disabled.
-pub fn on_trap(frame: &TrapFrame) {
+pub fn on_trap(frame: &mut TrapFrame) {
     match frame.vector {
         vector if vector < EXCEPTIONS as u64 => on_exception(frame),
         vector if vector == u64::from(TIMER_VECTOR) => on_timer(),
+        #[cfg(feature = "smp")]
+        vector if vector == u64::from(CPU_VECTOR) => crate::cpus::on_cpu_interrupt(),
+        #[cfg(feature = "smp")]
+        vector if vector == u64::from(FLUSH_VECTOR) => crate::cpus::on_flush(),
         // A spurious interrupt needs no end of interrupt.
         _ => {}
     }
+    crate::preempt::at_end_of_interrupt(frame);
 }
 
 fn on_timer() {
     clock::end_of_interrupt();
-    let deadline = DEADLINE.load(Relaxed);
+    let deadline = deadline();
     if deadline == NOT_ARMED {
         return;
     }
@@ -98,7 +128,7 @@ fn on_timer() {
         clock::fire_at(Some(deadline));
         return;
     }
-    DEADLINE.store(NOT_ARMED, Relaxed);
+    set_deadline(NOT_ARMED);
     let handler = HANDLER.load(Relaxed);
     if !handler.is_null() {
         // SAFETY: only `on_expiry` stores here, and it takes a `fn()`.
@@ -134,9 +164,18 @@ fn on_exception(frame: &TrapFrame) -> ! {
         unsafe { backtrace::walk_fault(at, bad_fetch, stack_above(frame.rsp), visit) }
     };
     let guard = |(guard, _): &(AtomicU64, AtomicU64)| {
-        (guard.load(Relaxed)..guard.load(Relaxed) + PAGE).contains(&address)
+        let guard = guard.load(Relaxed);
+        guard != 0 && (guard..guard + PAGE).contains(&address)
     };
-    match STACKS.iter().position(guard).filter(|_| frame.vector == PAGE_FAULT) {
+    if frame.vector == PAGE_FAULT
+        && let Some(thread) = stack::overflowed_at(address as usize)
+    {
+        report.end(
+            format_args!("fault: stack overflow of thread {thread} at address {address:#x}"),
+            &frames,
+        )
+    }
+    match STACKS.iter().flatten().position(guard).filter(|_| frame.vector == PAGE_FAULT) {
         Some(0) => report.end(
             format_args!(
                 "fault: stack overflow at address {address:#x} (option kvm.stack sets the size)"
@@ -163,8 +202,20 @@ pub fn walk_stack(frame_pointer: usize, visit: &mut dyn FnMut(usize)) {
 /// The part of a stack above an address in it; empty when it is in none. It is readable: stacks
 /// are mapped from the page above their guard to their end.
 fn stack_above(from: u64) -> Range<usize> {
-    let stacks = STACKS.iter().map(|(guard, end)| (guard.load(Relaxed), end.load(Relaxed)));
+    if let Some(stack) = stack::current(|stack| stack.above(from as usize)).flatten() {
+        return stack;
+    }
+    let stacks =
+        STACKS.iter().flatten().map(|(guard, end)| (guard.load(Relaxed), end.load(Relaxed)));
     let stack = stacks.into_iter().find(|(guard, end)| (*guard..*end).contains(&from));
     // A stack pointer in the guard page has used the stack up; the frames above are intact.
-    stack.map_or(0..0, |(guard, end)| from.max(guard + PAGE) as usize..end as usize)
+    match stack {
+        Some((guard, end)) => from.max(guard + PAGE) as usize..end as usize,
+        None => started_stack_above(from as usize),
+    }
+}
+
+#[cfg(not(feature = "smp"))]
+fn started_stack_above(_from: usize) -> Range<usize> {
+    0..0
 }

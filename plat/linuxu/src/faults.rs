@@ -1,9 +1,10 @@
 //! Signals that report faults of the program, and the reports made of them.
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use ukarch_x86_64::backtrace::{self, Registers};
-use ukplat::{BootInfo, Exit, InitError, report};
+use ukplat::{BootInfo, Exit, InitError, report, stack};
 
 use crate::sys;
 
@@ -65,17 +66,49 @@ unsafe extern "C" {
 }
 
 /// Installs `handler` for `signal`, to run on the fault stack when `flags` says so.
-pub fn install(signal: usize, handler: *const (), flags: usize) {
+fn install(signal: usize, handler: *const (), flags: usize, mask: u64) {
     let action = KernelSigaction {
         handler: handler as usize,
         flags: flags | SA_RESTORER,
         restorer: linuxu_restorer as *const () as usize,
-        // While a handler runs no other does, because handlers share the image's state. Faults
-        // excepted: the kernel kills a process whose fault is blocked, without a report.
-        mask: FAULTS.iter().fold(u64::MAX, |mask, (fault, _)| mask & !(1 << (fault - 1))),
+        mask,
     };
     // SAFETY: the kernel reads one sigaction with an 8-byte mask.
     unsafe { sys::call(sys::RT_SIGACTION, [signal, &raw const action as usize, 0, 8, 0, 0]) };
+}
+
+/// A handler of a signal that is an interrupt.
+pub type InterruptHandler = extern "C" fn(i32, *const SignalInfo, *mut SignalContext);
+
+/// Installs the handler of a signal that is an interrupt. It runs on the interrupted stack and
+/// blocks no signal: it may switch to a flow of control that the kernel knows nothing of.
+pub fn install_interrupt(signal: usize, handler: InterruptHandler) {
+    install(signal, handler as *const (), SA_SIGINFO | SA_NODEFER, 0);
+}
+
+/// The stack that this host thread runs fault handlers on.
+pub fn set_fault_stack(base: usize) {
+    let stack = StackSetting { base, flags: 0, size: FAULT_STACK_SIZE };
+    // SAFETY: the stack lives for ever and is used for nothing else.
+    unsafe { sys::call(sys::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
+    #[cfg(feature = "smp")]
+    crate::local::FAULT_STACK.store(base);
+}
+
+/// A stack for the fault handlers of a further host thread.
+#[cfg(feature = "smp")]
+pub fn map_fault_stack() -> Option<usize> {
+    sys::map_memory(FAULT_STACK_SIZE)
+}
+
+/// The end of a handler restores the fault stack of the host thread in which it began. When it ends
+/// in another, that one keeps its own.
+pub fn keep_fault_stack(context: &mut SignalContext) {
+    #[cfg(feature = "smp")]
+    {
+        context.stack = [crate::local::FAULT_STACK.load(), 0, FAULT_STACK_SIZE];
+    }
+    let _ = context;
 }
 
 /// Boot phase `faults`: turns signals for faults into crash reports.
@@ -83,16 +116,16 @@ pub fn install(signal: usize, handler: *const (), flags: usize) {
 /// # Errors
 /// None.
 pub fn init_faults(_boot: &'static BootInfo) -> Result<(), InitError> {
-    let stack =
-        StackSetting { base: FAULT_STACK.0.get() as usize, flags: 0, size: FAULT_STACK_SIZE };
-    // SAFETY: the stack is static and used for nothing else.
-    unsafe { sys::call(sys::SIGALTSTACK, [&raw const stack as usize, 0, 0, 0, 0, 0]) };
+    set_fault_stack(FAULT_STACK.0.get() as usize);
+    // While a handler runs no other does, because handlers share the image's state. Faults
+    // excepted: the kernel kills a process whose fault is blocked, without a report.
+    let mask = FAULTS.iter().fold(u64::MAX, |mask, (fault, _)| mask & !(1 << (fault - 1)));
     for (signal, _) in FAULTS {
         // A fault in the handler runs it again, on what is left of the same stack, and ends.
-        install(signal, on_fault as *const (), SA_SIGINFO | SA_ONSTACK | SA_NODEFER);
+        install(signal, on_fault as *const (), SA_SIGINFO | SA_ONSTACK | SA_NODEFER, mask);
     }
     // What the console cannot take is lost; it does not end the image.
-    install(SIGPIPE, SIG_IGN, 0);
+    install(SIGPIPE, SIG_IGN, 0, 0);
     Ok(())
 }
 
@@ -101,8 +134,10 @@ const REG_RBP: usize = 10;
 const REG_RSP: usize = 15;
 const REG_RIP: usize = 16;
 
+/// `siginfo_t` of a fault.
 #[repr(C)]
-struct SignalInfo {
+#[derive(Debug)]
+pub struct SignalInfo {
     signal: i32,
     errno: i32,
     code: i32,
@@ -110,8 +145,10 @@ struct SignalInfo {
     address: usize,
 }
 
+/// `ucontext_t` (sys/ucontext.h of x86-64), as far as it is used.
 #[repr(C)]
-struct SignalContext {
+#[derive(Debug)]
+pub struct SignalContext {
     flags: u64,
     link: usize,
     stack: [usize; 3],
@@ -143,17 +180,38 @@ extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const Sig
             stack_pointer: registers[REG_RSP],
         };
         let bad_fetch = signal == SIGSEGV && info.address == at.instruction_pointer;
-        let top = STACK_TOP.load(Ordering::Relaxed);
-        // SAFETY: addresses between the stack pointer and the top of the stack are mapped. Where
-        // the program lost its stack pointer, reading faults, and the second fault ends the image.
-        unsafe { backtrace::walk_fault(at, bad_fetch, at.stack_pointer..top, visit) }
+        // SAFETY: the addresses are mapped. Where the program lost its stack pointer, reading
+        // faults, and the second fault ends the image.
+        unsafe { backtrace::walk_fault(at, bad_fetch, stack_above(at.stack_pointer), visit) }
     };
+    if signal == SIGSEGV
+        && let Some(thread) = stack::overflowed_at(info.address)
+    {
+        report.end(
+            format_args!(
+                "fault: stack overflow of thread {} at address {:#x}",
+                thread, info.address
+            ),
+            &frames,
+        )
+    }
     report.end_at(format_args!("fault: {what}"), info.address, &frames)
 }
 
 /// Visits return addresses from a frame pointer of the running code.
 pub fn walk_stack(frame_pointer: usize, visit: &mut dyn FnMut(usize)) {
-    let top = STACK_TOP.load(Ordering::Relaxed);
-    // SAFETY: addresses between a frame in use and the top of the stack are mapped.
-    unsafe { backtrace::walk(frame_pointer, frame_pointer..top, visit) }
+    // SAFETY: the addresses are mapped.
+    unsafe { backtrace::walk(frame_pointer, stack_above(frame_pointer), visit) }
+}
+
+/// The part of the stack above an address in it: mapped from a frame in use to the end of the stack.
+fn stack_above(from: usize) -> Range<usize> {
+    if let Some(stack) = stack::current(|stack| stack.above(from)).flatten() {
+        return stack;
+    }
+    #[cfg(feature = "smp")]
+    if crate::local::STACK_TOP.load() != 0 {
+        return from..crate::local::STACK_TOP.load();
+    }
+    from..STACK_TOP.load(Ordering::Relaxed)
 }

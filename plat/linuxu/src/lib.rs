@@ -13,17 +13,26 @@
 
 mod clock;
 mod console;
+#[cfg(feature = "smp")]
+mod cpus;
 mod faults;
+mod local;
 mod start;
 mod sys;
+mod thread;
 mod timer;
 mod vdso;
 mod vm;
 
 use core::ops::Range;
 
+use ukarch_x86_64::context;
+#[cfg(feature = "smp")]
+use ukarch_x86_64::segment;
 use ukplat::vm::{FrameSource, VmError};
-use ukplat::{Exit, Platform, Stream};
+use ukplat::{Context, Exit, Platform, Stream};
+#[cfg(feature = "smp")]
+use ukplat::{CpuError, Word};
 
 pub use clock::init_clock;
 pub use faults::init_faults;
@@ -89,8 +98,73 @@ impl Platform for Linuxu {
         let frame = ukarch_x86_64::backtrace::frame_pointer();
         faults::walk_stack(frame, visit)
     }
+    unsafe fn context_new(
+        stack_top: usize,
+        entry: extern "C" fn(usize) -> !,
+        argument: usize,
+    ) -> Context {
+        // SAFETY: the caller's promise.
+        Context::from_stack_pointer(unsafe { context::new(stack_top, entry, argument) })
+    }
+    #[inline(always)]
+    unsafe fn context_switch(save: *mut Context, to: Context) {
+        // SAFETY: the caller's promise; a context is its stack pointer.
+        unsafe { context::switch(save.cast(), to.stack_pointer()) }
+    }
+    #[inline]
+    fn thread_pointer() -> usize {
+        thread::thread_pointer()
+    }
+    #[inline]
+    unsafe fn set_thread_pointer(value: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { thread::set_thread_pointer(value) }
+    }
+
+    #[cfg(feature = "smp")]
+    #[inline(always)]
+    fn word_load(word: Word) -> usize {
+        // SAFETY: GS points to the CPU's block, whose first words are these.
+        unsafe { segment::load(word as usize) }
+    }
+    #[cfg(feature = "smp")]
+    #[inline(always)]
+    fn word_store(word: Word, value: usize) {
+        // SAFETY: as above.
+        unsafe { segment::store(word as usize, value) }
+    }
+    #[cfg(feature = "smp")]
+    #[inline(always)]
+    fn word_add(word: Word, value: usize) {
+        // SAFETY: as above.
+        unsafe { segment::add(word as usize, value) }
+    }
+    #[cfg(feature = "smp")]
+    #[inline(always)]
+    fn cpu_id() -> usize {
+        local::CPU_ID.load()
+    }
+    #[cfg(feature = "smp")]
     fn cpu_count() -> usize {
-        sys::cpu_count()
+        cpus::count()
+    }
+    #[cfg(feature = "smp")]
+    unsafe fn cpu_start(
+        cpu: usize,
+        stack_top: usize,
+        entry: extern "C" fn(usize) -> !,
+        argument: usize,
+    ) -> Result<(), CpuError> {
+        // SAFETY: the caller's promise.
+        unsafe { cpus::start(cpu, stack_top, entry, argument) }
+    }
+    #[cfg(feature = "smp")]
+    fn cpu_interrupt(cpu: usize) {
+        cpus::interrupt(cpu)
+    }
+    #[cfg(feature = "smp")]
+    fn on_cpu_interrupt(handler: fn()) {
+        cpus::on_interrupt(handler)
     }
     fn terminate(exit: Exit) -> ! {
         sys::exit_group(exit.code())

@@ -21,30 +21,46 @@ unsafe impl<T> Sync for Once<T> {}
 static BOOT_INFO: Once<BootInfo> = Once(UnsafeCell::new(MaybeUninit::uninit()));
 static MEMORY: Once<[MemoryRegion; 1]> = Once(UnsafeCell::new(MaybeUninit::uninit()));
 
+/// A value of the auxiliary vector.
+pub fn auxiliary(tag: usize) -> Option<usize> {
+    let stack = faults::STACK_TOP.load(Ordering::Relaxed) as *const usize;
+    if stack.is_null() {
+        return None; // not started by `start`, as in unit tests
+    }
+    // SAFETY: `start` stored the initial stack pointer. There lie argc, argv and a null,
+    // environment and a null, auxiliary vector (x86-64 psABI section 3.4.1); all of it stays for
+    // the life of the process.
+    unsafe {
+        let mut cursor = stack.add(1 + *stack + 1);
+        while *cursor != 0 {
+            cursor = cursor.add(1);
+        }
+        let mut entry = cursor.add(1).cast::<[usize; 2]>();
+        while (*entry)[0] != 0 {
+            if (*entry)[0] == tag {
+                return Some((*entry)[1]);
+            }
+            entry = entry.add(1);
+        }
+    }
+    None
+}
+
 /// Collects what the kernel gave and calls `boot`.
 ///
 /// # Safety
 /// Called once, as the first code of the process, with the initial stack pointer.
 pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static BootInfo) -> !) -> ! {
+    #[cfg(feature = "smp")]
+    crate::cpus::init(config.cpus);
     let entry_ticks = clock::monotonic_ns();
     faults::STACK_TOP.store(stack as usize, Ordering::Relaxed);
-    // SAFETY: the initial stack holds argc, argv and a null, environment and a null, auxiliary
-    // vector (x86-64 psABI section 3.4.1); all of it stays for the life of the process.
-    let (argc, argv) = unsafe {
-        let (argc, argv) = (*stack, stack.add(1).cast::<*const c_char>());
-        let mut cursor = argv.add(argc + 1);
-        while !(*cursor).is_null() {
-            cursor = cursor.add(1);
-        }
-        let mut auxv = cursor.add(1).cast::<[usize; 2]>();
-        while (*auxv)[0] != 0 {
-            if (*auxv)[0] == AT_SYSINFO_EHDR {
-                clock::VDSO.store((*auxv)[1], Ordering::Relaxed);
-            }
-            auxv = auxv.add(1);
-        }
-        (argc, argv)
-    };
+    // SAFETY: the initial stack holds argc, then argv (x86-64 psABI section 3.4.1); both stay for
+    // the life of the process.
+    let (argc, argv) = unsafe { (*stack, stack.add(1).cast::<*const c_char>()) };
+    if let Some(vdso) = auxiliary(AT_SYSINFO_EHDR) {
+        clock::VDSO.store(vdso, Ordering::Relaxed);
+    }
 
     // One mapping holds the table of words and, after it, the memory for the heaps. Until the
     // memory parameter is known the words are counted, not stored.

@@ -10,8 +10,12 @@ pub const MUNMAP: usize = 11;
 pub const RT_SIGACTION: usize = 13;
 pub const RT_SIGPROCMASK: usize = 14;
 pub const MREMAP: usize = 25;
-pub const SCHED_GETAFFINITY: usize = 204;
 pub const SIGALTSTACK: usize = 131;
+pub const ARCH_PRCTL: usize = 158;
+#[cfg(feature = "smp")]
+pub const GETTID: usize = 186;
+#[cfg(feature = "smp")]
+pub const TGKILL: usize = 234;
 pub const TIMER_CREATE: usize = 222;
 pub const TIMER_SETTIME: usize = 223;
 pub const CLOCK_GETTIME: usize = 228;
@@ -82,17 +86,4 @@ pub fn map_memory(len: usize) -> Option<usize> {
         call(MMAP, [0, len, PROT_READ_WRITE, PRIVATE_ANONYMOUS_NORESERVE, usize::MAX, 0])
     };
     (result > 0).then_some(result as usize)
-}
-
-/// CPUs this process may run on, at least 1.
-pub fn cpu_count() -> usize {
-    let mut mask = [0u64; 16];
-    // SAFETY: the kernel writes at most the size given into the mask.
-    let len = unsafe {
-        call(SCHED_GETAFFINITY, [0, size_of_val(&mask), mask.as_mut_ptr() as usize, 0, 0, 0])
-    };
-    if len <= 0 {
-        return 1;
-    }
-    mask.iter().map(|w| w.count_ones() as usize).sum::<usize>().max(1)
 }

@@ -1,27 +1,41 @@
 //! The timer and its interrupt: a POSIX timer that sends a signal.
 //!
 //! Disabling interrupts costs no system call: a handler that finds them disabled notes that it
-//! came and returns; enabling runs it then.
+//! came and returns; enabling runs it then. The signals are never blocked but for moments in
+//! [`idle_until`]: a handler may switch to another flow of control, which must get its interrupts.
 
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, compiler_fence};
+use core::sync::atomic::{AtomicPtr, compiler_fence};
 
+use ukplat::preempt;
+
+use crate::local::{ENABLED, TIMER, TIMER_PENDING};
 use crate::sys::{self, Timespec};
 use crate::{clock, faults};
 
-pub const SIGALRM: usize = 14;
+const SIGALRM: usize = 14;
 const SIGALRM_MASK: u64 = 1 << (SIGALRM - 1);
-const NO_TIMER: i32 = -1;
 
-static ENABLED: AtomicBool = AtomicBool::new(false);
-static PENDING: AtomicBool = AtomicBool::new(false);
+#[cfg(feature = "smp")]
+use crate::cpus::{SIGNAL_MASK as CPU_MASK, pending as cpu_pending, take as take_cpu_pending};
+
+#[cfg(not(feature = "smp"))]
+const CPU_MASK: u64 = 0;
+
+#[cfg(not(feature = "smp"))]
+fn cpu_pending() -> bool {
+    false
+}
+
+#[cfg(not(feature = "smp"))]
+fn take_cpu_pending() {}
+
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
-static TIMER: AtomicI32 = AtomicI32::new(NO_TIMER);
 
 pub fn irq_disable() -> bool {
     // A signal between load and store finds interrupts enabled, runs, and leaves them enabled.
-    let was = ENABLED.load(Relaxed);
-    ENABLED.store(false, Relaxed);
+    let was = ENABLED.load() != 0;
+    ENABLED.store(0);
     // Handlers run on this same CPU: only the compiler could move accesses out of the section.
     compiler_fence(SeqCst);
     was
@@ -29,79 +43,121 @@ pub fn irq_disable() -> bool {
 
 pub fn irq_enable() {
     compiler_fence(SeqCst);
-    ENABLED.store(true, Relaxed);
-    while PENDING.swap(false, Relaxed) {
-        ENABLED.store(false, Relaxed);
-        run_handler();
-        ENABLED.store(true, Relaxed);
+    ENABLED.store(1);
+    // A signal from here on finds interrupts enabled and takes what is pending too.
+    while is_pending() {
+        ENABLED.store(0);
+        run_pending();
+        ENABLED.store(1);
     }
 }
 
-fn run_handler() {
-    let handler = HANDLER.load(Relaxed);
-    if !handler.is_null() {
-        // SAFETY: only `on_expiry` stores here, and it takes a `fn()`.
-        let handler = unsafe { core::mem::transmute::<*mut (), fn()>(handler) };
-        handler();
-    }
+fn is_pending() -> bool {
+    TIMER_PENDING.load() != 0 || cpu_pending()
 }
 
-pub extern "C" fn on_signal(_signal: i32) {
-    if !ENABLED.load(Relaxed) {
-        PENDING.store(true, Relaxed);
-        return;
+/// Runs the handlers of all signals that came. Interrupts are disabled.
+fn run_pending() {
+    if TIMER_PENDING.load() != 0 {
+        TIMER_PENDING.store(0);
+        let handler = HANDLER.load(Relaxed);
+        if !handler.is_null() {
+            // SAFETY: only `on_expiry` stores here, and it takes a `fn()`.
+            let handler = unsafe { core::mem::transmute::<*mut (), fn()>(handler) };
+            handler();
+        }
     }
-    ENABLED.store(false, Relaxed);
-    run_handler();
-    ENABLED.store(true, Relaxed);
+    take_cpu_pending();
+}
+
+extern "C" fn on_signal(
+    _signal: i32,
+    _info: *const faults::SignalInfo,
+    context: *mut faults::SignalContext,
+) {
+    TIMER_PENDING.store(1);
+    // SAFETY: the kernel gives the context, alive while the handler runs.
+    interrupt(unsafe { &mut *context });
+}
+
+/// What a signal does once it is noted as pending: unless interrupts are disabled, runs handlers,
+/// and then other flows of control if one of them wants it. The interrupted flow's registers are in
+/// the signal's frame on its own stack, below the red zone, as the kernel put them.
+pub fn interrupt(context: &mut faults::SignalContext) {
+    let mut may_have_moved = false;
+    while ENABLED.load() != 0 && is_pending() {
+        ENABLED.store(0);
+        run_pending();
+        if preempt::is_due() {
+            preempt::reschedule();
+            may_have_moved = cfg!(feature = "smp");
+        }
+        if may_have_moved {
+            // From here to the end of the handler, which unblocks them, no signal may move the flow
+            // to yet another host thread.
+            set_mask(SIG_BLOCK, SIGALRM_MASK | CPU_MASK);
+            faults::keep_fault_stack(context);
+            if is_pending() {
+                set_mask(SIG_UNBLOCK, SIGALRM_MASK | CPU_MASK);
+            }
+        }
+        ENABLED.store(1);
+    }
 }
 
 pub fn on_expiry(handler: fn()) {
     HANDLER.store(handler as *mut (), Relaxed);
 }
 
-fn timer() -> i32 {
-    let timer = TIMER.load(Relaxed);
-    if timer != NO_TIMER {
-        return timer;
+/// The kernel's number of this CPU's timer, which is made when it is needed.
+fn timer() -> usize {
+    let known = TIMER.load();
+    if known != 0 {
+        return known - 1;
     }
-    faults::install(SIGALRM, on_signal as *const (), 0);
-    let mut id = NO_TIMER;
-    // A null sigevent asks for SIGALRM (timer_create(2)).
-    // SAFETY: the kernel writes the id.
+    faults::install_interrupt(SIGALRM, on_signal);
+    let mut id = 0i32;
+    #[cfg(feature = "smp")]
+    let event = crate::cpus::TimerEvent::to_this_cpu(SIGALRM);
+    #[cfg(feature = "smp")]
+    let event = &raw const event as usize;
+    // A null event asks for SIGALRM to the process (timer_create(2)).
+    #[cfg(not(feature = "smp"))]
+    let event = 0;
+    // SAFETY: the kernel reads the event and writes the id.
     unsafe {
-        sys::call(sys::TIMER_CREATE, [sys::CLOCK_MONOTONIC, 0, &raw mut id as usize, 0, 0, 0])
+        sys::call(sys::TIMER_CREATE, [sys::CLOCK_MONOTONIC, event, &raw mut id as usize, 0, 0, 0])
     };
-    TIMER.store(id, Relaxed);
-    id
+    TIMER.store(id as usize + 1);
+    id as usize
 }
 
 pub fn arm(deadline_ns: Option<u64>) {
     const TIMER_ABSTIME: usize = 1;
-    if deadline_ns.is_none() && TIMER.load(Relaxed) == NO_TIMER {
+    if deadline_ns.is_none() && TIMER.load() == 0 {
         return;
     }
     // A zero time disarms; the clock is never there.
     let value = Timespec::from_ns(deadline_ns.map_or(0, |d| d.max(1)));
     let setting = [Timespec::default(), value];
+    // The timer is this CPU's: the flow must not move to another meanwhile.
+    let _guard = ukplat::irq::disable();
     // SAFETY: the kernel reads one itimerspec (interval, value).
     unsafe {
-        let id = timer() as usize;
-        sys::call(sys::TIMER_SETTIME, [id, TIMER_ABSTIME, setting.as_ptr() as usize, 0, 0, 0]);
+        sys::call(sys::TIMER_SETTIME, [timer(), TIMER_ABSTIME, setting.as_ptr() as usize, 0, 0, 0]);
     }
 }
 
 pub fn idle_until(deadline_ns: Option<u64>) {
-    // Block the signal first: from here to the wait it must not be handled, or whoever disabled
-    // interrupts to look for something to do would sleep through it.
-    let old_mask = set_mask(SIG_BLOCK, SIGALRM_MASK);
-    let was_enabled = ENABLED.load(Relaxed);
-    if !PENDING.load(Relaxed) {
-        ENABLED.store(true, Relaxed);
+    // With interrupts disabled signals are only noted, in the wait too; they are blocked from the
+    // look at what is noted to the wait, which must not sleep through one.
+    let was_enabled = irq_disable();
+    let old_mask = set_mask(SIG_BLOCK, SIGALRM_MASK | CPU_MASK);
+    if !is_pending() {
         let timeout =
             deadline_ns.map(|d| Timespec::from_ns(d.saturating_sub(clock::monotonic_ns())));
         let timeout = timeout.as_ref().map_or(0, |t| core::ptr::from_ref(t) as usize);
-        let unblocked = old_mask & !SIGALRM_MASK;
+        let unblocked = old_mask & !(SIGALRM_MASK | CPU_MASK);
         // SAFETY: no descriptors; timeout and mask live during the call, the mask is 8 bytes.
         unsafe {
             sys::call(sys::PPOLL, [0, 0, timeout, &raw const unblocked as usize, 8, 0]);
@@ -114,10 +170,12 @@ pub fn idle_until(deadline_ns: Option<u64>) {
     }
 }
 
-const SIG_BLOCK: usize = 0;
-const SIG_SETMASK: usize = 2;
+pub const SIG_BLOCK: usize = 0;
+const SIG_UNBLOCK: usize = 1;
+pub const SIG_SETMASK: usize = 2;
 
-fn set_mask(how: usize, mask: u64) -> u64 {
+/// Changes the mask of blocked signals of this host thread; returns the old one.
+pub fn set_mask(how: usize, mask: u64) -> u64 {
     let mut old = 0u64;
     // SAFETY: both masks are 8 bytes, as announced.
     unsafe {

@@ -1,0 +1,115 @@
+//! Stacks of threads, and a store of those that are free.
+
+use core::cell::UnsafeCell;
+
+use ukalloc::{Alloc, PAGE_SIZE};
+
+/// A piece of memory for a stack: `len` bytes from `base`, of which the lowest `guard` bytes are not
+/// accessible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stack {
+    pub base: usize,
+    pub len: usize,
+    pub guard: usize,
+}
+
+impl Stack {
+    /// No stack: that of `main` belongs to the platform.
+    pub const NONE: Self = Self { base: 0, len: 0, guard: 0 };
+
+    /// Address after the last byte.
+    pub fn top(self) -> usize {
+        self.base + self.len
+    }
+}
+
+/// Free stacks of the usual size. The first word of each leads to the next.
+pub struct Store {
+    first: UnsafeCell<usize>,
+    count: UnsafeCell<usize>,
+    lock: crate::cpu::Lock,
+}
+
+// SAFETY: the cells are only reached through `with`, under the lock.
+unsafe impl Sync for Store {}
+
+impl Store {
+    pub const fn new() -> Self {
+        Self { first: UnsafeCell::new(0), count: UnsafeCell::new(0), lock: crate::cpu::Lock::new() }
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut usize, &mut usize) -> R) -> R {
+        let _held = self.lock.hold();
+        // SAFETY: the lock is held; `work` is code of this file that does not come back here.
+        work(unsafe { &mut *self.first.get() }, unsafe { &mut *self.count.get() })
+    }
+
+    /// A stack of `len` bytes, from the store when it has the usual size; its content is left over.
+    pub fn take(&self, heap: &dyn Alloc, len: usize, usual: usize) -> Option<Stack> {
+        if len == usual {
+            let stored = self.with(|first, count| {
+                let base = *first;
+                if base == 0 {
+                    return None;
+                }
+                // SAFETY: stored stacks are memory of their own, with the next one's address in
+                // the first word, written by `put`.
+                *first = unsafe { (base as *const usize).read() };
+                *count -= 1;
+                Some(Stack { base, len, guard: 0 })
+            });
+            if stored.is_some() {
+                return stored;
+            }
+        }
+        let base = heap.memalign(PAGE_SIZE, len);
+        (!base.is_null()).then_some(Stack { base: base as usize, len, guard: 0 })
+    }
+
+    /// Takes a stack back that nobody uses any more; keeps up to `keep` of the usual size.
+    pub fn put(&self, heap: &dyn Alloc, stack: Stack, usual: usize, keep: usize) {
+        let kept = stack.len == usual
+            && self.with(|first, count| {
+                if *count >= keep {
+                    return false;
+                }
+                // SAFETY: the stack is memory that nobody else uses.
+                unsafe { (stack.base as *mut usize).write(*first) };
+                *first = stack.base;
+                *count += 1;
+                true
+            });
+        if !kept {
+            // SAFETY: the memory is from this heap, by `take`, and used no more.
+            unsafe { heap.free(stack.base as *mut u8) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ukalloc::{Heap, SpinLock};
+
+    use super::*;
+
+    #[test]
+    fn stacks_are_kept_up_to_the_limit() {
+        let heap = Heap::new(ukalloc::model::Fixed::new(), SpinLock::new());
+        let memory = Box::leak(vec![core::mem::MaybeUninit::uninit(); 1 << 20].into_boxed_slice());
+        heap.donate(memory).unwrap();
+        let store = Store::new();
+        let take = || store.take(&heap, 8192, 8192).unwrap();
+        let (a, b, c) = (take(), take(), take());
+        assert!(a.base.is_multiple_of(PAGE_SIZE) && a.top() <= b.base);
+        let frees = heap.stats().frees;
+        for stack in [a, b, c] {
+            store.put(&heap, stack, 8192, 2);
+        }
+        assert_eq!(heap.stats().frees, frees + 1);
+        assert_eq!((take(), take()), (b, a));
+        let odd = store.take(&heap, 12_288, 8192).unwrap();
+        store.put(&heap, odd, 8192, 2);
+        assert_ne!(take(), odd);
+        assert!(store.take(&heap, 1 << 30, 8192).is_none());
+    }
+}
