@@ -154,6 +154,7 @@ impl<'a> Builder<'a> {
             let entry = thread_main::<F, T>;
             *inner.context.get() = Context::new(top, entry, packet.as_ptr() as usize);
         }
+        inner.on_cpu.store(0, Relaxed);
         inner.life.uses.store(2, Release);
         if !hooks::created(thread) {
             // SAFETY: the thread never starts: the closure is still there, and dropped once.
@@ -359,7 +360,17 @@ pub(crate) fn adopt(name: &str, cpu: usize) -> Option<ThreadRef> {
     thread.0.affinity.store(1 << cpu, Relaxed);
     thread.0.life.bits.store(DETACHED, Relaxed);
     thread.0.life.uses.store(1, Release);
+    thread.0.on_cpu.store(1, Relaxed);
     Some(thread)
+}
+
+/// The usual stack for a thread that was adopted.
+#[cfg(feature = "smp")]
+pub(crate) fn stack_for(thread: ThreadRef) -> Option<Stack> {
+    let usual = CONFIG.get()?.stack_size as usize;
+    let stack = STACKS.take(ukalloc::for_library("uksched"), usual, usual)?;
+    thread.0.stack.set(stack);
+    Some(stack)
 }
 
 pub(crate) fn configure(config: &'static Config) {

@@ -3,7 +3,7 @@
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 use ukplat::Context;
 
@@ -56,7 +56,8 @@ pub struct TimerNode {
     pub(crate) sibling: Cell<Option<ThreadRef>>,
     /// The sibling before this one, or the parent of the first.
     pub(crate) before: Cell<Option<ThreadRef>>,
-    pub(crate) queued: Cell<bool>,
+    /// Read by other CPUs, written by the own one.
+    pub(crate) queued: AtomicBool,
 }
 
 /// From creation to the last use of a thread's memory.
@@ -96,7 +97,7 @@ impl Thread {
                 child: Cell::new(None),
                 sibling: Cell::new(None),
                 before: Cell::new(None),
-                queued: Cell::new(false),
+                queued: AtomicBool::new(false),
             },
             parker: Parker::new(),
             priority: AtomicU8::new(DEFAULT_PRIORITY),
