@@ -44,6 +44,14 @@ fn threads_are_listed_with_their_counters() {
 }
 
 #[test]
+fn a_thread_that_uses_its_stack_up_is_named() {
+    for machine in MACHINES {
+        schedtest(SCHEDULERS[0], machine, &["--", "overflow"])
+            .expect(102, &["fault: stack overflow of thread greedy", "schedtest::basics::recurse"]);
+    }
+}
+
+#[test]
 fn an_image_without_threads_contains_none_of_the_scheduler() {
     let said = call(OXK, &["size", "apps/hello", "--json"]).out;
     assert!(!said.contains("uksched"), "{said}");

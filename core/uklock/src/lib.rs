@@ -118,7 +118,7 @@ pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use seqlock::{Plain, SeqLock};
 pub use spin::{IrqSpinGuard, IrqSpinLock, RawSpinGuard, RawSpinLock, SpinGuard, SpinLock};
 #[cfg(all(feature = "smp", not(feature = "threads"), not(feature = "host")))]
-pub use sys::{cpu_index, set_cpu_index};
+pub use sys::cpu_index;
 
 /// The monotonic time in nanoseconds that is `from_now` away, for the functions with a deadline.
 ///
@@ -155,4 +155,26 @@ macro_rules! debug_by_name {
 }
 debug_by_name! {
     Once RawBarrier RawCondvar RawMutex RawReentrantMutex RawRwLock RawSemaphore WaitQueue
+}
+
+/// Boot phase `lock`: with threads on several CPUs, RCU learns from the scheduler when CPUs read
+/// nothing.
+///
+/// # Errors
+/// None.
+pub fn init(_boot: &'static ukplat::BootInfo) -> Result<(), ukplat::InitError> {
+    #[cfg(all(feature = "threads", feature = "smp", not(feature = "host")))]
+    {
+        static HOOKS: uksched::CpuHooks = uksched::CpuHooks {
+            // SAFETY: the scheduler passes the number of the CPU it is on, and
+            // calls where no thread there has preemption disabled, as read sections have.
+            quiescent: |cpu| unsafe { rcu::quiescent(cpu) },
+            // SAFETY: as above.
+            offline: |cpu| unsafe { rcu::offline(cpu) },
+            // SAFETY: as above.
+            online: |cpu| unsafe { rcu::online(cpu) },
+        };
+        uksched::on_cpu_events(&HOOKS);
+    }
+    Ok(())
 }

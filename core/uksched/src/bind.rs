@@ -3,7 +3,7 @@
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-use ukplat::{BootInfo, InitError, preempt};
+use ukplat::{BootInfo, InitError, StaticRef, preempt};
 
 use crate::core_loop as imp;
 use crate::cpu::{self, Cpu};
@@ -119,6 +119,45 @@ static STARTED: AtomicUsize = AtomicUsize::new(1);
 /// Whether the timer takes the CPU away from threads that neither wait nor yield.
 pub fn is_preemptive() -> bool {
     bound().preempted.is_some()
+}
+
+/// Keeps the running thread on its CPU while it lives; nothing where no thread is ever taken off.
+#[derive(Debug)]
+#[must_use = "the thread can be preempted again when the guard is dropped"]
+pub struct PreemptGuard {
+    _guard: Option<preempt::PreemptGuard>,
+}
+
+/// Disables preemption of the running thread, which must not wait meanwhile. Guards nest; allowed
+/// before there are threads, and in interrupt handlers.
+#[inline]
+pub fn preempt_disable() -> PreemptGuard {
+    PreemptGuard { _guard: is_preemptive().then(preempt::disable) }
+}
+
+/// Functions that are called with the number of a CPU, on that CPU, outside of anything that a
+/// thread there protects by [`preempt_disable`].
+#[derive(Clone, Copy, Debug)]
+pub struct CpuHooks {
+    /// At every switch between threads.
+    pub quiescent: fn(usize),
+    /// Before the CPU waits for something to do.
+    pub offline: fn(usize),
+    /// When it has something to do again.
+    pub online: fn(usize),
+}
+
+static CPU_HOOKS: StaticRef<CpuHooks> = StaticRef::new();
+
+/// Sets the functions that are told what CPUs do; called once, in images with several CPUs.
+pub fn on_cpu_events(hooks: &'static CpuHooks) {
+    CPU_HOOKS.set(hooks);
+}
+
+#[cfg(feature = "smp")]
+#[inline]
+pub(crate) fn cpu_hooks() -> Option<&'static CpuHooks> {
+    CPU_HOOKS.get()
 }
 
 #[inline]

@@ -15,11 +15,16 @@ use crate::{Bound, Policy, Ready, Reason, ThreadRef, Wakeup};
 /// Keeps the timer from taking the CPU away; nothing under policies that never do.
 #[inline]
 fn critical<B: Bound>() -> Option<PreemptGuard> {
-    debug_assert!(
-        !B::Policy::PREEMPTIVE || preempt::is_enabled(),
-        "a thread cannot wait while it keeps others from running"
-    );
+    if B::Policy::PREEMPTIVE && !preempt::is_enabled() {
+        waits_with_preemption_disabled();
+    }
     B::Policy::PREEMPTIVE.then(preempt::disable)
+}
+
+#[cold]
+#[inline(never)]
+fn waits_with_preemption_disabled() -> ! {
+    panic!("a thread waits while it keeps others from running")
 }
 
 /// Makes room for another thread that is ready.
@@ -145,6 +150,10 @@ pub fn preempted<B: Bound>() {
 fn reschedule<B: Bound>(requeue: Option<Reason>) {
     let cpu = B::cpu();
     let this = crate::current();
+    #[cfg(feature = "smp")]
+    if let Some(hooks) = crate::bind::cpu_hooks() {
+        (hooks.quiescent)(ukplat::cpu_id());
+    }
     if cpu.inbox.calls() {
         attend::<B>(cpu);
     }
@@ -321,6 +330,15 @@ fn idle<B: Bound>(cpu: &'static Cpu<B::Policy>) -> ThreadRef {
             if !cpu.inbox.calls() {
                 // SAFETY: callers disabled preemption; this is no interrupt handler.
                 let deadline = unsafe { cpu.with_timers(|timers| timers.earliest()) };
+                #[cfg(feature = "smp")]
+                if let Some(hooks) = crate::bind::cpu_hooks() {
+                    (hooks.offline)(ukplat::cpu_id());
+                    ukplat::idle_until(deadline);
+                    (hooks.online)(ukplat::cpu_id());
+                } else {
+                    ukplat::idle_until(deadline);
+                }
+                #[cfg(not(feature = "smp"))]
                 ukplat::idle_until(deadline);
             }
             cpu.idle.store(false, Relaxed);

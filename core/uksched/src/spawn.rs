@@ -15,8 +15,9 @@ use crate::stack::{Stack, Store};
 use crate::thread::{DEFAULT_PRIORITY, Thread};
 use crate::{Config, PRIORITIES, ThreadRef, bind};
 
-/// Smallest stack in bytes: what the scheduler and a crash report need.
-pub const MIN_STACK: usize = 8 << 10;
+/// Smallest stack in bytes, its guard page included: what the scheduler, an interrupt's saved
+/// registers and a crash report need.
+pub const MIN_STACK: usize = 16 << 10;
 
 /// The result is written.
 const DONE: u8 = 1;
@@ -119,7 +120,12 @@ impl<'a> Builder<'a> {
         let config = CONFIG.get().ok_or(SpawnError::OutOfMemory)?;
         let usual = config.stack_size as usize;
         let len = self.stack.map_or(usual, |bytes| {
-            bytes.max(MIN_STACK).saturating_add(ukalloc::PAGE_SIZE - 1) & !(ukalloc::PAGE_SIZE - 1)
+            // The guard page is not part of what was asked for.
+            bytes
+                .saturating_add(ukalloc::PAGE_SIZE)
+                .max(MIN_STACK)
+                .saturating_add(ukalloc::PAGE_SIZE - 1)
+                & !(ukalloc::PAGE_SIZE - 1)
         });
         let cpus = bind::cpus();
         let cpu = match self.cpu {
@@ -192,7 +198,7 @@ impl<F, T> Packet<F, T> {
     /// Where it goes; `None` when it takes more than half of the stack.
     fn place(stack: Stack) -> Option<NonNull<Self>> {
         let at = stack.top().checked_sub(size_of::<Self>())? & !(align_of::<Self>().max(16) - 1);
-        (at >= stack.base + stack.len / 2).then(|| NonNull::new(at as *mut Self)).flatten()
+        (at >= stack.start() + stack.len / 2).then(|| NonNull::new(at as *mut Self)).flatten()
     }
 }
 

@@ -195,6 +195,33 @@ impl ThreadRef {
         self.0.affinity.load(Relaxed)
     }
 
+    /// The handle as a number: a multiple of 8, at least 16.
+    #[inline]
+    pub fn to_usize(self) -> usize {
+        core::ptr::from_ref(self.0) as usize
+    }
+
+    /// The handle that [`ThreadRef::to_usize`] made a number of.
+    ///
+    /// # Safety
+    /// The number must be from `to_usize`, in this image.
+    #[inline]
+    pub unsafe fn from_usize(number: usize) -> Self {
+        // SAFETY: the caller's promise; threads are static.
+        Self(unsafe { &*(number as *const Thread) })
+    }
+
+    /// Whether the thread is on a CPU right now, as far as can be told: it may have changed
+    /// meanwhile. Counted with several CPUs only; with one, nobody but the caller runs.
+    #[inline]
+    pub fn is_running(self) -> bool {
+        if cfg!(feature = "smp") {
+            self.0.on_cpu.load(Relaxed) != 0
+        } else {
+            try_current() == Some(self)
+        }
+    }
+
     /// Gives the thread a token: a `park` that waits returns, otherwise the next one does. May be
     /// called from interrupt handlers and other CPUs.
     #[inline]
@@ -280,7 +307,13 @@ pub struct ThreadStats {
 /// Before the boot phase `sched`.
 #[inline]
 pub fn current() -> ThreadRef {
-    crate::cpu::current().expect("threads exist from the boot phase `sched` on")
+    try_current().expect("threads exist from the boot phase `sched` on")
+}
+
+/// The running thread; `None` before the boot phase `sched`.
+#[inline]
+pub fn try_current() -> Option<ThreadRef> {
+    crate::cpu::current()
 }
 
 /// All threads that are alive, newest first. Threads that begin or end meanwhile may be missing.

@@ -1,8 +1,6 @@
 //! Several CPUs that each run to completion: a CPU is a thread, and waits by spinning.
 
 use core::fmt;
-use core::ptr;
-use core::sync::atomic::{AtomicPtr, Ordering};
 
 use super::Wakeup;
 
@@ -44,23 +42,9 @@ impl fmt::Display for ThreadRef {
     }
 }
 
-static CPU_INDEX: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
-
-/// Says how a CPU learns its index, before the second CPU starts. (With a scheduler this is not
-/// needed and does not exist.)
-pub fn set_cpu_index(index: fn() -> usize) {
-    CPU_INDEX.store(index as *mut (), Ordering::Release);
-}
-
-/// The index of this CPU; 0 until [`set_cpu_index`] was called.
+/// The index of this CPU.
 pub fn cpu_index() -> usize {
-    let index = CPU_INDEX.load(Ordering::Acquire);
-    if index.is_null() {
-        return 0;
-    }
-    // SAFETY: only `set_cpu_index` stores here, and it takes a `fn() -> usize`.
-    let index = unsafe { core::mem::transmute::<*mut (), fn() -> usize>(index) };
-    index()
+    ukplat::cpu_id()
 }
 
 /// This CPU.

@@ -36,7 +36,8 @@ impl ThreadRef {
     #[cfg(feature = "smp")]
     #[inline(always)]
     pub fn from_usize(word: usize) -> Self {
-        Self((word != BOOT).then(|| uksched::ThreadRef::from_usize(word)))
+        // SAFETY: the words of locks are numbers that `to_usize` gave.
+        Self((word != BOOT).then(|| unsafe { uksched::ThreadRef::from_usize(word) }))
     }
 
     #[inline]
