@@ -40,7 +40,7 @@ pub use hooks::{Hook, MAX_HOOKS, add_hook};
 pub use policy::{Policy, Reason};
 pub use queue::{Queue, Ready};
 pub use spawn::{Builder, Exited, JoinHandle, MIN_STACK, SpawnError, exit, spawn};
-pub use thread::{PRIORITIES, ThreadRef, ThreadStats, current, threads};
+pub use thread::{PRIORITIES, SavedStack, ThreadRef, ThreadStats, current, threads};
 
 /// Options of the library.
 #[derive(Clone, Copy, Debug)]
