@@ -19,11 +19,17 @@ struct State<B> {
 }
 
 impl<B: Backend> State<B> {
+    fn reclaim(&mut self) -> bool {
+        let found = self.backend.reclaim();
+        self.stats.freed_by_itself(self.backend.take_freed());
+        found
+    }
+
     /// The second try: with what the back end kept for later.
     #[cold]
     #[inline(never)]
     fn allocate_reclaimed(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        let block = if self.backend.reclaim() { self.backend.allocate(size, align) } else { None };
+        let block = if self.reclaim() { self.backend.allocate(size, align) } else { None };
         if block.is_none() {
             self.stats.failed();
         }
@@ -158,7 +164,7 @@ unsafe impl<B: Backend, L: RawLock> Alloc for Heap<B, L> {
     }
 
     fn reclaim(&self) -> bool {
-        self.with(|state| state.backend.reclaim())
+        self.with(State::reclaim)
     }
 
     fn owns(&self, address: *const u8) -> bool {

@@ -44,7 +44,7 @@ mod two_stage;
 
 pub use account::{Account, LibraryAlloc};
 pub use alloc::{Alloc, AllocError, MIN_ALIGN, PAGE_SIZE};
-pub use backend::{AddMemoryError, Backend, corrupt};
+pub use backend::{AddMemoryError, Backend, Freed, corrupt};
 pub use global::Global;
 pub use heap::Heap;
 pub use lock::{NoLock, RawLock, SpinLock};
@@ -52,7 +52,7 @@ pub use registry::{
     Config, HeapEntry, MemorySource, accounts, default_heap, for_library, heap, heaps, init, report,
 };
 pub use stats::Stats;
-pub use two_stage::TwoStage;
+pub use two_stage::{Staged, TwoStage};
 
 #[cfg(test)]
 mod tests;
