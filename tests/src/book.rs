@@ -19,6 +19,8 @@ pages! {
     Ukplat "docs/src/api/ukplat.md",
     Ukboot "docs/src/api/ukboot.md",
     Ukalloc "docs/src/api/ukalloc.md",
+    Uksched "docs/src/api/uksched.md",
+    Uklock "docs/src/api/uklock.md",
     Ukparam "docs/src/api/ukparam.md",
     Uklog "docs/src/api/uklog.md",
     Uktime "docs/src/api/uktime.md",

@@ -89,6 +89,16 @@ fn a_stack_overflow_on_kvm_says_so() {
 }
 
 #[test]
+fn a_stack_overflow_of_a_thread_names_it() {
+    for machine in MACHINES {
+        selftest(machine, &["--", "crash", "thread-stack-overflow"]).expect(
+            102,
+            &["fault: stack overflow of thread tester at address", "ukplatcheck::recurse"],
+        );
+    }
+}
+
+#[test]
 fn parameters_set_options_without_a_rebuild() {
     for machine in MACHINES {
         let quiet = selftest(machine, &["--param", "uklog.level=error", "--", "log"]);

@@ -126,6 +126,7 @@ fn remove_strangers(copy: &Path, below: &Path, files: &BTreeSet<&Path>) {
 /// The words of a call of the tool up to the end of the command, as a shell divides them.
 fn tool_words(command: &str) -> Option<Vec<String>> {
     let rest = command.strip_prefix("cargo oxk")?;
+    let rest = rest.split_once(" #").map_or(rest, |(command, _comment)| command);
     let end = rest.find(['|', ';', '&', '>']).unwrap_or(rest.len());
     let mut text = rest.as_bytes()[..end].to_vec();
     let compact = ukplat::cmdline::compact(&mut text).expect("quotes are closed");

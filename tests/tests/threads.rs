@@ -25,9 +25,30 @@ fn all_checks_pass_under_every_scheduler() {
 }
 
 #[test]
+fn all_checks_pass_on_several_cpus() {
+    for scheduler in SCHEDULERS {
+        for (machine, cpus) in MACHINES.into_iter().zip(["2", "4", "2"]) {
+            let (provider, dir) = (format!("sched={scheduler}"), format!("build/smp-{scheduler}"));
+            let args = ["--provider", &provider, "--build-dir", &dir, "--cpus", cpus];
+            let said = run(OXK, "apps/schedtest", machine, &args);
+            assert!(said.all().contains(" checks, 0 failed"), "{scheduler}: {}", said.all());
+            said.expect(0, &[]);
+        }
+    }
+}
+
+#[test]
 fn threads_are_listed_with_their_counters() {
     schedtest(SCHEDULERS[0], MACHINES[0], &["--", "threads"])
         .expect(0, &["thread 1 `main` ThreadStats"]);
+}
+
+#[test]
+fn a_thread_that_uses_its_stack_up_is_named() {
+    for machine in MACHINES {
+        schedtest(SCHEDULERS[0], machine, &["--", "overflow"])
+            .expect(102, &["fault: stack overflow of thread greedy", "schedtest::basics::recurse"]);
+    }
 }
 
 #[test]

@@ -49,6 +49,28 @@ impl Bits {
         }
     }
 
+    /// Sets a bit, or clears it.
+    ///
+    /// # Safety
+    /// See [`Bits::at`].
+    pub unsafe fn change(self, bit: usize, to: bool) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let (word, mask) = (self.word(bit / BITS), 1 << (bit % BITS));
+            self.set_word(bit / BITS, if to { word | mask } else { word & !mask });
+        }
+    }
+
+    /// Whether a bit is set.
+    ///
+    /// # Safety
+    /// See [`Bits::at`].
+    #[inline]
+    pub unsafe fn get(self, bit: usize) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.word(bit / BITS) >> (bit % BITS) & 1 != 0 }
+    }
+
     /// The last bit that is set, up to and with `bit`, within its word.
     ///
     /// # Safety

@@ -11,6 +11,7 @@
 //! | statics of the image | heaps with other back ends, and memory mapped by the application |
 //! | stacks of all threads from the stack pointer up, their registers with them | stacks of contexts that are no threads of `uksched` |
 //! | blocks that are reached, and what is allocated during boot | words that are not aligned |
+//! | | page tables, and stacks that no thread uses ([`ukalloc::Alloc::leave_alone`]) |
 //! | ranges given to [`add_root`] | addresses that are compressed or changed, as in XOR lists |
 //!
 //! What Rust code of the kernel keeps in variables, `Box`, `Vec` and statics is seen. An
@@ -66,7 +67,7 @@ mod thread;
 use core::ops::Range;
 use core::ptr::NonNull;
 
-use ukalloc::{AddMemoryError, Backend, Freed};
+use ukalloc::{AddMemoryError, Backend, Freed, PAGE_SIZE};
 use ukalloctlsf::Tlsf;
 
 use mark::{Marker, Worklist};
@@ -137,6 +138,10 @@ impl Gc {
         })
     }
 
+    fn piece_of(&self, payload: NonNull<u8>) -> Option<Piece> {
+        self.pieces().find(|piece| piece.range().contains(&payload.addr().get()))
+    }
+
     /// Frees all blocks but those that `mark` marks, and what they lead to.
     ///
     /// # Safety
@@ -147,7 +152,7 @@ impl Gc {
             piece.begin();
         }
         self.memory.for_each_used(|payload, _| {
-            if let Some(piece) = self.pieces().find(|p| p.range().contains(&payload.addr().get())) {
+            if let Some(piece) = self.piece_of(payload) {
                 piece.add(payload);
             }
         });
@@ -226,6 +231,11 @@ unsafe impl Backend for Gc {
 
     #[inline]
     unsafe fn free(&mut self, block: NonNull<u8>) {
+        if block.addr().get().is_multiple_of(PAGE_SIZE)
+            && let Some(piece) = self.piece_of(block)
+        {
+            piece.leave_alone(block, false);
+        }
         // SAFETY: the caller's promise.
         unsafe { self.memory.free(block) }
     }
@@ -244,6 +254,16 @@ unsafe impl Backend for Gc {
     /// Collects, if the image has come so far that it is known what is in use.
     fn reclaim(&mut self) -> bool {
         thread::is_ready() && thread::collect_now(self).blocks > 0
+    }
+
+    unsafe fn leave_alone(&mut self, block: NonNull<u8>) -> bool {
+        match self.piece_of(block).filter(|_| block.addr().get().is_multiple_of(PAGE_SIZE)) {
+            Some(piece) => {
+                piece.leave_alone(block, true);
+                true
+            }
+            None => false,
+        }
     }
 
     fn take_freed(&mut self) -> Freed {

@@ -99,13 +99,6 @@ impl<'a> Marker<'a> {
         }
     }
 
-    /// Keeps the block in which `address` lies, whatever stands in it.
-    pub fn without_content(&mut self, address: usize) {
-        if let Some((piece, payload)) = self.block_at(address) {
-            piece.mark(payload);
-        }
-    }
-
     /// # Safety
     /// The range must be readable; its ends must be aligned.
     unsafe fn scan(&mut self, range: Range<usize>) {
@@ -156,7 +149,10 @@ impl<'a> Marker<'a> {
     /// blocks, or is the last.
     pub(crate) fn finish(mut self) {
         while core::mem::take(&mut self.overflowed) {
-            for payload in self.gc.pieces().flat_map(Piece::marked) {
+            let marked = self.gc.pieces().flat_map(|piece| {
+                piece.marked().filter(move |payload| !piece.is_left_alone(*payload))
+            });
+            for payload in marked {
                 let [start, end] = self.content(payload);
                 // SAFETY: marked blocks are in use.
                 unsafe { self.range(start..end) };

@@ -1,10 +1,10 @@
 //! A piece of memory: where blocks start in it, and which of them are marked.
 //!
 //! ```text
-//!  base                                                                             end
-//!  ┌───────┬────────┬─────────┬───────┬────────────┬─────────┬──────────────────────┐
-//!  │ Header│ starts │ summary │ marks │ (worklist) │ (stack) │ TLSF: blocks         │
-//!  └───────┴────────┴─────────┴───────┴────────────┴─────────┴──────────────────────┘
+//!  base                                                                                 end
+//!  ┌────────┬────────┬─────────┬───────┬────────────┬────────────┬─────────┬──────────────┐
+//!  │ Header │ starts │ summary │ marks │ left_alone │ (worklist) │ (stack) │ TLSF: blocks │
+//!  └────────┴────────┴─────────┴───────┴────────────┴────────────┴─────────┴──────────────┘
 //! ```
 //! `starts` and `marks` have a bit for every 16 bytes of the piece. They are made anew for each
 //! collection, as far as there are blocks. `summary` has a bit for every word of `starts` that is
@@ -14,7 +14,7 @@ use core::cell::Cell;
 use core::ops::Range;
 use core::ptr::NonNull;
 
-use ukalloc::MIN_ALIGN;
+use ukalloc::{MIN_ALIGN, PAGE_SIZE};
 
 use crate::bits::{BITS, Bits, ones};
 use crate::mark::Worklist;
@@ -29,6 +29,7 @@ pub struct Layout {
     starts: usize,
     summary: usize,
     marks: usize,
+    left_alone: Range<usize>,
     /// Empty when the one there is has room enough.
     pub worklist: Range<usize>,
     /// Empty when there is one.
@@ -55,9 +56,19 @@ impl Layout {
         let starts = take(words * 8)?.start;
         let summary = take(words.div_ceil(BITS) * 8)?.start;
         let marks = take(words * 8)?.start;
+        let left_alone = take(len.div_ceil(PAGE_SIZE * BITS) * 8)?;
         let worklist = take(if wanted > list { wanted } else { 0 })?;
         let stack = take(if with_stack { STACK } else { 0 })?;
-        (at < end).then_some(Self { base, starts, summary, marks, worklist, stack, heap: at..end })
+        (at < end).then_some(Self {
+            base,
+            starts,
+            summary,
+            marks,
+            left_alone,
+            worklist,
+            stack,
+            heap: at..end,
+        })
     }
 }
 
@@ -69,6 +80,8 @@ struct Header {
     starts: Bits,
     summary: Bits,
     marks: Bits,
+    /// A bit for every page: a block starts there that is in use, and never scanned.
+    left_alone: Bits,
     /// Words of `starts` and `marks` that mean something: all with blocks in use.
     valid: Cell<usize>,
 }
@@ -85,6 +98,7 @@ impl Piece {
     pub unsafe fn create(layout: &Layout, next: Option<Self>) -> Self {
         // SAFETY: the parts of the layout are aligned, and do not overlap (the caller's promise).
         unsafe {
+            (layout.left_alone.start as *mut u8).write_bytes(0, layout.left_alone.len());
             let header = NonNull::new_unchecked(layout.base as *mut Header);
             header.write(Header {
                 next,
@@ -92,6 +106,7 @@ impl Piece {
                 starts: Bits::at(layout.starts),
                 summary: Bits::at(layout.summary),
                 marks: Bits::at(layout.marks),
+                left_alone: Bits::at(layout.left_alone.start),
                 valid: Cell::new(0),
             });
             Self(header)
@@ -149,6 +164,28 @@ impl Piece {
             summary.set(bit / BITS);
         }
         valid.set(valid.get().max(bit / BITS + 1));
+        if self.is_left_alone(payload) {
+            self.mark(payload);
+        }
+    }
+
+    /// Whether a block is in use without being scanned.
+    pub fn is_left_alone(self, payload: NonNull<u8>) -> bool {
+        let address = payload.addr().get();
+        // SAFETY: there is a bit for every page.
+        address.is_multiple_of(PAGE_SIZE)
+            && unsafe { self.header().left_alone.get(self.page(address)) }
+    }
+
+    /// Changes that for a block at the start of a page.
+    pub fn leave_alone(self, payload: NonNull<u8>, yes: bool) {
+        // SAFETY: there is a bit for every page.
+        unsafe { self.header().left_alone.change(self.page(payload.addr().get()), yes) };
+    }
+
+    /// Number of the bit for the page that starts at `address`.
+    fn page(self, address: usize) -> usize {
+        (address - self.0.as_ptr() as usize) / PAGE_SIZE
     }
 
     /// The last block in use that starts at an address of the piece or before it.

@@ -72,14 +72,7 @@ pub fn mark_registered(marker: &mut Marker<'_>) {
 /// Preemption must be disabled, with one CPU; the flow must be the current thread.
 pub unsafe fn mark_image(marker: &mut Marker<'_>, early: Range<usize>, stack_pointer: usize) {
     let Some(boot) = BootInfo::get() else { return };
-    // Stacks are blocks, too. They are marked first, so that only what is in use of them counts.
-    for thread in uksched::threads() {
-        // SAFETY: the caller's promise.
-        let stack = unsafe { thread.saved_stack() }.memory;
-        if !stack.is_empty() {
-            marker.without_content(stack.start);
-        }
-    }
+    // Stacks are blocks, too, but left alone: only what is in use of them counts.
     for thread in uksched::threads() {
         // SAFETY: the caller's promise.
         let saved = unsafe { thread.saved_stack() };

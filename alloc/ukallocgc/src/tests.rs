@@ -176,22 +176,32 @@ fn what_the_list_has_no_room_for_is_found_again() {
 }
 
 #[test]
-fn stacks_are_kept_without_what_stands_in_them() {
-    let mut host = Host::new(1 << 16);
-    let (stack, left_over) = (host.block(4096), host.block(50));
-    // SAFETY: a live block.
-    unsafe { stack.add(10).write(left_over.addr()) };
-    host.roots = vec![stack.addr()];
-    let roots = host.roots.as_ptr_range();
-    // SAFETY: the range is readable.
-    let freed = unsafe {
-        host.gc.collect(|marker| {
-            marker.without_content(stack.addr());
-            marker.range(roots.start.addr()..roots.end.addr());
-        })
-    };
-    assert_eq!(freed.blocks, 1);
-    assert_eq!(host.live(), [stack.cast()]);
+fn blocks_that_are_left_alone_stay_unread_until_they_are_freed() {
+    let mut host = Host::new(1 << 20);
+    let page = |host: &mut Host| host.gc.allocate(8192, 4096).unwrap();
+    let (one, other) = (page(&mut host), page(&mut host));
+    let (small, left_over) = (host.block(100), host.block(50));
+    // SAFETY: live blocks.
+    unsafe {
+        assert!(!host.gc.leave_alone(NonNull::new(small).unwrap().cast()), "no page starts there");
+        one.cast::<usize>().add(10).write(left_over.addr());
+        other.cast::<usize>().add(10).write(left_over.addr());
+        assert!(host.gc.leave_alone(one));
+    }
+    // With and without being reached, and with everything marked being read again.
+    host.roots = vec![one.addr().get(), other.addr().get()];
+    assert_eq!(host.collect().blocks, 1, "the small one");
+    host.roots[1] = 0;
+    host.gc.worklist = Worklist::EMPTY;
+    assert_eq!(host.collect().blocks, 2, "the other page, and what only the first leads to");
+    host.roots.clear();
+    assert_eq!(host.collect(), Freed::default());
+    assert_eq!(host.live(), [one.as_ptr()]);
+    // SAFETY: a live block, used no more.
+    unsafe { host.gc.free(one) };
+    let again = page(&mut host);
+    assert_eq!(again, one);
+    assert_eq!(host.collect().blocks, 1, "another block at the same place");
 }
 
 #[test]

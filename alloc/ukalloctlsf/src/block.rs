@@ -108,76 +108,80 @@ impl Block {
         }
     }
 
-    /// Marks this block as free, for itself and for the block after it.
+    /// The block that starts where a payload of `size` bytes of this one would end.
     ///
     /// # Safety
-    /// The payload must not be used any more.
+    /// That end, and the header after it, must lie in the same piece.
     #[inline]
-    pub unsafe fn mark_free(self) {
-        // SAFETY: header, last word of the payload and next header are the allocator's.
-        unsafe {
-            self.0.write(self.0.read() | FREE);
-            let next = self.next();
-            next.0.sub(1).cast::<Self>().write(self);
-            next.0.write(next.0.read() | PREVIOUS_FREE);
-        }
-    }
-
-    /// Marks this block as used, for itself and for the block after it.
-    ///
-    /// # Safety
-    /// The block must be in no list.
-    #[inline]
-    pub unsafe fn mark_used(self) {
-        // SAFETY: both headers are the allocator's.
-        unsafe {
-            self.0.write(self.0.read() & !FREE);
-            let next = self.next();
-            next.0.write(next.0.read() & !PREVIOUS_FREE);
-        }
-    }
-
-    /// Cuts a block in no list after `size` bytes of payload; returns the second part, whose marks
-    /// say that neither it nor the first part is free.
-    ///
-    /// # Safety
-    /// The payload must have `size + HEADER + MIN_PAYLOAD` bytes at least; `size` must be a payload
-    /// size.
-    #[inline]
-    pub unsafe fn split(self, size: usize) -> Self {
-        // SAFETY: the second header lies inside this payload.
-        unsafe {
-            let header = self.0.read();
-            let rest = (header & !MARKS) - size - HEADER;
-            self.0.write(size | header & MARKS);
-            let tail = self.next();
-            tail.0.write(rest);
-            tail
-        }
-    }
-
-    /// Adds the block that follows to this one.
-    ///
-    /// # Safety
-    /// `next` must follow this block; both must be in no list.
-    #[inline]
-    pub unsafe fn absorb(self, next: Self) {
-        // SAFETY: writes this header; payload sizes leave the marks alone.
-        unsafe { self.0.write(self.0.read() + HEADER + next.payload_size()) }
-    }
-
-    /// Writes the headers of a piece: one free block of `size` bytes and the empty block that
-    /// ends the piece.
-    ///
-    /// # Safety
-    /// Header, payload and one more header must be memory of the allocator.
-    pub unsafe fn start_piece(self, size: usize) {
+    pub unsafe fn after(self, size: usize) -> Self {
         // SAFETY: the caller's promise.
+        unsafe { Self(self.payload().add(size).cast()) }
+    }
+
+    /// Writes what says that this block is free and has `size` bytes: header, and the address in
+    /// the last word. Neighbours of free blocks are in use, so there is no other mark. The block
+    /// after it must be told too, by [`Block::previous_is_free`], if it does not know.
+    ///
+    /// # Safety
+    /// The payload must be the allocator's.
+    #[inline]
+    pub unsafe fn write_free(self, size: usize) {
+        // SAFETY: header and last word of the payload are the allocator's.
         unsafe {
-            self.0.write(size);
-            self.next().0.write(0);
-            self.mark_free();
+            self.0.write(size | FREE);
+            self.after(size).0.sub(1).cast::<Self>().write(self);
         }
+    }
+
+    /// Writes the header of a block in use of `size` bytes after a block that is in use.
+    ///
+    /// # Safety
+    /// The header must be the allocator's.
+    #[inline]
+    pub unsafe fn write_used(self, size: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.write(size) }
+    }
+
+    /// Changes the size of a block in use.
+    ///
+    /// # Safety
+    /// See [`Block::payload_size`].
+    #[inline]
+    pub unsafe fn set_used_size(self, size: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.write(size | self.0.read() & PREVIOUS_FREE) }
+    }
+
+    /// Marks the header of a block that became part of the one before it, so that freeing it again
+    /// is noticed.
+    ///
+    /// # Safety
+    /// See [`Block::payload_size`].
+    #[inline]
+    pub unsafe fn mark_gone(self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.write(FREE) }
+    }
+
+    /// Says that the block before this one is free.
+    ///
+    /// # Safety
+    /// That block must have been written with [`Block::write_free`].
+    #[inline]
+    pub unsafe fn previous_is_free(self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.write(self.0.read() | PREVIOUS_FREE) }
+    }
+
+    /// Says that the block before this one is in use.
+    ///
+    /// # Safety
+    /// See [`Block::payload_size`].
+    #[inline]
+    pub unsafe fn previous_is_used(self) {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.write(self.0.read() & !PREVIOUS_FREE) }
     }
 
     #[inline]

@@ -27,7 +27,7 @@ use core::ptr::NonNull;
 use ukalloc::{AddMemoryError, Backend, MIN_ALIGN};
 
 use block::{Block, HEADER, MIN_PAYLOAD};
-use size_class::{FIRST_LEVELS, MAX_PAYLOAD, SECOND_LEVELS, SizeClass};
+use size_class::{FIRST_LEVELS, LISTS, MAX_PAYLOAD, MAX_REQUEST, SizeClass};
 
 /// The allocator.
 #[derive(Debug)]
@@ -36,7 +36,8 @@ pub struct Tlsf {
     first: u64,
     /// Bit `j` of word `i`: list `(i, j)` is not empty.
     second: [u32; FIRST_LEVELS],
-    lists: [[Option<Block>; SECOND_LEVELS]; FIRST_LEVELS],
+    /// First free block of each class.
+    lists: [Option<Block>; LISTS],
     pools: Option<NonNull<Pool>>,
     total: usize,
     available: usize,
@@ -58,132 +59,211 @@ impl Tlsf {
         Self {
             first: 0,
             second: [0; FIRST_LEVELS],
-            lists: [[None; SECOND_LEVELS]; FIRST_LEVELS],
+            lists: [None; LISTS],
             pools: None,
             total: 0,
             available: 0,
         }
     }
 
-    /// Puts a free block into its list.
+    /// Puts a free block of `size` bytes into its list.
     ///
     /// # Safety
     /// `block` must be free, in no list, and of this allocator.
     #[inline]
-    unsafe fn insert(&mut self, block: Block) {
+    unsafe fn insert(&mut self, block: Block, size: usize) {
+        let class = SizeClass::of(size);
+        let head = class.in_table(&mut self.lists);
+        let old = head.replace(block);
         // SAFETY: a free block has room for links; the head of a list is a free block.
         unsafe {
-            let payload = block.payload_size();
-            let class = SizeClass::of(payload);
-            let head = class.in_table(&mut self.lists);
-            block.set_links(*head, None);
-            if let Some(old) = *head {
+            block.set_links(old, None);
+            if let Some(old) = old {
                 old.set_previous(Some(block));
+                return;
             }
-            *head = Some(block);
-            self.first |= 1 << class.first;
-            *class.in_row(&mut self.second) |= 1 << class.second;
-            self.available += payload;
         }
+        self.first |= 1 << class.first();
+        *class.in_row(&mut self.second) |= 1 << class.second();
     }
 
-    /// Takes a free block out of its list.
+    /// Takes a free block of `size` bytes out of its list.
     ///
     /// # Safety
     /// `block` must be free and in its list.
     #[inline]
-    unsafe fn remove(&mut self, block: Block) {
+    unsafe fn remove(&mut self, block: Block, size: usize) {
         // SAFETY: links of a free block lead to free blocks of the same list.
         unsafe {
-            let payload = block.payload_size();
-            let class = SizeClass::of(payload);
             let (next, previous) = block.links();
-            if let Some(next) = next {
-                next.set_previous(previous);
-            }
             match previous {
-                Some(previous) => previous.set_next(next),
-                None => {
-                    *class.in_table(&mut self.lists) = next;
-                    if next.is_none() {
-                        let row = class.in_row(&mut self.second);
-                        *row &= !(1 << class.second);
-                        if *row == 0 {
-                            self.first &= !(1 << class.first);
-                        }
+                None => self.set_head(SizeClass::of(size), next),
+                Some(previous) => {
+                    previous.set_next(next);
+                    if let Some(next) = next {
+                        next.set_previous(Some(previous));
                     }
                 }
             }
-            self.available -= payload;
         }
     }
 
-    /// A free block whose payload is at least `size`, taken out of its list.
+    /// Makes `block` the first one of a list, after its first was taken out.
+    ///
+    /// # Safety
+    /// `block` must be the second one of that list.
     #[inline]
-    fn take(&mut self, size: usize) -> Option<Block> {
+    unsafe fn set_head(&mut self, class: SizeClass, block: Option<Block>) {
+        *class.in_table(&mut self.lists) = block;
+        match block {
+            // SAFETY: the caller's promise.
+            Some(block) => unsafe { block.set_previous(None) },
+            None => {
+                let row = class.in_row(&mut self.second);
+                *row &= !(1 << class.second());
+                if *row == 0 {
+                    self.first &= !(1 << class.first());
+                }
+            }
+        }
+    }
+
+    /// Puts a free block into the place that another has in a list.
+    ///
+    /// # Safety
+    /// `old` must be in the list of blocks like it, of `size` bytes, to which `new` must belong too.
+    #[inline]
+    unsafe fn replace(&mut self, old: Block, new: Block, size: usize) {
+        // SAFETY: links of a free block lead to free blocks of the same list.
+        unsafe {
+            let (next, previous) = old.links();
+            new.set_links(next, previous);
+            if let Some(next) = next {
+                next.set_previous(Some(new));
+            }
+            match previous {
+                Some(previous) => previous.set_next(Some(new)),
+                None => *SizeClass::of(size).in_table(&mut self.lists) = Some(new),
+            }
+        }
+    }
+
+    /// A free block whose payload is at least `size`, the first one of its list, and its class.
+    #[inline]
+    fn find(&mut self, size: usize) -> Option<(Block, SizeClass)> {
         // Every block of the class that `size` rounds up to is large enough: no list is searched.
-        let class = SizeClass::for_request(size)?;
-        let row = *class.in_row(&mut self.second) & (u32::MAX << class.second);
-        let found = if row != 0 {
-            SizeClass { second: row.trailing_zeros(), ..class }
+        let mut class = SizeClass::for_request(size);
+        let row = *class.in_row(&mut self.second) & (u32::MAX << class.second());
+        if row != 0 {
+            class = SizeClass::new(class.first(), row.trailing_zeros());
         } else {
-            let above = self.first & (u64::MAX << 1 << class.first);
+            let above = self.first & (u64::MAX << 1 << class.first());
             if above == 0 {
                 return None;
             }
-            let first = above.trailing_zeros();
-            let mut found = SizeClass { first, second: 0 };
-            found.second = found.in_row(&mut self.second).trailing_zeros();
-            found
-        };
-        let block = (*found.in_table(&mut self.lists))?;
-        // SAFETY: heads of lists are free and in their list.
-        unsafe { self.remove(block) };
-        Some(block)
+            class = SizeClass::new(above.trailing_zeros(), 0);
+            let second = class.in_row(&mut self.second).trailing_zeros();
+            class = SizeClass::new(class.first(), second);
+        }
+        let block = (*class.in_table(&mut self.lists))?;
+        Some((block, class))
     }
 
-    /// Gives the end of a block in no list back when it is large enough to be a block.
+    /// Takes the first block of a list into use, `size` bytes of it.
     ///
     /// # Safety
-    /// `block` must be out of all lists, with a payload of at least `size`, and its neighbour
-    /// after it in use or out of all lists too.
+    /// `block` must be the first one in the list of this class, and have `size` bytes at least.
+    #[inline]
+    unsafe fn take(&mut self, block: Block, class: SizeClass, size: usize) {
+        // SAFETY: the rest lies inside the block. Neighbours of a free block are in use.
+        unsafe {
+            let whole = block.payload_size();
+            let rest = whole - size;
+            if rest < HEADER + MIN_PAYLOAD {
+                self.set_head(class, block.links().0);
+                block.write_used(whole);
+                block.after(whole).previous_is_used();
+                self.available -= whole;
+                return;
+            }
+            // What is left stays free: the block after it knows already.
+            let (tail, rest) = (block.after(size), rest - HEADER);
+            if SizeClass::is_same(whole, rest) {
+                // Often so with a large block, from which many small ones are cut.
+                let next = block.links().0;
+                tail.set_links(next, None);
+                if let Some(next) = next {
+                    next.set_previous(Some(tail));
+                }
+                *class.in_table(&mut self.lists) = Some(tail);
+            } else {
+                self.set_head(class, block.links().0);
+                self.insert(tail, rest);
+            }
+            tail.write_free(rest);
+            block.write_used(size);
+            self.available -= size + HEADER;
+        }
+    }
+
+    /// Gives the end of a block in use back when it is large enough to be a block.
+    ///
+    /// # Safety
+    /// `block` must be in use, with a payload of at least `size`, and its neighbour after it too.
     #[inline]
     unsafe fn trim(&mut self, block: Block, size: usize) {
         // SAFETY: the rest lies inside the block.
         unsafe {
             let rest = block.payload_size() - size;
             if rest >= HEADER + MIN_PAYLOAD {
-                let tail = block.split(size);
-                tail.mark_free();
-                self.insert(tail);
+                let (tail, rest) = (block.after(size), rest - HEADER);
+                block.set_used_size(size);
+                tail.write_free(rest);
+                tail.next().previous_is_free();
+                self.insert(tail, rest);
+                self.available += rest;
             }
         }
     }
 
-    /// Joins a block out of all lists with its free neighbours; the result is in no list.
-    ///
-    /// # Safety
-    /// `block` must be of this allocator and in no list.
-    #[inline]
-    unsafe fn join(&mut self, mut block: Block) -> Block {
-        // SAFETY: neighbours are blocks of the same piece; free ones are in their lists. The
-        // block at the end of a piece is never free.
+    /// A block of `wanted` bytes of which the address `offset` bytes after the start is a multiple of
+    /// `align`, which is more than blocks have anyway. Not inlined, to keep the usual path short.
+    #[cold]
+    #[inline(never)]
+    fn allocate_aligned(
+        &mut self,
+        wanted: usize,
+        align: usize,
+        offset: usize,
+    ) -> Option<NonNull<u8>> {
+        // Room to move the payload up to the alignment, leaving a block before it.
+        let gap_at_least = HEADER + MIN_PAYLOAD;
+        let room = payload_for(wanted.checked_add(align)?.checked_add(gap_at_least)?)?;
+        let (front, class) = self.find(room)?;
+        // SAFETY: a free block, the first one of its list; the gap is inside of it, because its
+        // payload has the room.
         unsafe {
-            if let Some(previous) = block.previous_free() {
-                if !previous.is_free() {
-                    ukalloc::corrupt("a free block's mark was overwritten");
+            let whole = front.payload_size();
+            self.take(front, class, whole);
+            let payload = front.payload().as_ptr() as usize;
+            let aligned = payload + offset;
+            let mut gap = aligned.next_multiple_of(align) - aligned;
+            let mut block = front;
+            if gap != 0 {
+                if gap < gap_at_least {
+                    gap = (aligned + gap_at_least).next_multiple_of(align) - aligned;
                 }
-                self.remove(previous);
-                previous.absorb(block);
-                block = previous;
+                let before = gap - HEADER;
+                block = front.after(before);
+                block.write_used(whole - gap);
+                front.write_free(before);
+                block.previous_is_free();
+                self.insert(front, before);
+                self.available += before;
             }
-            let next = block.next();
-            if next.is_free() {
-                self.remove(next);
-                block.absorb(next);
-            }
+            self.trim(block, wanted);
+            Some(block.payload())
         }
-        block
     }
 
     /// The block whose payload starts at `address`.
@@ -214,37 +294,14 @@ impl Tlsf {
         debug_assert!(offset.is_multiple_of(MIN_ALIGN), "payloads are multiples of it");
         let wanted = payload_for(size)?;
         if align <= MIN_ALIGN {
-            let block = self.take(wanted)?;
-            // SAFETY: the block was just taken out of its list; its neighbours are in use, or it
-            // would have been joined with them.
+            let (block, class) = self.find(wanted)?;
+            // SAFETY: the first one of its list, large enough for `wanted`.
             unsafe {
-                self.trim(block, wanted);
-                block.mark_used();
+                self.take(block, class, wanted);
                 return Some(block.payload());
             }
         }
-        // Room to move the payload up to the alignment, leaving a block before it.
-        let gap_at_least = HEADER + MIN_PAYLOAD;
-        let room = wanted.checked_add(align)?.checked_add(gap_at_least)?;
-        let mut block = self.take(payload_for(room)?)?;
-        // SAFETY: as above; the gap is inside the block, whose payload has the room.
-        unsafe {
-            let payload = block.payload().as_ptr() as usize;
-            let aligned = payload + offset;
-            let mut gap = aligned.next_multiple_of(align) - aligned;
-            if gap != 0 {
-                if gap < gap_at_least {
-                    gap = (aligned + gap_at_least).next_multiple_of(align) - aligned;
-                }
-                let front = block;
-                block = front.split(gap - HEADER);
-                front.mark_free();
-                self.insert(front);
-            }
-            self.trim(block, wanted);
-            block.mark_used();
-            Some(block.payload())
-        }
+        self.allocate_aligned(wanted, align, offset)
     }
 
     /// Calls `visit` with the address and the usable size of every block in use, in ascending order
@@ -287,10 +344,11 @@ impl Default for Tlsf {
 /// Payload for a request: the next size that keeps headers in place.
 #[inline]
 fn payload_for(size: usize) -> Option<usize> {
-    if size > MAX_PAYLOAD {
+    // Rounding adds 15 at most.
+    if size > MAX_REQUEST - 16 {
         return None;
     }
-    Some(block::round_up(size).max(MIN_PAYLOAD))
+    Some(block::round_up(size.max(MIN_PAYLOAD)))
 }
 
 // SAFETY: blocks partition each piece of memory; `take` and `trim` give each caller a part of its
@@ -314,9 +372,12 @@ unsafe impl Backend for Tlsf {
         unsafe {
             pool.write(Pool { next: self.pools, end });
             let block = Block::of_payload(NonNull::new_unchecked(payload as *mut u8));
-            block.start_piece(size);
-            self.insert(block);
+            block.write_free(size);
+            block.after(size).write_used(0);
+            block.after(size).previous_is_free();
+            self.insert(block, size);
         }
+        self.available += size;
         self.pools = NonNull::new(pool);
         self.total += len;
         Ok(())
@@ -329,12 +390,41 @@ unsafe impl Backend for Tlsf {
 
     #[inline]
     unsafe fn free(&mut self, address: NonNull<u8>) {
-        // SAFETY: the caller's promise: a live block.
+        // SAFETY: the caller's promise: a live block. Neighbours are blocks of the same piece; free
+        // ones are in their lists. The block at the end of a piece is never free.
         unsafe {
-            let block = self.live(address);
-            let block = self.join(block);
-            block.mark_free();
-            self.insert(block);
+            let freed = self.live(address);
+            let (mut block, mut size) = (freed, freed.payload_size());
+            let next = freed.after(size);
+            // Counted once: each change of the sum waits for the one before.
+            let mut gained = size;
+            if let Some(previous) = freed.previous_free() {
+                if !previous.is_free() {
+                    ukalloc::corrupt("a free block's mark was overwritten");
+                }
+                let before = previous.payload_size();
+                self.remove(previous, before);
+                freed.mark_gone();
+                (block, size) = (previous, before + HEADER + size);
+                gained += HEADER;
+            }
+            if next.is_free() {
+                let after = next.payload_size();
+                size += HEADER + after;
+                gained += HEADER;
+                if SizeClass::is_same(size, after) {
+                    self.replace(next, block, after);
+                    block.write_free(size);
+                    self.available += gained;
+                    return;
+                }
+                self.remove(next, after);
+            } else {
+                next.previous_is_free();
+            }
+            block.write_free(size);
+            self.insert(block, size);
+            self.available += gained;
         }
     }
 
@@ -358,11 +448,13 @@ unsafe impl Backend for Tlsf {
             let shrinks = wanted + HEADER + MIN_PAYLOAD <= block.payload_size();
             if wanted > block.payload_size() || (shrinks && next.is_free()) {
                 // Growing takes the neighbour; what shrinking cuts off joins it.
-                self.remove(next);
-                block.absorb(next);
+                let after = next.payload_size();
+                self.remove(next, after);
+                self.available -= after;
+                block.set_used_size(with_next);
+                block.next().previous_is_used();
             }
             self.trim(block, wanted);
-            block.mark_used();
         }
         true
     }
@@ -382,8 +474,8 @@ unsafe impl Backend for Tlsf {
     fn largest_free(&self) -> usize {
         let Some(first) = self.first.checked_ilog2() else { return 0 };
         let row = self.second.get(first as usize).copied().unwrap_or(0);
-        let class = SizeClass { first, second: row.checked_ilog2().unwrap_or(0) };
-        let mut next = self.lists[class.first as usize][class.second as usize];
+        let class = SizeClass::new(first, row.checked_ilog2().unwrap_or(0));
+        let mut next = class.of_table(&self.lists);
         let mut largest = 0;
         while let Some(block) = next {
             // SAFETY: blocks in lists are free and have links.

@@ -13,64 +13,111 @@ pub const FIRST_LEVELS: usize = (MAX_BITS - SMALL_BITS + 1) as usize;
 /// Largest payload in bytes.
 pub const MAX_PAYLOAD: usize = (1 << MAX_BITS) - 64;
 
-/// The place of a list in the tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SizeClass {
-    pub first: u32,
-    pub second: u32,
+/// Largest payload for which a class can be looked up: rounding up stays below `2^MAX_BITS`.
+pub const MAX_REQUEST: usize = (1 << MAX_BITS) - (1 << (MAX_BITS - 1 - SECOND_BITS));
+/// Number of lists.
+pub const LISTS: usize = FIRST_LEVELS * SECOND_LEVELS;
+
+/// The place of a list in the tables: first level times [`SECOND_LEVELS`] plus second level.
+///
+/// All payloads are 8 more than a multiple of 16. Each class below 1 KiB is one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SizeClass(u32);
+
+/// Zeros before the leading bit of a payload; below `2^SMALL_BITS` as there, because steps are the
+/// same in the first two rows.
+#[inline]
+const fn zeros(payload: usize) -> u32 {
+    (payload | 1 << SMALL_BITS).leading_zeros()
+}
+
+/// The leading bit of a payload with `zeros` before it and the `SECOND_BITS` bits after it.
+#[inline]
+const fn leading_bits(payload: usize, zeros: u32) -> u32 {
+    (payload << zeros >> (usize::BITS - 1 - SECOND_BITS)) as u32
 }
 
 impl SizeClass {
+    /// A class by its two levels.
+    #[inline]
+    pub const fn new(first: u32, second: u32) -> Self {
+        Self(first << SECOND_BITS | second)
+    }
+
     /// The class that a free block with this payload belongs to. The payload is at most
     /// [`MAX_PAYLOAD`].
     #[inline]
     pub const fn of(payload: usize) -> Self {
-        if payload < 1 << SMALL_BITS {
-            return Self { first: 0, second: (payload >> 4) as u32 };
-        }
-        let log = payload.ilog2();
-        Self {
-            first: log - SMALL_BITS + 1,
-            second: (payload >> (log - SECOND_BITS)) as u32 & (SECOND_LEVELS as u32 - 1),
-        }
+        let zeros = zeros(payload);
+        // Rows above the first; the leading bit adds one more.
+        let row = usize::BITS - 1 - SMALL_BITS - zeros;
+        Self((row << SECOND_BITS) + leading_bits(payload, zeros))
     }
 
-    /// The lowest class whose blocks all have at least `payload` bytes.
+    /// Whether two payloads are of the same class; quicker than to compare the classes.
     #[inline]
-    pub const fn for_request(payload: usize) -> Option<Self> {
-        if payload < 1 << SMALL_BITS {
-            // Payloads are 8 more than a multiple of 16: one size for each list.
-            return Some(Self::of(payload));
+    pub const fn is_same(larger: usize, smaller: usize) -> bool {
+        leading_bits(larger ^ smaller, zeros(larger)) == 0
+    }
+
+    /// The lowest class whose blocks all have at least `payload` bytes, which are at most
+    /// [`MAX_REQUEST`].
+    #[inline]
+    pub const fn for_request(payload: usize) -> Self {
+        if Self::is_one_size(payload) {
+            return Self((payload >> 4) as u32);
         }
-        let rounded = payload + Self::step(payload) - 1;
-        if rounded > MAX_PAYLOAD { None } else { Some(Self::of(rounded)) }
+        // The least payload of a class is 8 more than its lower bound.
+        Self::of(payload + Self::step(payload) - 16)
+    }
+
+    /// Whether all payloads of this one's class are equal to it.
+    #[inline]
+    pub const fn is_one_size(payload: usize) -> bool {
+        payload < 2 << SMALL_BITS
     }
 
     /// Largest payload whose [`Self::for_request`] is not above the class of `payload`.
     pub const fn largest_request(payload: usize) -> usize {
-        if payload < 1 << SMALL_BITS {
-            return payload;
-        }
-        // The least payload of the class, in the form that payloads have.
-        (payload & !(Self::step(payload) - 1)).saturating_sub(8)
+        (payload & !(Self::step(payload) - 1)) + 8
     }
 
     /// Difference between neighbouring classes around a payload.
+    #[inline]
     const fn step(payload: usize) -> usize {
-        1 << (payload.ilog2() - SECOND_BITS)
+        1 << (usize::BITS - 1 - SECOND_BITS - zeros(payload))
+    }
+
+    /// The first level.
+    #[inline]
+    pub const fn first(self) -> u32 {
+        self.0 >> SECOND_BITS
+    }
+
+    /// The second level.
+    #[inline]
+    pub const fn second(self) -> u32 {
+        self.0 % SECOND_LEVELS as u32
     }
 
     /// The class's element of a table. Classes are always inside; the mask tells the compiler.
     #[inline]
-    pub fn in_table<T>(self, table: &mut [[T; SECOND_LEVELS]; FIRST_LEVELS]) -> &mut T {
-        &mut self.in_row(table)[self.second as usize % SECOND_LEVELS]
+    pub const fn in_table<T>(self, table: &mut [T; LISTS]) -> &mut T {
+        const { assert!(LISTS.is_power_of_two()) };
+        &mut table[self.0 as usize % LISTS]
+    }
+
+    /// The class's element of a table, to read.
+    #[inline]
+    pub const fn of_table<T: Copy>(self, table: &[T; LISTS]) -> T {
+        table[self.0 as usize % LISTS]
     }
 
     /// The element of a table with one entry for each first level.
     #[inline]
-    pub fn in_row<T>(self, table: &mut [T; FIRST_LEVELS]) -> &mut T {
+    pub const fn in_row<T>(self, table: &mut [T; FIRST_LEVELS]) -> &mut T {
         const { assert!(FIRST_LEVELS.is_power_of_two()) };
-        &mut table[self.first as usize % FIRST_LEVELS]
+        &mut table[self.first() as usize % FIRST_LEVELS]
     }
 }
 
@@ -81,15 +128,14 @@ mod tests {
 
     #[test]
     fn the_ends() {
-        assert_eq!(SizeClass::of(24), SizeClass { first: 0, second: 1 });
-        assert_eq!(SizeClass::of(504), SizeClass { first: 0, second: 31 });
-        assert_eq!(SizeClass::of(520), SizeClass { first: 1, second: 0 });
-        let last = SizeClass::of(MAX_PAYLOAD);
-        assert_eq!(
-            (last.first as usize, last.second as usize),
-            (FIRST_LEVELS - 1, SECOND_LEVELS - 1)
-        );
-        assert_eq!(SizeClass::for_request(MAX_PAYLOAD), None);
+        assert_eq!(SizeClass::of(24), SizeClass::new(0, 1));
+        assert_eq!(SizeClass::of(504), SizeClass::new(0, 31));
+        assert_eq!(SizeClass::of(520), SizeClass::new(1, 0));
+        assert_eq!(SizeClass::for_request(520), SizeClass::of(520), "one size, no rounding");
+        assert_eq!(SizeClass::for_request(1048), SizeClass::of(1064));
+        let last = SizeClass::new(FIRST_LEVELS as u32 - 1, SECOND_LEVELS as u32 - 1);
+        assert_eq!(SizeClass::of(MAX_PAYLOAD), last);
+        assert_eq!(SizeClass::for_request(((MAX_REQUEST - 8) & !15) + 8), last);
     }
 
     fn payload() -> impl Strategy<Value = usize> {
@@ -102,22 +148,29 @@ mod tests {
     proptest! {
         #[test]
         fn a_request_finds_only_blocks_that_are_large_enough(want in payload(), have in payload()) {
-            let (request, class) = (SizeClass::for_request(want).unwrap(), SizeClass::of(have));
-            if (class.first, class.second) >= (request.first, request.second) {
+            if SizeClass::of(have) >= SizeClass::for_request(want) {
                 prop_assert!(have >= want);
             }
         }
 
         #[test]
         fn classes_grow_with_sizes(a in payload(), b in payload()) {
-            let (x, y) = (SizeClass::of(a.min(b)), SizeClass::of(a.max(b)));
-            prop_assert!((x.first, x.second) <= (y.first, y.second));
+            prop_assert!(SizeClass::of(a.min(b)) <= SizeClass::of(a.max(b)));
+            let same = SizeClass::of(a) == SizeClass::of(b);
+            prop_assert_eq!(SizeClass::is_same(a.max(b), a.min(b)), same);
+        }
+
+        #[test]
+        fn neighbours_are_told_apart(size in payload(), more in 0usize..64) {
+            let larger = size + more * 16;
+            let same = SizeClass::of(size) == SizeClass::of(larger);
+            prop_assert_eq!(SizeClass::is_same(larger, size), same);
         }
 
         #[test]
         fn the_largest_request_is_served_by_its_class(size in payload()) {
-            let (request, class) = (SizeClass::for_request(SizeClass::largest_request(size)).unwrap(), SizeClass::of(size));
-            prop_assert!((request.first, request.second) <= (class.first, class.second));
+            let request = SizeClass::for_request(SizeClass::largest_request(size));
+            prop_assert!(request <= SizeClass::of(size));
             prop_assert!(size - SizeClass::largest_request(size) <= size / 32 + 16);
         }
     }

@@ -130,8 +130,8 @@ fn refusals() -> Result<(), &'static str> {
     ensure(huge == Some(SpawnError::OutOfMemory), "an impossible stack")?;
     let far = error(Builder::new("far").on_cpu(64));
     ensure(far == Some(SpawnError::NoSuchCpu), "a CPU that does not exist")?;
-    let luggage = [1u8; 6000];
-    let fat = Builder::new("fat").stack_size(8 << 10).spawn(move || luggage.len()).err();
+    let luggage = [1u8; 12_000];
+    let fat = Builder::new("fat").stack_size(12 << 10).spawn(move || luggage.len()).err();
     ensure(fat == Some(SpawnError::StackTooSmall), "a closure larger than the stack")
 }
 

@@ -135,6 +135,12 @@ impl<M: TableMemory> Mapper<M> {
         Ok(Self { memory, root })
     }
 
+    /// Changes the address space of the top-level table at the physical address `root`. Where the
+    /// tables are in use, the caller makes CPUs forget what they remember.
+    pub const fn of(memory: M, root: u64) -> Self {
+        Self { memory, root }
+    }
+
     /// Physical address of the top-level table, for CR3.
     pub fn root(&self) -> u64 {
         self.root

@@ -84,6 +84,14 @@ pub unsafe trait Backend: Send {
         false
     }
 
+    /// See [`Alloc::leave_alone`](crate::Alloc::leave_alone).
+    ///
+    /// # Safety
+    /// `block` must be from [`Backend::allocate`] of this back end, not freed, and start a page.
+    unsafe fn leave_alone(&mut self, _block: NonNull<u8>) -> bool {
+        true
+    }
+
     /// What the back end freed by itself since the last call, for the statistics of its heap; only
     /// garbage collectors do that. Called after [`Backend::reclaim`].
     fn take_freed(&mut self) -> Freed {

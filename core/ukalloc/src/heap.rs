@@ -158,6 +158,12 @@ unsafe impl<B: Backend, L: RawLock> Alloc for Heap<B, L> {
             .map_or(0, |block| self.with(|state| unsafe { state.backend.usable_size(block) }))
     }
 
+    unsafe fn leave_alone(&self, block: *mut u8) -> bool {
+        // SAFETY: the caller's promise.
+        NonNull::new(block)
+            .is_none_or(|block| self.with(|state| unsafe { state.backend.leave_alone(block) }))
+    }
+
     unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
         // SAFETY: the caller's promise.
         self.with(|state| unsafe { state.backend.add_memory(base, len) })

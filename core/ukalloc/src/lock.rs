@@ -1,7 +1,9 @@
 //! How a heap keeps callers apart: as much as the configuration needs.
 
 use core::cell::Cell;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
+
+use crate::sync::AtomicWord;
 
 /// Mutual exclusion without data.
 ///
@@ -33,6 +35,14 @@ impl NoLock {
     pub const unsafe fn single_threaded() -> Self {
         Self { busy: Cell::new(false) }
     }
+
+    /// Ends the image when somebody is inside.
+    #[inline]
+    pub(crate) fn expect_free(&self) {
+        if self.busy.get() {
+            entered_again();
+        }
+    }
 }
 
 // SAFETY: there is one flow of control (promise of `single_threaded`), and a second entry of it
@@ -40,9 +50,8 @@ impl NoLock {
 unsafe impl RawLock for NoLock {
     #[inline]
     fn acquire(&self) {
-        if self.busy.replace(true) {
-            crate::corrupt("a heap was entered again, from an interrupt handler?");
-        }
+        self.expect_free();
+        self.busy.set(true);
     }
 
     #[inline]
@@ -51,16 +60,28 @@ unsafe impl RawLock for NoLock {
     }
 }
 
+#[cold]
+#[inline(never)]
+pub(crate) fn entered_again() -> ! {
+    crate::corrupt("a heap was entered again, from an interrupt handler?")
+}
+
 /// A test-and-test-and-set lock for several CPUs.
 #[derive(Debug)]
 pub struct SpinLock {
-    taken: AtomicBool,
+    /// 1 when it is.
+    taken: AtomicWord,
 }
 
 impl SpinLock {
     /// A free lock.
     pub const fn new() -> Self {
-        Self { taken: AtomicBool::new(false) }
+        Self { taken: AtomicWord::new(0) }
+    }
+
+    /// Takes the lock when it is free; returns whether it was.
+    pub fn try_acquire(&self) -> bool {
+        self.taken.load(Ordering::Relaxed) == 0 && self.taken.swap(1, Ordering::Acquire) == 0
     }
 }
 
@@ -70,17 +91,17 @@ impl Default for SpinLock {
     }
 }
 
-// SAFETY: only the caller whose exchange found `false` returns; `release` publishes its writes.
+// SAFETY: only the caller whose exchange found 0 returns; `release` publishes its writes.
 unsafe impl RawLock for SpinLock {
     fn acquire(&self) {
-        while self.taken.swap(true, Ordering::Acquire) {
-            while self.taken.load(Ordering::Relaxed) {
+        while self.taken.swap(1, Ordering::Acquire) != 0 {
+            while self.taken.load(Ordering::Relaxed) != 0 {
                 core::hint::spin_loop();
             }
         }
     }
 
     fn release(&self) {
-        self.taken.store(false, Ordering::Release);
+        self.taken.store(0, Ordering::Release);
     }
 }

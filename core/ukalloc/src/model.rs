@@ -4,6 +4,7 @@
 //! ([`trace_of_bytes`]), both with [`check`]; [`edge_cases`] goes through the crate's table.
 
 mod edge;
+mod explore;
 mod fixed;
 
 use proptest::prelude::*;
@@ -11,6 +12,8 @@ use proptest::prelude::*;
 use crate::{AddMemoryError, Alloc, MIN_ALIGN};
 
 pub use edge::edge_cases;
+pub use explore::explore;
+pub(crate) use explore::scheduling_point;
 pub use fixed::Fixed;
 
 /// One call in a trace. Blocks are numbered by the order of allocation, modulo those alive.

@@ -24,6 +24,9 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Whether this build counts (feature `stats`).
+    pub const COUNTED: bool = cfg!(feature = "stats");
+
     pub(crate) const ZERO: Self = Self {
         allocations: 0,
         frees: 0,

@@ -127,6 +127,7 @@ fn two_stages() {
         assert!(both.realloc(other, 1 << 20).is_null());
         assert_eq!(both.usable_size(other).min(50), 50, "a block that cannot move stays");
         assert!(both.realloc(other, 0).is_null());
+        assert!(both.leave_alone(second) && !both.leave_alone(memory.as_mut_ptr().cast()));
         both.free(second);
         both.free(core::ptr::null_mut());
         let stats = both.stats();
@@ -248,4 +249,67 @@ proptest! {
         check(&Heap::new(Fixed::new(), SpinLock::new()), 1 << 16, &calls, Reuse::Never)
             .map_err(TestCaseError::fail)?;
     }
+}
+
+/// Threads played by a model checker, in many random orders.
+#[test]
+fn model_of_a_locked_heap() {
+    model::explore(shuttle::thread::yield_now, || {
+        let run = || {
+            let heap = Arc::new(Heap::new(Fixed::new(), SpinLock::new()));
+            let memory = Box::leak(vec![0u64; 128].into_boxed_slice());
+            // SAFETY: leaked memory that nobody else uses.
+            unsafe { heap.add_memory(memory.as_mut_ptr().cast(), 1024) }.unwrap();
+            let threads = [1u8, 2, 3].map(|id| {
+                let heap = heap.clone();
+                shuttle::thread::spawn(move || {
+                    for _ in 0..3 {
+                        let block = heap.malloc(64);
+                        assert!(!block.is_null());
+                        // SAFETY: a live block of 64 bytes.
+                        unsafe {
+                            block.write_bytes(id, 64);
+                            shuttle::thread::yield_now();
+                            assert!((0..64).all(|i| block.add(i).read() == id));
+                            heap.free(block);
+                        }
+                    }
+                })
+            });
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            assert_eq!((heap.stats().allocations, heap.stats().current_bytes), (9, 0));
+        };
+        shuttle::check_random(run, 300);
+    });
+}
+
+/// Numbers are unique, and come back.
+#[test]
+fn model_of_thread_numbers() {
+    use crate::shards::Numbers;
+    model::explore(shuttle::thread::yield_now, || {
+        let run = || {
+            let numbers = Arc::new(Numbers::new());
+            let held = Arc::new(std::sync::Mutex::new([false; 4]));
+            let threads = [(); 3].map(|()| {
+                let (numbers, held) = (numbers.clone(), held.clone());
+                shuttle::thread::spawn(move || {
+                    for _ in 0..3 {
+                        let number = numbers.claim().unwrap();
+                        assert!(!std::mem::replace(&mut held.lock().unwrap()[number], true));
+                        assert!(!numbers.claim_one(number));
+                        held.lock().unwrap()[number] = false;
+                        numbers.release(number);
+                    }
+                })
+            });
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            assert_eq!(numbers.claim(), Some(0));
+        };
+        shuttle::check_random(run, 300);
+    });
 }

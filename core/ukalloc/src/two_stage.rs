@@ -141,6 +141,12 @@ unsafe impl<E: Alloc, M: Alloc> Alloc for TwoStage<E, M> {
         }
     }
 
+    /// A main stage that reads blocks reads the early one's, too.
+    unsafe fn leave_alone(&self, block: *mut u8) -> bool {
+        // SAFETY: the caller's promise; the block is the main stage's.
+        !self.is_early(block) && unsafe { self.main.leave_alone(block) }
+    }
+
     unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
         if !self.early_memory().is_empty() {
             // SAFETY: the caller's promise.

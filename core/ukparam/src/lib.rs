@@ -114,7 +114,8 @@ pub fn init(boot: &'static BootInfo, config: &'static Config) -> Result<(), Init
     apply(config.params, boot.parameters())
 }
 
-/// Sets the cells of `params` from `words` over the defaults; the last word for a name wins.
+/// Sets the cells of `params` from `words` over the defaults. Of several words for one parameter
+/// the last wins; the others must fit too.
 ///
 /// # Errors
 /// As [`init`].
@@ -142,9 +143,11 @@ pub fn apply(params: &'static [Param], words: &[&'static str]) -> Result<(), Ini
         }
     }
     for param in params {
-        // Text cells are set once, so the default comes last.
+        // Text cells are set once, so the last word is looked for first.
         if let Kind::Text { cell, default } = param.kind {
-            cell.set(default);
+            let mut values = words.iter().rev().filter_map(|word| word.split_once('='));
+            let last = values.find(|(name, _)| *name == param.name);
+            cell.set(last.map_or(default, |(_, value)| value));
         }
     }
     Ok(())
@@ -181,9 +184,8 @@ impl Param {
                 Some(index) => cell.set(index),
                 None => return false,
             },
-            Kind::Text { cell, .. } => {
-                cell.set(text);
-            }
+            // Every text fits; `apply` sets it.
+            Kind::Text { .. } => {}
         }
         true
     }
@@ -224,11 +226,24 @@ mod tests {
     // One test, because the cells are shared.
     #[test]
     fn values_and_defaults() {
-        apply(&PARAMS, &["a.int=-5", "a.int=4", "a.choice=x", "a.text=k=v", "a.size=64K"]).unwrap();
+        let twice = [
+            "a.int=-5",
+            "a.int=4",
+            "a.bool=off",
+            "a.bool=on",
+            "a.choice=y",
+            "a.choice=x",
+            "a.text=first",
+            "a.text=k=v",
+            "a.size=1K",
+            "a.size=64KiB",
+        ];
+        apply(&PARAMS, &twice).unwrap();
         assert_eq!((BOOL.get(), INT.get(), SIZE.get(), CHOICE.get()), (true, 4, 65536, 0));
         assert_eq!((TEXT.get(), UNSET.get()), (Some("k=v"), Some("d")));
         apply(&PARAMS, &[]).unwrap();
         assert_eq!((INT.get(), CHOICE.get()), (2, 1));
+        assert!(apply(&PARAMS, &["a.int=6", "a.int=5"]).is_err(), "a wrong word that loses");
         for wrong in ["a.int=6", "a.int=", "a.bool=2", "a.size=2M", "a.choice=z"] {
             assert!(apply(&PARAMS, &[wrong]).is_err(), "{wrong}");
         }

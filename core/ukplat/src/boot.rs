@@ -73,18 +73,31 @@ pub fn early_parameter<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
     values.filter(|(key, _)| *key == name).map(|(_, value)| value).next_back()
 }
 
-/// Parses a number of bytes: `4096`, `64K`, `16M`, `2G` (powers of 1024).
+/// Parses a number of bytes: decimal digits, then perhaps a unit, without a space between.
+///
+/// Units are `K`, `M`, `G`, `T` (powers of 1024), large or small, alone or as in `KB` and `KiB`;
+/// `B` by itself is a byte. So `65536`, `65536B`, `64K`, `64k`, `64KB` and `64KiB` are the same.
+/// The tool reads sizes in manifests and on its command line in the same way.
 pub fn parse_size(text: &str) -> Option<usize> {
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'K' | b'k' => (&text[..text.len() - 1], 10),
-        b'M' => (&text[..text.len() - 1], 20),
-        b'G' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    if !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
+    let mut rest = text.as_bytes();
+    let mut number = None;
+    while let [digit @ b'0'..=b'9', after @ ..] = rest {
+        let tens = number.unwrap_or(0usize).checked_mul(10)?;
+        number = Some(tens.checked_add(usize::from(digit - b'0'))?);
+        rest = after;
     }
-    digits.parse::<usize>().ok()?.checked_mul(1 << shift)
+    let shift = match rest {
+        [] | [b'B'] => 0,
+        [unit] | [unit, b'B'] | [unit, b'i', b'B'] => match unit.to_ascii_uppercase() {
+            b'K' => 10,
+            b'M' => 20,
+            b'G' => 30,
+            b'T' => 40,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    number?.checked_mul(1usize.checked_shl(shift)?)
 }
 
 /// Why a boot phase failed. The text is the one-line cause that the user sees.
@@ -146,10 +159,11 @@ mod tests {
 
     #[test]
     fn sizes() {
-        assert_eq!(parse_size("64K"), Some(65536));
-        assert_eq!(parse_size("12"), Some(12));
-        for bad in ["", "K", "-1", "1X", "+5", "99999999999999999999", "18446744073709551615G"] {
-            assert_eq!(parse_size(bad), None, "{bad}");
+        let lines = include_str!("size_examples.txt").lines().filter(|l| !l.starts_with('#'));
+        for line in lines {
+            let (text, bytes) = line.rsplit_once(' ').unwrap();
+            let text = text.strip_prefix('"').and_then(|t| t.strip_suffix('"')).unwrap();
+            assert_eq!(parse_size(text), bytes.parse().ok(), "{line}");
         }
     }
 }

@@ -38,6 +38,7 @@
 //! assert_eq!(pair.steps.get(), 3);
 //! ```
 
+use crate::local::Word;
 use crate::platform::bound;
 
 /// A flow of control that does not run now.
@@ -89,6 +90,18 @@ impl Context {
 pub unsafe fn switch(save: *mut Context, to: Context) {
     // SAFETY: the caller's promise.
     unsafe { (bound().context_switch)(save, to) }
+}
+
+/// What a scheduler noted about the flow that runs on this CPU; 0 before it did.
+#[inline]
+pub fn flow() -> usize {
+    Word::Flow.load()
+}
+
+/// Notes something about the flow that runs, or is about to run, on this CPU.
+#[inline]
+pub fn set_flow(value: usize) {
+    Word::Flow.store(value)
 }
 
 #[cfg(all(test, feature = "host"))]

@@ -12,10 +12,12 @@ pub enum Word {
     PreemptCount,
     /// Not 0 when preemption was asked for.
     PreemptRequested,
+    /// What a scheduler knows the running flow by.
+    Flow,
 }
 
 /// Number of [`Word`]s.
-pub const WORDS: usize = 2;
+pub const WORDS: usize = 3;
 
 impl Word {
     /// What the current CPU's word holds.

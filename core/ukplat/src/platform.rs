@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::cpu::CpuError;
 use crate::exit::Exit;
 use crate::local::{Word, single};
+use crate::stack::Frames;
 use crate::vm::{self, FrameSource, VmError};
 
 /// What a platform gives. All functions are called after the platform's own entry code ran.
@@ -66,6 +67,14 @@ pub trait Platform {
     /// # Safety
     /// See there.
     unsafe fn context_switch(save: *mut Context, to: Context);
+    /// See [`crate::stack::guard`].
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn stack_guard(page: usize, on: bool, frames: &mut Frames<'_>) -> bool {
+        let _ = (page, on, frames);
+        false
+    }
     /// The thread pointer, from which compiled code reaches thread-local variables.
     fn thread_pointer() -> usize;
     /// Sets the thread pointer.
@@ -198,6 +207,7 @@ pub struct PlatformTable {
     backtrace: fn(&mut dyn FnMut(usize)),
     pub(crate) context_new: unsafe fn(usize, extern "C" fn(usize) -> !, usize) -> Context,
     pub(crate) context_switch: unsafe fn(*mut Context, Context),
+    pub(crate) stack_guard: unsafe fn(usize, bool, &mut Frames<'_>) -> bool,
     thread_pointer: fn() -> usize,
     set_thread_pointer: unsafe fn(usize),
     pub(crate) word_load: fn(Word) -> usize,
@@ -237,6 +247,7 @@ impl PlatformTable {
             backtrace: P::backtrace,
             context_new: P::context_new,
             context_switch: P::context_switch,
+            stack_guard: P::stack_guard,
             thread_pointer: P::thread_pointer,
             set_thread_pointer: P::set_thread_pointer,
             word_load: P::word_load,

@@ -5,6 +5,8 @@ use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::{AtomicPtr, Ordering::Relaxed};
 
+use crate::platform::bound;
+
 /// The stack that the current CPU's running thread uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ThreadStack<'a> {
@@ -29,6 +31,31 @@ impl ThreadStack<'_> {
         // A stack pointer in the guard has used the stack up; the frames above are intact.
         all.contains(&address).then(|| address.max(self.memory.start)..self.memory.end)
     }
+}
+
+/// Where a platform gets a page that it keeps for ever; `None` when there is none.
+pub type Frames<'a> = dyn FnMut() -> Option<usize> + 'a;
+
+/// Makes a page inaccessible, so that a stack above it cannot grow into other memory unnoticed.
+/// Returns `false` where the platform cannot, or when there is no memory for its tables: a guard is
+/// a safety net, and the stack works without. `frames` gives whole pages of memory at their own
+/// addresses, never more than one, and none again for addresses within 2 MiB of earlier ones.
+///
+/// # Safety
+/// The page must be aligned, part of the heap's memory or of the image's variables, and be used by
+/// nobody until [`unguard`].
+pub unsafe fn guard(page: usize, frames: &mut Frames<'_>) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { (bound().stack_guard)(page, true, frames) }
+}
+
+/// Makes a page that was [guarded](guard) ordinary memory again. Its content is lost.
+///
+/// # Safety
+/// [`guard`] returned `true` for the page.
+pub unsafe fn unguard(page: usize) {
+    // SAFETY: the caller's promise. What tables this needs exist.
+    unsafe { (bound().stack_guard)(page, false, &mut || None) };
 }
 
 /// Calls its argument with the current thread's stack, or not at all outside of threads. It runs

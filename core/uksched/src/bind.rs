@@ -1,8 +1,9 @@
 //! The scheduler of the image: binding, the functions everybody calls, boot.
 
+use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-use ukplat::{BootInfo, InitError, preempt};
+use ukplat::{BootInfo, InitError, StaticRef, preempt};
 
 use crate::core_loop as imp;
 use crate::cpu::{self, Cpu};
@@ -25,6 +26,7 @@ pub trait Bound: 'static {
 
 /// The scheduler's functions, as the linker sees them.
 pub struct Table {
+    #[cfg_attr(not(feature = "smp"), expect(dead_code, reason = "there is one"))]
     cpus: usize,
     yield_now: fn(),
     park: fn(Option<u64>) -> Wakeup,
@@ -33,6 +35,7 @@ pub struct Table {
     arrive: fn(),
     leave: fn() -> !,
     on_timer: fn(),
+    #[cfg_attr(not(feature = "smp"), expect(dead_code, reason = "there are no others"))]
     on_cpu_interrupt: fn(),
     preempted: Option<fn()>,
 }
@@ -104,14 +107,57 @@ pub fn sleep_until(deadline_ns: u64) {
     (bound().sleep)(deadline_ns)
 }
 
-/// Number of CPUs that threads run on.
+/// Number of CPUs that threads run on: as many as the image uses and the machine has.
+#[inline]
 pub fn cpus() -> usize {
-    bound().cpus
+    if cfg!(feature = "smp") { STARTED.load(Relaxed) } else { 1 }
 }
+
+/// CPUs that run threads.
+static STARTED: AtomicUsize = AtomicUsize::new(1);
 
 /// Whether the timer takes the CPU away from threads that neither wait nor yield.
 pub fn is_preemptive() -> bool {
     bound().preempted.is_some()
+}
+
+/// Keeps the running thread on its CPU while it lives; nothing where no thread is ever taken off.
+#[derive(Debug)]
+#[must_use = "the thread can be preempted again when the guard is dropped"]
+pub struct PreemptGuard {
+    _guard: Option<preempt::PreemptGuard>,
+}
+
+/// Disables preemption of the running thread, which must not wait meanwhile. Guards nest; allowed
+/// before there are threads, and in interrupt handlers.
+#[inline]
+pub fn preempt_disable() -> PreemptGuard {
+    PreemptGuard { _guard: is_preemptive().then(preempt::disable) }
+}
+
+/// Functions that are called with the number of a CPU, on that CPU, outside of anything that a
+/// thread there protects by [`preempt_disable`].
+#[derive(Clone, Copy, Debug)]
+pub struct CpuHooks {
+    /// At every switch between threads.
+    pub quiescent: fn(usize),
+    /// Before the CPU waits for something to do.
+    pub offline: fn(usize),
+    /// When it has something to do again.
+    pub online: fn(usize),
+}
+
+static CPU_HOOKS: StaticRef<CpuHooks> = StaticRef::new();
+
+/// Sets the functions that are told what CPUs do; called once, in images with several CPUs.
+pub fn on_cpu_events(hooks: &'static CpuHooks) {
+    CPU_HOOKS.set(hooks);
+}
+
+#[cfg(feature = "smp")]
+#[inline]
+pub(crate) fn cpu_hooks() -> Option<&'static CpuHooks> {
+    CPU_HOOKS.get()
 }
 
 #[inline]
@@ -145,13 +191,40 @@ pub fn init(_boot: &'static BootInfo, config: &'static Config) -> Result<(), Ini
     const NO_MEMORY: InitError = InitError::new("there is no memory for threads");
     spawn::configure(config);
     let main = spawn::adopt("main", 0).ok_or(NO_MEMORY)?;
-    main.0.on_cpu.store(1, Relaxed);
     cpu::set_current(main);
     ukplat::timer_on_expiry(bound().on_timer);
     if let Some(hook) = bound().preempted {
         preempt::on_request(hook);
     }
     ukplat::stack::on_query(report::tell_stack);
-    ukplat::on_cpu_interrupt(bound().on_cpu_interrupt);
+    #[cfg(feature = "smp")]
+    {
+        ukplat::on_cpu_interrupt(bound().on_cpu_interrupt);
+        // CPUs without gaps: threads are placed by number.
+        let last = bound().cpus.min(ukplat::cpu_count());
+        for cpu in 1..last {
+            start_cpu(cpu).map_err(|()| InitError::new("a CPU could not be started"))?;
+            STARTED.store(cpu + 1, Relaxed);
+        }
+    }
     Ok(())
+}
+
+/// Starts a CPU with a thread of its own, which waits for ever: what runs there are others.
+#[cfg(feature = "smp")]
+fn start_cpu(cpu: usize) -> Result<(), ()> {
+    extern "C" fn cpu_main(thread: usize) -> ! {
+        // SAFETY: the argument is the static thread made below.
+        cpu::set_current(ThreadRef(unsafe { &*(thread as *const crate::thread::Thread) }));
+        ukplat::irq::enable();
+        loop {
+            park(None);
+        }
+    }
+    let name = ["cpu 1", "cpu 2", "cpu 3"].get(cpu - 1).copied().unwrap_or("cpu");
+    let thread = spawn::adopt(name, cpu).ok_or(())?;
+    let stack = spawn::stack_for(thread).ok_or(())?;
+    let argument = core::ptr::from_ref(thread.0) as usize;
+    // SAFETY: the stack is the new thread's, which never ends.
+    unsafe { ukplat::cpu_start(cpu, stack.top(), cpu_main, argument) }.map_err(|_| ())
 }

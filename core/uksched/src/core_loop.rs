@@ -3,6 +3,7 @@
 #[cfg(feature = "smp")]
 use core::sync::atomic::Ordering::Acquire;
 use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
+use core::sync::atomic::fence;
 
 use ukplat::preempt::{self, PreemptGuard};
 use ukplat::{context, irq};
@@ -14,11 +15,16 @@ use crate::{Bound, Policy, Ready, Reason, ThreadRef, Wakeup};
 /// Keeps the timer from taking the CPU away; nothing under policies that never do.
 #[inline]
 fn critical<B: Bound>() -> Option<PreemptGuard> {
-    debug_assert!(
-        !B::Policy::PREEMPTIVE || preempt::is_enabled(),
-        "a thread cannot wait while it keeps others from running"
-    );
+    if B::Policy::PREEMPTIVE && !preempt::is_enabled() {
+        waits_with_preemption_disabled();
+    }
     B::Policy::PREEMPTIVE.then(preempt::disable)
+}
+
+#[cold]
+#[inline(never)]
+fn waits_with_preemption_disabled() -> ! {
+    panic!("a thread waits while it keeps others from running")
 }
 
 /// Makes room for another thread that is ready.
@@ -58,8 +64,13 @@ fn wait<B: Bound>(this: ThreadRef, deadline_ns: Option<u64>) {
 
 /// A thread that waited is ready; called from anywhere.
 pub fn make_ready<B: Bound>(thread: ThreadRef) {
-    let home = thread.cpu();
-    let cpu = &B::cpus()[home % B::cpus().len()];
+    #[cfg(feature = "smp")]
+    let _here = preempt::disable();
+    #[cfg(feature = "smp")]
+    let home = place::<B>(thread);
+    #[cfg(not(feature = "smp"))]
+    let home = 0;
+    let cpu = &B::cpus()[home];
     cpu.inbox.push(Ready::new(thread));
     if home == ukplat::cpu_id() {
         if B::Policy::PREEMPTIVE {
@@ -67,8 +78,38 @@ pub fn make_ready<B: Bound>(thread: ThreadRef) {
             preempt::request();
             drop(preempt::disable());
         }
-    } else if cfg!(feature = "smp") && (B::Policy::PREEMPTIVE || cpu.idle.load(SeqCst)) {
+        return;
+    }
+    // The other CPU says that it is idle before it looks into its inbox for the last time.
+    fence(SeqCst);
+    if B::Policy::PREEMPTIVE || cpu.idle.load(Relaxed) {
         ukplat::cpu_interrupt(home);
+    }
+}
+
+/// The CPU for a thread that was made ready: its own, or one that has nothing to do.
+#[cfg(feature = "smp")]
+fn place<B: Bound>(thread: ThreadRef) -> usize {
+    let home = thread.cpu();
+    let cpus = &B::cpus()[..crate::cpus()];
+    // A thread that is still being switched away from, or whose deadline is noted at home, has to
+    // stay there.
+    let stays = cpus[home].idle.load(Relaxed)
+        || thread.0.on_cpu.load(Acquire) != 0
+        || thread.0.timer.queued.load(Acquire);
+    if stays {
+        return home;
+    }
+    let idle = cpus
+        .iter()
+        .enumerate()
+        .position(|(number, cpu)| thread.affinity() >> number & 1 != 0 && cpu.idle.load(Relaxed));
+    match idle {
+        Some(cpu) => {
+            thread.0.cpu.store(cpu as u32, Relaxed);
+            cpu
+        }
+        _ => home,
     }
 }
 
@@ -109,6 +150,10 @@ pub fn preempted<B: Bound>() {
 fn reschedule<B: Bound>(requeue: Option<Reason>) {
     let cpu = B::cpu();
     let this = crate::current();
+    #[cfg(feature = "smp")]
+    if let Some(hooks) = crate::bind::cpu_hooks() {
+        (hooks.quiescent)(ukplat::cpu_id());
+    }
     if cpu.inbox.calls() {
         attend::<B>(cpu);
     }
@@ -126,7 +171,10 @@ fn reschedule<B: Bound>(requeue: Option<Reason>) {
     };
     let next = match next {
         Some(next) => next,
-        None => idle::<B>(cpu),
+        None => match steal::<B>(cpu) {
+            Some(ready) => ready.thread(),
+            None => idle::<B>(cpu),
+        },
     };
     if next == this {
         if B::Policy::PREEMPTIVE {
@@ -157,7 +205,10 @@ fn switch<B: Bound>(cpu: &'static Cpu<B::Policy>, this: ThreadRef, next: ThreadR
         unsafe { ukplat::set_thread_pointer(pointer) };
     }
     #[cfg(feature = "smp")]
-    cpu.left.store(core::ptr::from_ref(this.0).cast_mut(), Relaxed);
+    {
+        next.0.on_cpu.store(1, Relaxed);
+        cpu.left.store(core::ptr::from_ref(this.0).cast_mut(), Relaxed);
+    }
     // SAFETY: `next` is not running: it was taken from the policy, and its context was saved when
     // it was switched away from (other CPUs wait for that in `steal`), or made by `spawn`. Its
     // stack lives as long as it. `this` is the thread whose context is saved.
@@ -272,10 +323,22 @@ fn idle<B: Bound>(cpu: &'static Cpu<B::Policy>) -> ThreadRef {
         {
             // Between looking and waiting no interrupt may come.
             let _no_interrupts = irq::disable();
-            cpu.idle.store(true, SeqCst);
+            cpu.idle.store(true, Relaxed);
+            if cfg!(feature = "smp") {
+                fence(SeqCst);
+            }
             if !cpu.inbox.calls() {
                 // SAFETY: callers disabled preemption; this is no interrupt handler.
                 let deadline = unsafe { cpu.with_timers(|timers| timers.earliest()) };
+                #[cfg(feature = "smp")]
+                if let Some(hooks) = crate::bind::cpu_hooks() {
+                    (hooks.offline)(ukplat::cpu_id());
+                    ukplat::idle_until(deadline);
+                    (hooks.online)(ukplat::cpu_id());
+                } else {
+                    ukplat::idle_until(deadline);
+                }
+                #[cfg(not(feature = "smp"))]
                 ukplat::idle_until(deadline);
             }
             cpu.idle.store(false, Relaxed);

@@ -1,30 +1,29 @@
 //! What belongs to one CPU.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{Acquire, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
 #[cfg(feature = "smp")]
 use ukalloc::RawLock;
-use ukplat::{PerCpu, per_cpu};
+use ukplat::context;
 
 use crate::inbox::Inbox;
 use crate::thread::Thread;
 use crate::timers::Timers;
 use crate::{Policy, ThreadRef};
 
-static CURRENT: PerCpu<AtomicPtr<Thread>> = per_cpu!(AtomicPtr::new(core::ptr::null_mut()));
-
 /// The thread that runs on this CPU.
 #[inline]
 pub fn current() -> Option<ThreadRef> {
-    // SAFETY: only `set_current` stores here, static threads.
-    unsafe { CURRENT.get().load(Relaxed).as_ref() }.map(ThreadRef)
+    // One instruction reads the word of this CPU: preemption cannot come between and move us.
+    // SAFETY: only `set_current` notes something, static threads.
+    unsafe { (context::flow() as *const Thread).as_ref() }.map(ThreadRef)
 }
 
 #[inline]
 pub fn set_current(thread: ThreadRef) {
-    CURRENT.get().store(core::ptr::from_ref(thread.0).cast_mut(), Relaxed);
+    context::set_flow(core::ptr::from_ref(thread.0) as usize);
 }
 
 /// No deadline.

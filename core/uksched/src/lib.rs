@@ -34,13 +34,18 @@ mod stack;
 mod thread;
 mod timers;
 
-pub use bind::{Bound, Table, cpus, init, is_preemptive, park, sleep_until, yield_now};
+pub use bind::{
+    Bound, CpuHooks, PreemptGuard, Table, cpus, init, is_preemptive, on_cpu_events, park,
+    preempt_disable, sleep_until, yield_now,
+};
 pub use cpu::Cpu;
 pub use hooks::{Hook, MAX_HOOKS, add_hook};
 pub use policy::{Policy, Reason};
 pub use queue::{Queue, Ready};
 pub use spawn::{Builder, Exited, JoinHandle, MIN_STACK, SpawnError, exit, spawn};
-pub use thread::{PRIORITIES, SavedStack, ThreadRef, ThreadStats, current, threads};
+pub use thread::{
+    Name, PRIORITIES, SavedStack, ThreadRef, ThreadStats, current, threads, try_current,
+};
 
 /// Options of the library.
 #[derive(Clone, Copy, Debug)]

@@ -11,6 +11,6 @@ pub fn tell_stack(tell: &mut dyn FnMut(&ThreadStack<'_>)) {
         return;
     }
     let name = thread.name();
-    let memory = stack.base + stack.guard..stack.top();
+    let memory = stack.start()..stack.top();
     tell(&ThreadStack { memory, guard: stack.guard, name: name.as_str() });
 }

@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicU32};
 
-use ukplat::{Context, StaticRef};
+use ukplat::{Context, StaticRef, preempt};
 
 use crate::cpu::Lock;
 use crate::hooks;
@@ -15,8 +15,9 @@ use crate::stack::{Stack, Store};
 use crate::thread::{DEFAULT_PRIORITY, Thread};
 use crate::{Config, PRIORITIES, ThreadRef, bind};
 
-/// Smallest stack in bytes: what the scheduler and a crash report need.
-pub const MIN_STACK: usize = 8 << 10;
+/// Smallest stack in bytes, its guard page included: what the scheduler, an interrupt's saved
+/// registers and a crash report need.
+pub const MIN_STACK: usize = 16 << 10;
 
 /// The result is written.
 const DONE: u8 = 1;
@@ -119,7 +120,12 @@ impl<'a> Builder<'a> {
         let config = CONFIG.get().ok_or(SpawnError::OutOfMemory)?;
         let usual = config.stack_size as usize;
         let len = self.stack.map_or(usual, |bytes| {
-            bytes.max(MIN_STACK).saturating_add(ukalloc::PAGE_SIZE - 1) & !(ukalloc::PAGE_SIZE - 1)
+            // The guard page is not part of what was asked for.
+            bytes
+                .saturating_add(ukalloc::PAGE_SIZE)
+                .max(MIN_STACK)
+                .saturating_add(ukalloc::PAGE_SIZE - 1)
+                & !(ukalloc::PAGE_SIZE - 1)
         });
         let cpus = bind::cpus();
         let cpu = match self.cpu {
@@ -146,6 +152,9 @@ impl<'a> Builder<'a> {
         inner.affinity.store(affinity, Relaxed);
         inner.life.bits.store(0, Relaxed);
         inner.life.joiner.store(core::ptr::null_mut(), Relaxed);
+        // From the closure's move on it is only on the new stack, which who looks at all threads'
+        // stacks finds when the thread is alive.
+        let unseen = preempt::disable();
         // SAFETY: the place is on the new stack, large enough and aligned; the stack below it is
         // for the thread alone. Nothing runs there yet, so the context is ours.
         unsafe {
@@ -154,7 +163,9 @@ impl<'a> Builder<'a> {
             let entry = thread_main::<F, T>;
             *inner.context.get() = Context::new(top, entry, packet.as_ptr() as usize);
         }
+        inner.on_cpu.store(0, Relaxed);
         inner.life.uses.store(2, Release);
+        drop(unseen);
         if !hooks::created(thread) {
             // SAFETY: the thread never starts: the closure is still there, and dropped once.
             unsafe { ManuallyDrop::drop(&mut (*packet.as_ptr()).work) };
@@ -191,7 +202,7 @@ impl<F, T> Packet<F, T> {
     /// Where it goes; `None` when it takes more than half of the stack.
     fn place(stack: Stack) -> Option<NonNull<Self>> {
         let at = stack.top().checked_sub(size_of::<Self>())? & !(align_of::<Self>().max(16) - 1);
-        (at >= stack.base + stack.len / 2).then(|| NonNull::new(at as *mut Self)).flatten()
+        (at >= stack.start() + stack.len / 2).then(|| NonNull::new(at as *mut Self)).flatten()
     }
 }
 
@@ -359,7 +370,17 @@ pub(crate) fn adopt(name: &str, cpu: usize) -> Option<ThreadRef> {
     thread.0.affinity.store(1 << cpu, Relaxed);
     thread.0.life.bits.store(DETACHED, Relaxed);
     thread.0.life.uses.store(1, Release);
+    thread.0.on_cpu.store(1, Relaxed);
     Some(thread)
+}
+
+/// The usual stack for a thread that was adopted.
+#[cfg(feature = "smp")]
+pub(crate) fn stack_for(thread: ThreadRef) -> Option<Stack> {
+    let usual = CONFIG.get()?.stack_size as usize;
+    let stack = STACKS.take(ukalloc::for_library("uksched"), usual, usual)?;
+    thread.0.stack.set(stack);
+    Some(stack)
 }
 
 pub(crate) fn configure(config: &'static Config) {

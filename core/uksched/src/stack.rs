@@ -17,15 +17,21 @@ impl Stack {
     /// No stack: that of `main` belongs to the platform.
     pub const NONE: Self = Self { base: 0, len: 0, guard: 0 };
 
+    /// Address of the lowest byte that can be used.
+    pub fn start(self) -> usize {
+        self.base + self.guard
+    }
+
     /// Address after the last byte.
     pub fn top(self) -> usize {
         self.base + self.len
     }
 }
 
-/// Free stacks of the usual size. The first word of each leads to the next.
+/// Free stacks of the usual size. The first accessible word of each leads to the next.
 pub struct Store {
-    first: UnsafeCell<usize>,
+    /// The first, without a base when there is none.
+    first: UnsafeCell<Stack>,
     count: UnsafeCell<usize>,
     lock: crate::cpu::Lock,
 }
@@ -35,10 +41,14 @@ unsafe impl Sync for Store {}
 
 impl Store {
     pub const fn new() -> Self {
-        Self { first: UnsafeCell::new(0), count: UnsafeCell::new(0), lock: crate::cpu::Lock::new() }
+        Self {
+            first: UnsafeCell::new(Stack::NONE),
+            count: UnsafeCell::new(0),
+            lock: crate::cpu::Lock::new(),
+        }
     }
 
-    fn with<R>(&self, work: impl FnOnce(&mut usize, &mut usize) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut Stack, &mut usize) -> R) -> R {
         let _held = self.lock.hold();
         // SAFETY: the lock is held; `work` is code of this file that does not come back here.
         work(unsafe { &mut *self.first.get() }, unsafe { &mut *self.count.get() })
@@ -48,22 +58,37 @@ impl Store {
     pub fn take(&self, heap: &dyn Alloc, len: usize, usual: usize) -> Option<Stack> {
         if len == usual {
             let stored = self.with(|first, count| {
-                let base = *first;
-                if base == 0 {
+                let stack = *first;
+                if stack == Stack::NONE {
                     return None;
                 }
-                // SAFETY: stored stacks are memory of their own, with the next one's address in
-                // the first word, written by `put`.
-                *first = unsafe { (base as *const usize).read() };
+                // SAFETY: stored stacks are memory of their own, with the next one described at
+                // their start, written by `put`.
+                *first = unsafe { (stack.start() as *const Stack).read() };
                 *count -= 1;
-                Some(Stack { base, len, guard: 0 })
+                Some(stack)
             });
             if stored.is_some() {
                 return stored;
             }
         }
         let base = heap.memalign(PAGE_SIZE, len);
-        (!base.is_null()).then_some(Stack { base: base as usize, len, guard: 0 })
+        if base.is_null() {
+            return None;
+        }
+        // Page tables for the guard are pages of the heap that never come back: there is one for
+        // two megabytes at most. A collector must not take them, nor read guards.
+        let mut frames = || {
+            let frame = heap.palloc(1);
+            // SAFETY: a new block of a page, if there is one.
+            (!frame.is_null() && unsafe { heap.leave_alone(frame) }).then_some(frame as usize)
+        };
+        // SAFETY: the lowest page of the new stack, which nobody uses; `put` takes the guard away
+        // before the memory is used for something else.
+        let guarded =
+            unsafe { heap.leave_alone(base) && ukplat::stack::guard(base as usize, &mut frames) };
+        let guard = if guarded { PAGE_SIZE } else { 0 };
+        Some(Stack { base: base as usize, len, guard })
     }
 
     /// Takes a stack back that nobody uses any more; keeps up to `keep` of the usual size.
@@ -73,15 +98,21 @@ impl Store {
                 if *count >= keep {
                     return false;
                 }
-                // SAFETY: the stack is memory that nobody else uses.
-                unsafe { (stack.base as *mut usize).write(*first) };
-                *first = stack.base;
+                // SAFETY: the stack is memory that nobody else uses, aligned to pages.
+                unsafe { (stack.start() as *mut Stack).write(*first) };
+                *first = stack;
                 *count += 1;
                 true
             });
         if !kept {
-            // SAFETY: the memory is from this heap, by `take`, and used no more.
-            unsafe { heap.free(stack.base as *mut u8) };
+            // SAFETY: the guard was made by `take`; the memory is from this heap, also by `take`,
+            // and used no more.
+            unsafe {
+                if stack.guard != 0 {
+                    ukplat::stack::unguard(stack.base);
+                }
+                heap.free(stack.base as *mut u8);
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 use ukplat::Context;
 
@@ -57,7 +57,8 @@ pub struct TimerNode {
     pub(crate) sibling: Cell<Option<ThreadRef>>,
     /// The sibling before this one, or the parent of the first.
     pub(crate) before: Cell<Option<ThreadRef>>,
-    pub(crate) queued: Cell<bool>,
+    /// Read by other CPUs, written by the own one.
+    pub(crate) queued: AtomicBool,
 }
 
 /// From creation to the last use of a thread's memory.
@@ -97,7 +98,7 @@ impl Thread {
                 child: Cell::new(None),
                 sibling: Cell::new(None),
                 before: Cell::new(None),
-                queued: Cell::new(false),
+                queued: AtomicBool::new(false),
             },
             parker: Parker::new(),
             priority: AtomicU8::new(DEFAULT_PRIORITY),
@@ -193,6 +194,33 @@ impl ThreadRef {
     /// Bit `i` says that the thread may run on CPU `i`.
     pub fn affinity(self) -> u64 {
         self.0.affinity.load(Relaxed)
+    }
+
+    /// The handle as a number: a multiple of 8, at least 16.
+    #[inline]
+    pub fn to_usize(self) -> usize {
+        core::ptr::from_ref(self.0) as usize
+    }
+
+    /// The handle that [`ThreadRef::to_usize`] made a number of.
+    ///
+    /// # Safety
+    /// The number must be from `to_usize`, in this image.
+    #[inline]
+    pub unsafe fn from_usize(number: usize) -> Self {
+        // SAFETY: the caller's promise; threads are static.
+        Self(unsafe { &*(number as *const Thread) })
+    }
+
+    /// Whether the thread is on a CPU right now, as far as can be told: it may have changed
+    /// meanwhile. Counted with several CPUs only; with one, nobody but the caller runs.
+    #[inline]
+    pub fn is_running(self) -> bool {
+        if cfg!(feature = "smp") {
+            self.0.on_cpu.load(Relaxed) != 0
+        } else {
+            try_current() == Some(self)
+        }
     }
 
     /// Gives the thread a token: a `park` that waits returns, otherwise the next one does. May be
@@ -305,7 +333,13 @@ pub struct ThreadStats {
 /// Before the boot phase `sched`.
 #[inline]
 pub fn current() -> ThreadRef {
-    crate::cpu::current().expect("threads exist from the boot phase `sched` on")
+    try_current().expect("threads exist from the boot phase `sched` on")
+}
+
+/// The running thread; `None` before the boot phase `sched`.
+#[inline]
+pub fn try_current() -> Option<ThreadRef> {
+    crate::cpu::current()
 }
 
 /// All threads that are alive, newest first. Threads that begin or end meanwhile may be missing.

@@ -3,6 +3,8 @@
 //! The nodes lie in the threads, so that waiting never needs memory. Inserting takes constant
 //! time, taking the earliest or any other out the logarithm of their number, amortised.
 
+use core::sync::atomic::Ordering::{Relaxed, Release};
+
 use crate::ThreadRef;
 
 /// Waiting threads by deadline.
@@ -25,22 +27,22 @@ impl Timers {
     /// Adds a thread that is not in it.
     pub fn insert(&mut self, thread: ThreadRef, deadline_ns: u64) {
         let node = &thread.0.timer;
-        debug_assert!(!node.queued.get());
+        debug_assert!(!node.queued.load(Relaxed));
         node.deadline_ns.set(deadline_ns);
         node.child.set(None);
         node.sibling.set(None);
         node.before.set(None);
-        node.queued.set(true);
+        node.queued.store(true, Relaxed);
         self.root = merge(self.root, Some(thread));
     }
 
     /// Takes a thread out, if it is in.
     #[inline]
     pub fn remove(&mut self, thread: ThreadRef) {
-        if !thread.0.timer.queued.get() {
+        if !thread.0.timer.queued.load(Relaxed) {
             return;
         }
-        thread.0.timer.queued.set(false);
+        thread.0.timer.queued.store(false, Release);
         let node = &thread.0.timer;
         match node.before.get() {
             None => self.root = merge_pairs(node.child.take()),

@@ -111,15 +111,61 @@ pub fn contexts() -> Result<(), &'static str> {
     result
 }
 
-/// Crashes where a thread named `tester` would have the guard of its stack.
+/// Memory for a page table, should one be needed.
+static SPARE: Stack = Stack::new();
+
+/// Guards the lowest page of a stack.
+fn guard(stack: &'static Stack) -> bool {
+    let mut spare = Some(SPARE.0.get() as usize);
+    // SAFETY: nobody uses the lowest page of the stack. The spare page is used here alone: both
+    // checks guard the same page, for which a table is needed once.
+    unsafe { stack::guard(stack.0.get() as usize, &mut || spare.take()) }
+}
+
+/// A guarded page is memory again once it is no guard any more.
+///
+/// # Errors
+/// What is wrong.
+pub fn guard_pages() -> Result<(), &'static str> {
+    let page = OTHER_STACK.0.get();
+    if !guard(&OTHER_STACK) {
+        return Err("the page cannot be guarded");
+    }
+    // SAFETY: it was guarded just now.
+    unsafe { stack::unguard(page as usize) };
+    // SAFETY: the page is memory of the static, which no context uses now.
+    unsafe { page.cast::<u8>().write_volatile(1) };
+    Ok(())
+}
+
+extern "C" fn deep(_argument: usize) -> ! {
+    black_box(recurse(1));
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+#[inline(never)]
+#[expect(unconditional_recursion, reason = "it ends when the stack is used up")]
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 32]);
+    recurse(depth + 1) + frame[black_box(0)]
+}
+
+/// Uses up the stack of a thread named `tester`.
 #[inline(never)]
 pub fn overflow_thread_stack() {
+    const PAGE: usize = 4096;
+    guard(&OTHER_STACK);
     stack::on_query(|tell| {
-        tell(&ThreadStack { memory: 0x1000..0x2000, guard: 0x1000, name: "tester" });
+        let memory = OTHER_STACK.0.get() as usize + PAGE..OTHER_STACK.top();
+        tell(&ThreadStack { memory, guard: PAGE, name: "tester" });
     });
-    let address = black_box(core::ptr::without_provenance::<u8>(16));
-    // SAFETY: none. The page at address 0 is not mapped: the access must fault.
-    black_box(unsafe { address.read_volatile() });
+    // SAFETY: nothing else uses the stack; the context crashes and does not come back.
+    unsafe {
+        *OTHER.0.get() = Context::new(OTHER_STACK.top(), deep, 0);
+        switch(MAIN.0.get(), *OTHER.0.get());
+    }
 }
 
 #[cfg(test)]

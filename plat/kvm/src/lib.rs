@@ -19,6 +19,7 @@ mod clock;
 mod cpus;
 mod entry;
 mod frames;
+mod guard;
 mod local;
 mod power;
 mod preempt;
@@ -36,6 +37,7 @@ use core::ops::Range;
 use ukarch_x86_64::context;
 #[cfg(feature = "smp")]
 use ukarch_x86_64::segment;
+use ukplat::stack::Frames;
 use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
 #[cfg(feature = "smp")]
@@ -125,6 +127,10 @@ impl Platform for Kvm {
     unsafe fn context_switch(save: *mut Context, to: Context) {
         // SAFETY: the caller's promise; a context is its stack pointer.
         unsafe { context::switch(save.cast(), to.stack_pointer()) }
+    }
+    unsafe fn stack_guard(page: usize, on: bool, frames: &mut Frames<'_>) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { guard::set(page, on, frames) }
     }
     #[inline]
     fn thread_pointer() -> usize {

@@ -16,6 +16,7 @@ mod console;
 #[cfg(feature = "smp")]
 mod cpus;
 mod faults;
+mod guard;
 mod local;
 mod start;
 mod sys;
@@ -29,6 +30,7 @@ use core::ops::Range;
 use ukarch_x86_64::context;
 #[cfg(feature = "smp")]
 use ukarch_x86_64::segment;
+use ukplat::stack::Frames;
 use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
 #[cfg(feature = "smp")]
@@ -110,6 +112,10 @@ impl Platform for Linuxu {
     unsafe fn context_switch(save: *mut Context, to: Context) {
         // SAFETY: the caller's promise; a context is its stack pointer.
         unsafe { context::switch(save.cast(), to.stack_pointer()) }
+    }
+    unsafe fn stack_guard(page: usize, on: bool, _frames: &mut Frames<'_>) -> bool {
+        // SAFETY: the caller's promise. The kernel keeps the tables: no frames are needed.
+        unsafe { guard::set(page, on) }
     }
     #[inline]
     fn thread_pointer() -> usize {

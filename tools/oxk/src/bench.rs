@@ -1,6 +1,9 @@
 //! `oxk bench`: the measurements behind the numbers in SPEC.md.
 
+mod alloc;
+
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::build::{self, Image, Progress};
@@ -17,8 +20,13 @@ use crate::run::{self, RunArgs};
 /// `hello`: size of the image, guest boot time (as the guest reports it), time of the whole run,
 /// and the smallest memory in which it boots, on every platform; beside it the same greeting as
 /// an ordinary Rust program with the standard library.
+///
+/// `alloc`: time, latency, memory, start and instructions of our allocators and of the best that
+/// others made, in the same harness, as tables and as bars (SVG).
 #[derive(Debug, Clone, clap::Args)]
-#[command(after_help = "Example: oxk bench hello --runs 30")]
+#[command(
+    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg"
+)]
 pub struct BenchArgs {
     /// What to measure
     #[arg(value_enum)]
@@ -26,10 +34,16 @@ pub struct BenchArgs {
     /// How often each thing is run
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub runs: u32,
-    /// Print JSON: a list of {"what", "image_bytes", "boot_ns", "run_ns", "memory_bytes"}, times
-    /// as [min, median, max]
+    /// Print JSON: for hello a list of {"what", "image_bytes", "boot_ns", "run_ns",
+    /// "memory_bytes"}, for alloc an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,
+    /// A few seconds instead of minutes: less exact [alloc]
+    #[arg(long)]
+    pub quick: bool,
+    /// Where to write the bars [alloc; default: build/bench-alloc.svg]
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// Known experiments.
@@ -37,6 +51,8 @@ pub struct BenchArgs {
 pub enum Experiment {
     /// The smallest application
     Hello,
+    /// Allocators, ours and others
+    Alloc,
 }
 
 /// Results for one platform.
@@ -55,7 +71,12 @@ struct Row {
 /// The verb.
 pub fn run(args: &BenchArgs) -> Result<u8> {
     match args.name {
+        Experiment::Hello if args.quick || args.output.is_some() => {
+            Err(Diagnostic::new("hello has no --quick and no --output")
+                .help("--runs 1 is quick; --json is for scripts"))
+        }
         Experiment::Hello => hello(args),
+        Experiment::Alloc => alloc::run(args),
     }
 }
 

@@ -262,9 +262,8 @@ fn configs(resolution: &Resolution<'_>, out: &mut String) {
 
 fn scheduler(resolution: &Resolution<'_>, out: &mut String) {
     let Some(library) = resolution.provider(SCHED) else { return };
-    let policy = library.scheduler.as_deref().unwrap_or("Policy");
     let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
-    let path = format!("{}::{policy}", library.rust_name());
+    let path = policy_path(library);
     let _ = write!(
         out,
         "\n// Threads.\nuksched::bind!({path}, {path}::new({}), {});\n",
@@ -273,13 +272,39 @@ fn scheduler(resolution: &Resolution<'_>, out: &mut String) {
     );
 }
 
-/// How flows of control that allocate at the same time are kept apart: type, value and reason.
-/// An image has one CPU and no threads as long as no library provides them.
-const LOCK: [&str; 3] = [
-    "ukalloc::NoLock",
-    "unsafe { ukalloc::NoLock::single_threaded() }",
-    "// SAFETY: the image has one CPU and no threads, and interrupt handlers do not allocate.\n",
-];
+/// How flows of control that allocate at the same time are kept apart.
+struct LockType {
+    name: String,
+    value: String,
+    safety: &'static str,
+}
+
+/// The lock that the image needs: it depends on its scheduler and its number of CPUs.
+fn lock_type(resolution: &Resolution<'_>) -> LockType {
+    let cpus = resolution.manifest.cpus;
+    let policy = resolution.provider(SCHED).map(policy_path);
+    if policy.is_none() && cpus == 1 {
+        return LockType {
+            name: "ukalloc::NoLock".into(),
+            value: "unsafe { ukalloc::NoLock::single_threaded() }".into(),
+            safety: "// SAFETY: the image has one CPU and no threads, and interrupt handlers do not allocate.\n",
+        };
+    }
+    let preemptive = policy.map_or_else(
+        || "false".to_owned(),
+        |policy| format!("{{ <{policy} as uksched::Policy>::PREEMPTIVE }}"),
+    );
+    LockType {
+        name: format!("ukalloc::FlowLock<{preemptive}, {cpus}>"),
+        value: "unsafe { ukalloc::FlowLock::new() }".into(),
+        safety: "// SAFETY: these are the scheduler and the number of CPUs of this image.\n",
+    }
+}
+
+fn policy_path(library: &Library) -> String {
+    let policy = library.scheduler.as_deref().unwrap_or("Policy");
+    format!("{}::{policy}", library.rust_name())
+}
 
 /// Type and initial value of a heap.
 fn heap_type(resolution: &Resolution<'_>, library: &Library) -> (String, String) {
@@ -302,12 +327,12 @@ fn heap_type(resolution: &Resolution<'_>, library: &Library) -> (String, String)
 
 /// Type and initial value of a heap, or of one of its stages.
 fn stage_type(resolution: &Resolution<'_>, library: &Library) -> (String, String) {
-    let [lock, lock_value, _] = LOCK;
+    let LockType { name: lock, value: lock_value, .. } = lock_type(resolution);
     let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
     let path = |name: &str| format!("{}::{name}", library.rust_name());
     match &library.allocator {
         Some(AllocatorType::Whole(name)) => {
-            let arguments = [Some(lock_value.to_owned()), config].into_iter().flatten();
+            let arguments = [Some(lock_value), config].into_iter().flatten();
             let arguments = arguments.collect::<Vec<_>>().join(", ");
             let name = path(name);
             (format!("{name}<{lock}>"), format!("{name}::new({arguments})"))
@@ -328,7 +353,7 @@ fn heaps(resolution: &Resolution<'_>, out: &mut String) {
     if resolution.library(ALLOC_API).is_none() {
         return;
     }
-    let [lock, lock_value, safety] = LOCK;
+    let LockType { name: lock, value: lock_value, safety } = lock_type(resolution);
     out.push_str("\n// Memory.\n");
     let static_name =
         |kind: &str, name: &str| format!("{kind}_{}", name.to_uppercase().replace('-', "_"));

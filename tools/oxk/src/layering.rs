@@ -12,7 +12,7 @@ use crate::pool::{POOLS, toml_error};
 
 /// Pools with the pools that their crates may depend on, beside their own. Lower pools define
 /// traits; upper ones implement and register.
-const LAYERS: [(&str, &[&str]); 15] = [
+const LAYERS: [(&str, &[&str]); 16] = [
     ("arch", &[]),
     ("core", &[]),
     ("alloc", &["core"]),
@@ -26,12 +26,13 @@ const LAYERS: [(&str, &[&str]); 15] = [
     ("libc", &["core", "posix"]),
     ("debug", &["core"]),
     ("apps", &["core", "alloc", "sched", "block", "net", "fs", "posix", "libc", "debug"]),
+    ("bench", &["core", "alloc"]),
     ("tools", &[]),
     ("tests", &["tools"]),
 ];
 
 /// Crates and pools that may contain unsafe code; all others forbid it.
-const UNSAFE_ALLOWED: [&str; 10] = [
+const UNSAFE_ALLOWED: [&str; 11] = [
     "arch/",
     "plat/",
     "alloc/",
@@ -42,10 +43,11 @@ const UNSAFE_ALLOWED: [&str; 10] = [
     "debug/ukcrash",
     "debug/ukplatcheck",
     "drivers/virtio/",
+    "bench/",
 ];
 
 /// Folders in which source code may name an architecture.
-const ARCH_ALLOWED: [&str; 4] = ["arch/", "plat/", "tools/", "tests/"];
+const ARCH_ALLOWED: [&str; 5] = ["arch/", "plat/", "bench/", "tools/", "tests/"];
 const ARCH_NAMES: [&str; 5] = ["x86", "x86_64", "aarch64", "riscv64", "arm64"];
 
 /// One rule broken in one place.
@@ -133,7 +135,7 @@ fn may_use(pool: &str, target: &str) -> bool {
 
 fn crates(root: &Path) -> Result<Vec<Crate>> {
     let mut found = Vec::new();
-    let pools = POOLS.iter().copied().chain(["apps", "tools"]);
+    let pools = POOLS.iter().copied().chain(["apps", "bench", "tools"]);
     for pool in pools {
         let Ok(entries) = std::fs::read_dir(root.join(pool)) else { continue };
         for entry in entries {

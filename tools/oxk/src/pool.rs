@@ -358,7 +358,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
     let name = text("name")
         .ok_or_else(|| Diagnostic::new("the crate has no package name").at(source, None))?;
     let mut interfaces = BTreeMap::new();
-    for (key, item) in table(metadata.get("interfaces")) {
+    for (key, item) in read.entries(metadata, "interfaces")? {
         let spec = read.table(item, key)?;
         read.known_keys(spec, &["help", "many"])?;
         interfaces.insert(
@@ -371,23 +371,16 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         );
     }
     let mut options = Vec::new();
-    for (key, item) in table(metadata.get("options")) {
+    for (key, item) in read.entries(metadata, "options")? {
         options.push(read.option(key, item)?);
     }
     let mut phases = Vec::new();
-    let list = match metadata.get("phases") {
-        None => None,
-        Some(item) => Some(item.as_array_of_tables().ok_or_else(|| {
-            Diagnostic::new("`phases` must be tables, as in [[package.metadata.oxk.phases]]")
-                .at(source, item.span())
-        })?),
-    };
-    for spec in list.into_iter().flat_map(|list| list.iter()) {
+    for item in &read.tables(metadata, "phases")? {
+        let spec = read.table(item, "phases")?;
         read.known_keys(spec, &["name", "init", "fini", "after", "before"])?;
-        let item = Item::Table(spec.clone());
         phases.push(Phase {
-            name: read.required_text(spec, "name", &item)?,
-            init: read.required_text(spec, "init", &item)?,
+            name: read.required_text(spec, "name", item)?,
+            init: read.required_text(spec, "init", item)?,
             fini: read.text(spec, "fini")?,
             after: read.list(spec, "after")?,
             before: read.list(spec, "before")?,
@@ -430,7 +423,9 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         options,
         phases,
         platform,
-        auto_features: table(metadata.get("auto-features"))
+        auto_features: read
+            .entries(metadata, "auto-features")?
+            .into_iter()
             .map(|(feature, item)| match item.as_str() {
                 Some(interface) => Ok((feature.to_owned(), interface.to_owned())),
                 None => Err(Diagnostic::new(format!("`{feature}` must name an interface"))
@@ -509,6 +504,36 @@ impl Reader<'_> {
     pub fn table<'t>(&self, item: &'t Item, key: &str) -> Result<&'t dyn TableLike> {
         item.as_table_like().ok_or_else(|| {
             Diagnostic::new(format!("`{key}` must be a table")).at(self.source, item.span())
+        })
+    }
+
+    /// What is in a table that may be there.
+    pub fn entries<'t>(
+        &self,
+        table: &'t dyn TableLike,
+        key: &str,
+    ) -> Result<Vec<(&'t str, &'t Item)>> {
+        match table.get(key) {
+            None => Ok(Vec::new()),
+            Some(item) => Ok(self.table(item, key)?.iter().collect()),
+        }
+    }
+
+    /// A list of tables, written `[[key]]` or `key = [{ … }]`; empty when absent.
+    pub fn tables(&self, table: &dyn TableLike, key: &str) -> Result<Vec<Item>> {
+        let list: Option<Vec<Item>> = match table.get(key) {
+            None => Some(Vec::new()),
+            Some(Item::ArrayOfTables(list)) => {
+                Some(list.iter().cloned().map(Item::Table).collect())
+            }
+            Some(item) => item
+                .as_array()
+                .filter(|list| list.iter().all(toml_edit::Value::is_inline_table))
+                .map(|list| list.iter().cloned().map(Item::Value).collect()),
+        };
+        list.ok_or_else(|| {
+            Diagnostic::new(format!("`{key}` must be tables, as in [[package.metadata.oxk.{key}]]"))
+                .at(self.source, table.get(key).and_then(Item::span))
         })
     }
 
@@ -600,6 +625,22 @@ impl Reader<'_> {
                     .help("types are bool, int, size, text, choice"));
             }
         };
+        let is_number = matches!(kind, OptionKind::Int { .. } | OptionKind::Size { .. });
+        let is_choice = matches!(kind, OptionKind::Choice(_));
+        for (key, fits, types) in [
+            ("min", is_number, "int and size"),
+            ("max", is_number, "int and size"),
+            ("values", is_choice, "choice"),
+            ("rust", is_choice, "choice"),
+            ("feature", kind == OptionKind::Bool, "bool"),
+        ] {
+            if let Some(item) = spec.get(key).filter(|_| !fits) {
+                let cause = format!("option `{name}` cannot have `{key}`");
+                return Err(Diagnostic::new(cause)
+                    .at(self.source, item.span())
+                    .help(format!("it is for options of type {types}")));
+            }
+        }
         let default: Value = spec
             .get("default")
             .and_then(Item::as_value)

@@ -47,6 +47,15 @@ after = ["irq"]
 }
 
 #[test]
+fn phases_may_be_written_in_one_line_each() {
+    let text = "[package.metadata.oxk]\nphases = [{ name = \"a\", init = \"f\", after = [\"b\"] },\n\
+                { name = \"c\", init = \"g\" }]";
+    let phases = parse(text).unwrap().unwrap().phases;
+    assert_eq!(phases.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["a", "c"]);
+    assert_eq!(phases[0].after, ["b"]);
+}
+
+#[test]
 fn mistakes_in_metadata_are_told_with_their_place() {
     let option = "[package.metadata.oxk.options.x]\nhelp = \"\"\n";
     for (text, cause) in [
@@ -54,6 +63,18 @@ fn mistakes_in_metadata_are_told_with_their_place() {
         ("[package.metadata.oxk]\nprovide = []".into(), "unknown key `provide`"),
         ("[package.metadata.oxk]\nprovides = \"a\"".into(), "`provides` must be a list of texts"),
         ("[package.metadata.oxk]\nphases = 3".into(), "`phases` must be tables"),
+        (
+            "[package.metadata.oxk]\nphases = [{ name = \"a\" }, 3]".into(),
+            "`phases` must be tables",
+        ),
+        ("[package.metadata.oxk]\nphases = [{ name = \"a\" }]".into(), "`init` is missing"),
+        ("[package.metadata.oxk]\ninterfaces = [\"a\"]".into(), "`interfaces` must be a table"),
+        ("[package.metadata.oxk]\noptions = true".into(), "`options` must be a table"),
+        ("[package.metadata.oxk]\nauto-features = []".into(), "`auto-features` must be a table"),
+        (
+            "[package.metadata.oxk.auto-features]\nlocks = true".into(),
+            "`locks` must name an interface",
+        ),
         ("[package.metadata.oxk]\nbackend = 3".into(), "`backend` must be a text"),
         ("[package.metadata.oxk.interfaces.x]".into(), "`help` is missing"),
         (
@@ -67,6 +88,18 @@ fn mistakes_in_metadata_are_told_with_their_place() {
         (
             format!("{option}type = \"bool\"\ndefault = true\nruntime = 1"),
             "`runtime` must be true or false",
+        ),
+        (
+            format!("{option}type = \"int\"\ndefault = 1\nfeature = \"x\""),
+            "option `x` cannot have `feature`",
+        ),
+        (format!("{option}type = \"bool\"\ndefault = true\nmin = 0"), "cannot have `min`"),
+        (format!("{option}type = \"text\"\ndefault = \"\"\nmax = 9"), "cannot have `max`"),
+        (format!("{option}type = \"int\"\ndefault = 1\nvalues = []"), "cannot have `values`"),
+        (format!("{option}type = \"size\"\ndefault = 1\nrust = \"T\""), "cannot have `rust`"),
+        (
+            format!("{option}type = \"bool\"\ndefault = true\nfeature = 1"),
+            "`feature` must be a text",
         ),
     ] {
         let message = parse(&text).unwrap_err().to_string();

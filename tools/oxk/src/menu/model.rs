@@ -56,6 +56,17 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Its name everywhere else: options as `--set` takes them, the rest by its key in the manifest.
+    pub fn path(&self) -> String {
+        match &self.what {
+            What::Platform => "platform".into(),
+            What::Optimize => "optimize".into(),
+            What::Provider(interface) => format!("providers.{interface}"),
+            What::Library(library) => format!("libraries.{library}"),
+            What::Option(library, option) => format!("{library}.{option}"),
+        }
+    }
+
     /// Whether the manifest says something else than the default.
     pub fn is_changed(&self) -> bool {
         self.value != self.default
@@ -156,12 +167,15 @@ impl<'p> Model<'p> {
             let needed =
                 resolution.libraries.iter().any(|l| l.requires.iter().any(|r| r == interface))
                     || manifest.requires.iter().any(|r| r.value == interface);
-            if fits.len() < 2 || !needed {
+            let chosen = manifest.providers.iter().find(|(i, _)| i.value == interface);
+            if fits.len() < 2 || !(needed || chosen.is_some()) {
                 continue;
             }
-            let default = fits.iter().find(|l| l.default_for.iter().any(|d| d == interface));
-            let default = default.map_or(String::new(), |l| l.name.clone());
-            let chosen = manifest.providers.iter().find(|(i, _)| i.value == interface);
+            // What is needed only because a provider is named is not there by default.
+            let default = fits
+                .iter()
+                .find(|l| needed && l.default_for.iter().any(|d| d == interface))
+                .map_or(String::new(), |l| l.name.clone());
             let value = chosen.map_or_else(|| default.clone(), |(_, l)| l.value.clone());
             let about = self.pool.get(&value).map_or("", |l| &l.description);
             entries.push(image(
@@ -247,11 +261,14 @@ impl<'p> Model<'p> {
     }
 
     fn assign(&mut self, entry: &Entry, value: &str) {
-        let Some(parsed) = entry.kind.parse(value) else {
+        let new = if value == entry.default {
+            None
+        } else if let Some(parsed) = entry.kind.parse(value) {
+            (parsed.to_string() != entry.default).then(|| parsed.to_toml())
+        } else {
             self.message = format!("{} takes {}", entry.name, entry.kind);
             return;
         };
-        let new = (parsed.to_string() != entry.default).then(|| parsed.to_toml());
         let text = &self.source.text;
         let changed = match &entry.what {
             What::Platform => edit::set(text, &["platform"], new),
@@ -429,13 +446,12 @@ impl<'p> Model<'p> {
 
     /// All entries as text.
     pub fn list(&self) -> String {
-        let name = |e: &Entry| format!("{}: {}", e.section, e.name);
-        let width = self.entries.iter().map(|e| name(e).chars().count()).max().unwrap_or(0);
+        let width = self.entries.iter().map(|e| e.path().chars().count()).max().unwrap_or(0);
         self.entries
             .iter()
             .map(|e| {
                 let changed = if e.is_changed() { "*" } else { " " };
-                format!("{changed} {:<width$} = {:<12} {}\n", name(e), e.value, e.help)
+                format!("{changed} {:<width$} = {:<12} {}\n", e.path(), e.value, e.help)
             })
             .collect()
     }

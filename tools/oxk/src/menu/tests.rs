@@ -197,6 +197,36 @@ fn list_and_json_have_every_entry() {
     with_model(|model| {
         let (list, json) = (model.list(), model.json());
         assert_eq!(list.lines().count(), json.as_array().unwrap().len());
-        assert!(list.contains("* uklog: level"), "{list}");
+        for name in ["* uklog.level ", "  platform ", "  providers.alloc ", "  libraries.uktrace "]
+        {
+            assert!(list.contains(name), "{list}");
+        }
     });
+}
+
+#[test]
+fn what_only_a_named_provider_brings_can_be_changed_and_dropped() {
+    let scheduler = |name: &str, default: &[&str]| Library {
+        provides: vec!["sched".into()],
+        default_for: default.iter().map(|d| (*d).into()).collect(),
+        ..library(name, "A scheduler")
+    };
+    let interface =
+        Interface { help: "Threads".into(), many: false, declared_by: "uksched".into() };
+    let uksched = Library {
+        interfaces: BTreeMap::from([("sched".into(), interface)]),
+        ..library("uksched", "Threads")
+    };
+    let more = [uksched, scheduler("coop", &["sched"]), scheduler("preempt", &[])];
+    let pool = Pool::from_libraries(pool().libraries().cloned().chain(more).collect()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("Cargo.toml"), "[package]\nname = \"demo\"\n").unwrap();
+    let text = "name = \"demo\"\n[providers]\nsched = \"preempt\"\n";
+    let source = Source { path: "oxk.toml".into(), text: text.into() };
+    let mut model = Model::new(source, dir.path(), &pool, None).unwrap();
+    assert!(model.list().contains("* providers.sched"), "{}", model.list());
+    press(&mut model, "/provider of sched\n\n");
+    assert!(model.text().contains("sched = \"coop\""), "{}", model.text());
+    press(&mut model, "d");
+    assert!(!model.text().contains("sched ="), "{}", model.text());
 }

@@ -94,7 +94,7 @@ fn draw_details(frame: &mut Frame<'_>, model: &Model<'_>, area: Rect) {
         return;
     };
     let mut lines = vec![
-        Line::from(format!("{}: {}", entry.section, entry.name)).bold(),
+        Line::from(entry.path()).bold(),
         Line::default(),
         Line::from(entry.help.clone()),
         Line::default(),

@@ -1,0 +1,80 @@
+//! Who is measured. A new allocator is one line here.
+
+use ukalloc::{Heap, NoLock, SpinLock};
+
+use crate::peers;
+use crate::subject::{Bare, Locked, Ours, Subject};
+
+/// One allocator of the list.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec {
+    /// Name on the command line and in tables.
+    pub name: &'static str,
+    /// Whether it is this project's.
+    pub ours: bool,
+    /// The best implementation of the same design in the list.
+    pub peer: Option<&'static str>,
+    /// Whether freed blocks come back whatever the order; otherwise only the last one does.
+    pub general: bool,
+}
+
+/// Something done with an allocator of the list, by its types.
+pub trait Visitor {
+    /// What comes out.
+    type Out;
+    /// `One` is for one thread, `Many` for several.
+    fn visit<One: Subject, Many: Subject>(self, spec: &'static Spec) -> Self::Out;
+}
+
+macro_rules! subjects {
+    (@one back_end $type:ty) => { Ours<Heap<$type, NoLock>> };
+    (@many back_end $type:ty) => { Ours<Heap<$type, SpinLock>> };
+    (@one alloc $type:ty) => { Ours<$type> };
+    (@many alloc $type:ty) => { Ours<$type> };
+    (@one locked $type:ty) => { Locked<$type, Bare> };
+    (@many locked $type:ty) => { Locked<$type, SpinLock> };
+    (@one process $type:ty) => { $type };
+    (@many process $type:ty) => { $type };
+    (@ours back_end) => { true };
+    (@ours alloc) => { true };
+    (@ours $other:ident) => { false };
+    (@peer) => { None };
+    (@peer $peer:literal) => { Some($peer) };
+    (@general) => { true };
+    (@general last_only) => { false };
+    ($($name:literal: $kind:ident $type:ty $([$frees:ident])? $(, vs $peer:literal)?;)*) => {
+        /// All of them, in the order of the tables.
+        pub const ALL: &[Spec] = &[$(Spec {
+            name: $name,
+            ours: subjects!(@ours $kind),
+            peer: subjects!(@peer $($peer)?),
+            general: subjects!(@general $($frees)?),
+        }),*];
+
+        /// Does something with the allocator of that name.
+        pub fn visit<V: Visitor>(name: &str, visitor: V) -> Option<V::Out> {
+            let spec = ALL.iter().find(|spec| spec.name == name)?;
+            match name {
+                $($name => Some(visitor.visit::<
+                    subjects!(@one $kind $type),
+                    subjects!(@many $kind $type),
+                >(spec)),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+// name: how it is called, type, [what it gives back], the peer of the same design.
+// `back_end`: a `ukalloc::Backend`, in a `Heap`; `alloc`: a `ukalloc::Alloc` of its own (with
+// `Make`); `locked`: somebody else's for one caller; `process`: takes memory from the system.
+subjects! {
+    "ukalloctlsf": back_end ukalloctlsf::Tlsf, vs "rlsf";
+    "ukallocregion": back_end ukallocregion::Region [last_only];
+    "mimalloc": process peers::Mimalloc;
+    "rlsf": locked peers::Rlsf;
+    "talc": locked peers::TalcPeer;
+    "buddy_system_allocator": locked peers::Buddy;
+    "linked_list_allocator": locked peers::LinkedList;
+    "glibc": process peers::Glibc;
+}

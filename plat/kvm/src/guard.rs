@@ -1,0 +1,51 @@
+//! Guard pages of stacks that are made while the image runs.
+//!
+//! Memory is mapped in large pages, so the first guard in one of them costs a page for a table of
+//! small ones, which stays.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use ukarch_x86_64::page_table::{Flags, Mapper, PAGE, TableMemory};
+use ukarch_x86_64::regs::{invlpg, read_cr3};
+use ukplat::stack::Frames;
+
+/// The running system's tables, which are memory at its physical address.
+struct Running<'a, 'b>(&'a mut Frames<'b>);
+
+impl TableMemory for Running<'_, '_> {
+    fn allocate(&mut self) -> Option<u64> {
+        let frame = (self.0)()?;
+        // SAFETY: the source gives whole pages that are nobody else's.
+        unsafe { core::ptr::write_bytes(frame as *mut u8, 0, PAGE as usize) };
+        Some(frame as u64)
+    }
+
+    fn table(&mut self, address: u64) -> &mut [u64; 512] {
+        // SAFETY: the mapper passes the root and addresses that it found in tables or was given by
+        // `allocate`. The borrow of `self`, and the lock, keep the reference unique.
+        unsafe { &mut *(address as *mut [u64; 512]) }
+    }
+}
+
+/// Makes a page inaccessible, or accessible again; see [`ukplat::stack::guard`].
+///
+/// Other CPUs are not told. What they may remember of a page that nobody uses is that it can be
+/// written, and that a page is absent no CPU remembers.
+///
+/// # Safety
+/// As there.
+pub unsafe fn set(page: usize, on: bool, frames: &mut Frames<'_>) -> bool {
+    static CHANGING: AtomicBool = AtomicBool::new(false);
+    let page = page as u64;
+    let _interrupts = ukplat::irq::disable();
+    while CHANGING.swap(true, Ordering::Acquire) {
+        core::hint::spin_loop();
+    }
+    let mut mapper = Mapper::of(Running(frames), read_cr3());
+    let result =
+        if on { mapper.unmap(page, PAGE) } else { mapper.map(page, page, PAGE, Flags::WRITE) };
+    CHANGING.store(false, Ordering::Release);
+    // SAFETY: the platform runs in kernel mode.
+    unsafe { invlpg(page) };
+    result.is_ok()
+}

@@ -1,0 +1,69 @@
+//! `oxk bench alloc` measures everything that it promises. Times are not looked at.
+
+use image_tests::call;
+use serde_json::Value;
+
+const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
+
+#[track_caller]
+fn positive(value: &Value, what: &str) {
+    match value {
+        Value::Number(number) => {
+            assert!(number.as_f64().is_some_and(|n| n > 0.0), "{what}: {number}");
+        }
+        Value::Array(values) => {
+            assert!(!values.is_empty(), "{what}");
+            values.iter().for_each(|value| positive(value, what));
+        }
+        other => panic!("{what}: {other}"),
+    }
+}
+
+#[test]
+fn allocators_are_measured_side_by_side() {
+    let dir = tempfile::tempdir().unwrap();
+    let svg = dir.path().join("bars.svg");
+    let said = call(OXK, &["bench", "alloc", "--quick", "--json", "-o", svg.to_str().unwrap()]);
+    said.expect(0, &[]);
+    let report: Value = serde_json::from_str(&said.out).unwrap();
+    let allocators: Vec<&str> =
+        report["allocators"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    for name in ["ukalloctlsf", "ukallocregion", "mimalloc", "rlsf", "talc", "glibc"] {
+        assert!(allocators.contains(&name), "{name} is missing");
+    }
+    let times = report["ns_per_call"].as_object().unwrap();
+    for work in ["pair-64", "random-4096", "mixed", "sqlite", "redis", "larson", "cache-scratch"] {
+        let cells = times[work].as_object().unwrap();
+        for name in &allocators {
+            // The region gives back only the last block: it takes part where that is enough.
+            if *name == "ukallocregion" && work != "pair-64" {
+                assert!(cells[*name].is_null());
+            } else {
+                positive(&cells[*name], &format!("{work}, {name}"));
+            }
+        }
+    }
+    for work in ["mixed", "sqlite", "redis"] {
+        let memory = &report["memory_bytes"][work];
+        positive(&memory["live"], work);
+        positive(&memory["needed"]["ukalloctlsf"], work);
+        positive(&memory["needed"]["glibc"], work);
+    }
+    for size in ["16 MB", "256 MB", "1024 MB"] {
+        positive(&report["init_ns"][size]["ukalloctlsf"]["first_block"], size);
+    }
+    for path in report["longest_path"].as_array().unwrap() {
+        let latency = path["latency_ns"]["ukalloctlsf"].as_array().unwrap();
+        assert_eq!(latency.len(), 3, "{path}");
+        positive(&latency[2], "longest call");
+    }
+    let ratios = report["ratios"].as_array().unwrap();
+    assert!(ratios.iter().any(|r| r["peer"] == "rlsf" && r["same_design"] == true));
+    let drawing = std::fs::read_to_string(svg).unwrap();
+    assert!(drawing.starts_with("<svg") && drawing.contains("ukalloctlsf"));
+}
+
+#[test]
+fn hello_has_no_drawing() {
+    call(OXK, &["bench", "hello", "-o", "x.svg"]).expect(1, &["hello has no --quick"]);
+}

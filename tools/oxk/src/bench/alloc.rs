@@ -1,0 +1,81 @@
+//! `oxk bench alloc`: builds the program that measures allocators, optimised, and runs it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use indicatif::ProgressBar;
+
+use super::BenchArgs;
+use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
+use crate::project::Project;
+
+const PACKAGE: &str = "bench-alloc";
+
+pub fn run(args: &BenchArgs) -> Result<u8> {
+    let project = Project::find()?;
+    if !project.root.join("bench/alloc/Cargo.toml").is_file() {
+        return Err(Diagnostic::new("there is no bench/alloc in this project")
+            .help("run this in a clone of the Oxikraft repository"));
+    }
+    // Optimising over all crates takes a minute, in which a quick look is over.
+    let program = build(&project.root, if args.quick { "release" } else { "measure" })?;
+    let output = match &args.output {
+        Some(path) => path.clone(),
+        None => {
+            let dir = project.root.join("build");
+            std::fs::create_dir_all(&dir).context(format!("cannot create {}", dir.display()))?;
+            relative_to_cwd(&dir.join("bench-alloc.svg"))
+        }
+    };
+    let mut command = Command::new(&program);
+    command.arg("--runs").arg(args.runs.to_string()).arg("-o").arg(output);
+    if args.json {
+        command.arg("--json");
+    }
+    if args.quick {
+        command.arg("--quick");
+    }
+    let status = command.status().context(format!("cannot start {}", program.display()))?;
+    if !status.success() {
+        return Err(Diagnostic::new(format!("measuring allocators ended with {status}"))
+            .help("the reason is printed above"));
+    }
+    Ok(0)
+}
+
+/// Builds it with a profile, the same for ours and the others: `measure` optimises over all crates.
+fn build(root: &Path, profile: &str) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--quiet", "--package", PACKAGE, "--profile", profile])
+        .args(["--message-format", "json-render-diagnostics"])
+        // What the shell says about other builds must not reach this one.
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("CARGO_BUILD_TARGET")
+        .current_dir(root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().context("cannot start cargo")?;
+    let bar = ProgressBar::new_spinner().with_message("building the allocators, optimised");
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    let mut program = None;
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).lines() {
+            let line = line.context("cannot read what cargo says")?;
+            let Ok(message) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
+            if let Some(path) = message["executable"].as_str() {
+                program = Some(PathBuf::from(path));
+            }
+        }
+    }
+    let status = child.wait().context("cannot wait for cargo")?;
+    bar.finish_and_clear();
+    match program {
+        Some(path) if status.success() => Ok(path),
+        _ => Err(Diagnostic::new(format!("cannot build {PACKAGE}: cargo reported errors"))
+            .help("they are printed above; the C mimalloc needs a C compiler")),
+    }
+}
