@@ -1,6 +1,7 @@
 //! Who is measured. A new allocator is one line here.
 
-use ukalloc::{Heap, NoLock, SpinLock};
+use ukalloc::{Heap, NoLock, SpinLock, ThreadShards};
+use ukallocmi::Mi;
 
 use crate::peers;
 use crate::subject::{Bare, Locked, Ours, Subject};
@@ -29,14 +30,14 @@ pub trait Visitor {
 macro_rules! subjects {
     (@one back_end $type:ty) => { Ours<Heap<$type, NoLock>> };
     (@many back_end $type:ty) => { Ours<Heap<$type, SpinLock>> };
-    (@one alloc $type:ty) => { Ours<$type> };
-    (@many alloc $type:ty) => { Ours<$type> };
+    (@one mi $type:ty) => { Ours<Mi<NoLock>> };
+    (@many mi $type:ty) => { Ours<Mi<ThreadShards<8>>> };
     (@one locked $type:ty) => { Locked<$type, Bare> };
     (@many locked $type:ty) => { Locked<$type, SpinLock> };
     (@one process $type:ty) => { $type };
     (@many process $type:ty) => { $type };
     (@ours back_end) => { true };
-    (@ours alloc) => { true };
+    (@ours mi) => { true };
     (@ours $other:ident) => { false };
     (@peer) => { None };
     (@peer $peer:literal) => { Some($peer) };
@@ -66,15 +67,17 @@ macro_rules! subjects {
 }
 
 // name: how it is called, type, [what it gives back], the peer of the same design.
-// `back_end`: a `ukalloc::Backend`, in a `Heap`; `alloc`: a `ukalloc::Alloc` of its own (with
-// `Make`); `locked`: somebody else's for one caller; `process`: takes memory from the system.
+// `back_end`: a `ukalloc::Backend`, in a `Heap`; `mi`: ukallocmi, with a shard for each thread where
+// there are several (its type is not looked at); `locked`: somebody else's for one caller; `process`: takes memory from the system.
 subjects! {
     "ukalloctlsf": back_end ukalloctlsf::Tlsf, vs "rlsf";
+    "ukallocmi": mi u8, vs "mimalloc";
+    "ukallocbuddy": back_end ukallocbuddy::Buddy, vs "buddy_system_allocator";
+    "ukalloctiny": back_end ukalloctiny::Tiny;
     "ukallocregion": back_end ukallocregion::Region [last_only];
     "mimalloc": process peers::Mimalloc;
     "rlsf": locked peers::Rlsf;
     "talc": locked peers::TalcPeer;
     "buddy_system_allocator": locked peers::Buddy;
-    "linked_list_allocator": locked peers::LinkedList;
     "glibc": process peers::Glibc;
 }

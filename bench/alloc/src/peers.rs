@@ -121,40 +121,6 @@ unsafe impl Peer for Buddy {
     }
 }
 
-/// `linked_list_allocator`: first fit in a list sorted by address.
-pub struct LinkedList(linked_list_allocator::Heap);
-
-// SAFETY: blocks are the crate's.
-unsafe impl Peer for LinkedList {
-    fn new() -> Self {
-        Self(linked_list_allocator::Heap::empty())
-    }
-    unsafe fn add(&mut self, base: *mut u8, len: usize) -> bool {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.init(base, len) };
-        true
-    }
-    #[inline]
-    fn allocate(&mut self, size: usize, align: usize) -> *mut u8 {
-        layout(size, align)
-            .map_or(null_mut(), |layout| pointer(self.0.allocate_first_fit(layout).ok()))
-    }
-    #[inline]
-    unsafe fn free(&mut self, block: *mut u8, size: usize, align: usize) {
-        // SAFETY: the caller's promise: a live block, hence not null, with the layout it was made
-        // with.
-        unsafe {
-            let layout = Layout::from_size_align_unchecked(size.max(1), align);
-            self.0.deallocate(NonNull::new_unchecked(block), layout);
-        }
-    }
-    #[inline]
-    unsafe fn resize(&mut self, block: *mut u8, old: usize, new: usize) -> *mut u8 {
-        // The crate has no other way than to copy.
-        if old == new { block } else { null_mut() }
-    }
-}
-
 // The compiler knows what `malloc` and `free` mean, and leaves pairs of them out. These are the
 // same functions under the names by which the library itself knows them.
 unsafe extern "C" {

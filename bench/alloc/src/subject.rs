@@ -2,7 +2,8 @@
 
 use core::cell::UnsafeCell;
 
-use ukalloc::{Alloc, Backend, Heap, NoLock, RawLock, SpinLock};
+use ukalloc::{Alloc, Backend, Heap, NoLock, RawLock, SpinLock, ThreadShards};
+use ukallocmi::Mi;
 
 /// Where an allocator has its memory from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,19 @@ where
 {
     fn make() -> Self {
         Heap::new(B::default(), SpinLock::new())
+    }
+}
+
+impl Make for Mi<NoLock> {
+    fn make() -> Self {
+        // SAFETY: the harness uses allocators without locks from one thread only.
+        Self::new(unsafe { NoLock::single_threaded() })
+    }
+}
+
+impl<const N: usize> Make for Mi<ThreadShards<N>> {
+    fn make() -> Self {
+        Self::new(ThreadShards::new())
     }
 }
 
