@@ -304,6 +304,25 @@ impl Tlsf {
         self.allocate_aligned(wanted, align, offset)
     }
 
+    /// Calls `visit` with the address and the usable size of every block in use, in ascending order
+    /// within each piece of memory. Takes time for every block, free or not.
+    pub fn for_each_used(&self, mut visit: impl FnMut(NonNull<u8>, usize)) {
+        for (start, _) in self.pools() {
+            let payload = (start + size_of::<Pool>() + 2 * HEADER) as *mut u8;
+            // SAFETY: `add_memory` put the first block there; blocks follow each other to the end
+            // of the piece, where an empty one stands.
+            unsafe {
+                let mut block = Block::of_payload(NonNull::new_unchecked(payload));
+                while block.payload_size() != 0 {
+                    if !block.is_free() {
+                        visit(block.payload(), block.payload_size());
+                    }
+                    block = block.next();
+                }
+            }
+        }
+    }
+
     fn pools(&self) -> impl Iterator<Item = (usize, usize)> {
         let mut next = self.pools;
         core::iter::from_fn(move || {

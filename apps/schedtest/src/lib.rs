@@ -9,6 +9,7 @@
 extern crate alloc;
 
 mod basics;
+mod locks;
 mod preemption;
 mod waiting;
 
@@ -17,12 +18,14 @@ use core::time::Duration;
 use ukplat::println;
 use uktest::Check;
 
-const CHECKS: [&[Check]; 2] = [&basics::CHECKS, &waiting::CHECKS];
+const CHECKS: [&[Check]; 3] = [&basics::CHECKS, &waiting::CHECKS, &locks::CHECKS];
 
 /// See the crate's documentation.
 pub fn main(args: &[&str]) -> u8 {
     match args {
-        [] if uksched::is_preemptive() => uktest::run(&[CHECKS[0], CHECKS[1], &preemption::CHECKS]),
+        [] if uksched::is_preemptive() => {
+            uktest::run(&[CHECKS[0], CHECKS[1], CHECKS[2], &preemption::CHECKS])
+        }
         [] => uktest::run(&CHECKS),
         ["idle", ms] => waiting::idle(Duration::from_millis(ms.parse().unwrap_or(0))),
         ["overflow"] => basics::overflow(),

@@ -117,7 +117,6 @@ impl Reader<'_> {
 #[derive(Clone, Copy)]
 struct Live {
     slot: u32,
-    size: u32,
     aligned: bool,
 }
 
@@ -149,7 +148,6 @@ impl Trace {
         }
         let mut trace = Self { ops: Vec::with_capacity(count as usize), ..Self::default() };
         let (mut blocks, mut unused) = (Vec::<Option<Live>>::new(), Vec::<u32>::new());
-        let mut live_bytes = 0usize;
         for op in 0..count as usize {
             reader.op = op;
             let first = reader.number()?;
@@ -168,16 +166,14 @@ impl Trace {
                         1 => Op::Calloc { slot, size },
                         _ => Op::Memalign { slot, size, align: 1 << argument },
                     });
-                    blocks.push(Some(Live { slot, size, aligned: kind == 4 }));
-                    live_bytes += size as usize;
+                    blocks.push(Some(Live { slot, aligned: kind == 4 }));
                 }
                 2 | 3 => {
                     let index = usize::try_from(argument)
                         .ok()
                         .and_then(|back| blocks.len().checked_sub(back.checked_add(1)?));
                     let entry = index.and_then(|i| blocks.get_mut(i)).ok_or(Error::Block(op))?;
-                    let block = entry.as_mut().ok_or(Error::Block(op))?;
-                    live_bytes -= block.size as usize;
+                    let block = entry.ok_or(Error::Block(op))?;
                     if kind == 2 {
                         trace.ops.push(Op::Free { slot: block.slot });
                         unused.push(block.slot);
@@ -187,16 +183,38 @@ impl Trace {
                             return Err(Error::Block(op));
                         }
                         let size = reader.number()?;
-                        block.size = reader.size(size)?;
-                        live_bytes += block.size as usize;
-                        trace.ops.push(Op::Realloc { slot: block.slot, size: block.size });
+                        let size = reader.size(size)?;
+                        trace.ops.push(Op::Realloc { slot: block.slot, size });
                     }
                 }
                 _ => return Err(Error::Kind(op)),
             }
-            trace.peak_bytes = trace.peak_bytes.max(live_bytes);
         }
+        trace.peak_bytes = trace.peak();
         if reader.bytes.is_empty() { Ok(trace) } else { Err(Error::Trailing) }
+    }
+
+    /// Only the first calls.
+    pub fn cut(&mut self, calls: usize) {
+        self.ops.truncate(calls);
+        self.peak_bytes = self.peak();
+    }
+
+    fn peak(&self) -> usize {
+        let mut sizes = vec![0usize; self.slots];
+        let (mut live, mut peak) = (0, 0);
+        for op in &self.ops {
+            let (slot, size) = match *op {
+                Op::Malloc { slot, size }
+                | Op::Calloc { slot, size }
+                | Op::Memalign { slot, size, .. }
+                | Op::Realloc { slot, size } => (slot, size as usize),
+                Op::Free { slot } => (slot, 0),
+            };
+            live = live + size - std::mem::replace(&mut sizes[slot as usize], size);
+            peak = peak.max(live);
+        }
+        peak
     }
 
     /// The calls.

@@ -100,6 +100,11 @@ unsafe impl<L: RawLock> Alloc for Account<L> {
         unsafe { self.heap.usable_size(block) }
     }
 
+    unsafe fn leave_alone(&self, block: *mut u8) -> bool {
+        // SAFETY: the caller's promise.
+        unsafe { self.heap.leave_alone(block) }
+    }
+
     unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
         // SAFETY: the caller's promise.
         unsafe { self.heap.add_memory(base, len) }

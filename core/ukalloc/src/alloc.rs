@@ -103,6 +103,16 @@ pub unsafe trait Alloc: Sync {
         unsafe { self.free(block) }
     }
 
+    /// Tells an allocator that frees by itself (a garbage collector) to leave a block of whole
+    /// pages alone until it is freed: it is in use although nothing may lead to it, and its content
+    /// is not to be read, as with guard pages and page tables. Returns whether nobody will.
+    ///
+    /// # Safety
+    /// `block` must be a live block of this allocator at the start of a page.
+    unsafe fn leave_alone(&self, _block: *mut u8) -> bool {
+        true
+    }
+
     /// Takes more memory into use.
     ///
     /// # Errors

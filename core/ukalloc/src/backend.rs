@@ -29,6 +29,15 @@ impl fmt::Display for AddMemoryError {
 
 impl core::error::Error for AddMemoryError {}
 
+/// Blocks that a back end freed by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// How many.
+    pub blocks: u64,
+    /// Their usable bytes.
+    pub bytes: usize,
+}
+
 /// An allocator's mechanism, used by one caller at a time.
 ///
 /// # Safety
@@ -73,6 +82,20 @@ pub unsafe trait Backend: Send {
     /// from; returns whether there was any. Called before an allocation fails.
     fn reclaim(&mut self) -> bool {
         false
+    }
+
+    /// See [`Alloc::leave_alone`](crate::Alloc::leave_alone).
+    ///
+    /// # Safety
+    /// `block` must be from [`Backend::allocate`] of this back end, not freed, and start a page.
+    unsafe fn leave_alone(&mut self, _block: NonNull<u8>) -> bool {
+        true
+    }
+
+    /// What the back end freed by itself since the last call, for the statistics of its heap; only
+    /// garbage collectors do that. Called after [`Backend::reclaim`].
+    fn take_freed(&mut self) -> Freed {
+        Freed::default()
     }
 
     /// Whether an address lies in memory of this back end.

@@ -19,11 +19,17 @@ struct State<B> {
 }
 
 impl<B: Backend> State<B> {
+    fn reclaim(&mut self) -> bool {
+        let found = self.backend.reclaim();
+        self.stats.freed_by_itself(self.backend.take_freed());
+        found
+    }
+
     /// The second try: with what the back end kept for later.
     #[cold]
     #[inline(never)]
     fn allocate_reclaimed(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        let block = if self.backend.reclaim() { self.backend.allocate(size, align) } else { None };
+        let block = if self.reclaim() { self.backend.allocate(size, align) } else { None };
         if block.is_none() {
             self.stats.failed();
         }
@@ -152,13 +158,19 @@ unsafe impl<B: Backend, L: RawLock> Alloc for Heap<B, L> {
             .map_or(0, |block| self.with(|state| unsafe { state.backend.usable_size(block) }))
     }
 
+    unsafe fn leave_alone(&self, block: *mut u8) -> bool {
+        // SAFETY: the caller's promise.
+        NonNull::new(block)
+            .is_none_or(|block| self.with(|state| unsafe { state.backend.leave_alone(block) }))
+    }
+
     unsafe fn add_memory(&self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
         // SAFETY: the caller's promise.
         self.with(|state| unsafe { state.backend.add_memory(base, len) })
     }
 
     fn reclaim(&self) -> bool {
-        self.with(|state| state.backend.reclaim())
+        self.with(State::reclaim)
     }
 
     fn owns(&self, address: *const u8) -> bool {

@@ -48,7 +48,7 @@ mod two_stage;
 
 pub use account::{Account, LibraryAlloc};
 pub use alloc::{Alloc, AllocError, MIN_ALIGN, PAGE_SIZE};
-pub use backend::{AddMemoryError, Backend, corrupt};
+pub use backend::{AddMemoryError, Backend, Freed, corrupt};
 pub use flow_lock::FlowLock;
 pub use global::Global;
 pub use heap::Heap;
@@ -60,7 +60,7 @@ pub use registry::{
 pub use shards::ThreadShards;
 pub use shards::{CpuShards, LockedShards, Shards};
 pub use stats::Stats;
-pub use two_stage::TwoStage;
+pub use two_stage::{Staged, TwoStage};
 
 #[cfg(test)]
 mod tests;

@@ -134,7 +134,7 @@ fn libraries_find_their_heaps() {
         len: (1 << 20) - 2 * PAGE,
         kind: MemoryKind::Free,
     }]));
-    let boot = Box::leak(Box::new(BootInfo { words: &[], memory, initrd: None, entry_ticks: 0 }));
+    let boot = Box::leak(Box::new(BootInfo { memory, ..BootInfo::EMPTY }));
     assert!(heaps().is_empty() && default_heap().is_none());
     init(boot, &CONFIG).unwrap();
     assert!(init(boot, &CONFIG).is_err());

@@ -1,5 +1,7 @@
 //! Statistics of a heap.
 
+use crate::Freed;
+
 /// Counters of a heap; all but the last three are 0 when the feature `stats` is off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -69,6 +71,28 @@ impl Stats {
     pub(crate) fn failed(&mut self) {
         if cfg!(feature = "stats") {
             self.failures += 1;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn freed_by_itself(&mut self, freed: Freed) {
+        if cfg!(feature = "stats") {
+            self.frees += freed.blocks;
+            self.current_bytes -= freed.bytes;
+        }
+    }
+
+    /// Two heaps counted as one.
+    pub(crate) fn add(self, other: Self) -> Self {
+        Self {
+            allocations: self.allocations + other.allocations,
+            frees: self.frees + other.frees,
+            failures: self.failures + other.failures,
+            current_bytes: self.current_bytes + other.current_bytes,
+            peak_bytes: self.peak_bytes + other.peak_bytes,
+            total_memory: self.total_memory + other.total_memory,
+            available: self.available + other.available,
+            largest_free: self.largest_free.max(other.largest_free),
         }
     }
 

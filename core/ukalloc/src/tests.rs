@@ -96,23 +96,57 @@ fn an_account_counts_what_one_library_takes() {
 
 #[test]
 fn two_stages() {
-    let (early, main) = (heap(4096), heap(1 << 16));
-    let both = TwoStage::new(early, main);
-    let first = both.malloc(50);
-    assert!(early.owns(first));
+    let both = stages(4096);
+    assert_eq!(both.stats(), Stats::default());
+    let mut memory = vec![0u64; 9 << 10];
+    let base = memory.as_mut_ptr().cast::<u8>();
+    // SAFETY: the memory outlives the allocator's use.
+    unsafe {
+        assert_eq!(both.add_memory(base, 4095), Err(AddMemoryError::TooSmall));
+        both.add_memory(base, 72 << 10).unwrap();
+    }
+    let early = both.early_memory();
+    let is_early = |block: *mut u8| early.contains(&block.addr());
+    assert_eq!(early, memory.as_ptr().addr()..memory.as_ptr().addr() + 4096);
+    let (first, other) = (both.malloc(50), both.calloc(5, 10));
+    assert!(is_early(first) && is_early(other));
+    assert!(both.malloc(5000).is_null(), "the early stage has 4096 bytes");
+    let stats = both.stats();
+    assert_eq!((stats.total_memory, stats.allocations, stats.failures), (72 << 10, 2, 1));
+    assert!(stats.largest_free < 4096 && stats.available > 60 << 10);
     // SAFETY: live blocks.
     unsafe {
         first.write_bytes(9, 50);
         both.switch();
-        let second = both.malloc(50);
-        assert!(main.owns(second) && both.owns(first) && both.owns(second));
+        assert!(both.stats().largest_free > 4096);
+        let (second, third) = (both.malloc(50), both.memalign(64, 50));
+        assert!(!is_early(second) && both.owns(first) && both.owns(second) && both.owns(third));
         let moved = both.realloc(first, 5000);
-        assert!(main.owns(moved));
+        assert!(!is_early(moved));
         assert_eq!(moved.add(49).read(), 9);
-        assert_eq!(early.stats().frees, 1);
+        assert!(both.realloc(other, 1 << 20).is_null());
+        assert_eq!(both.usable_size(other).min(50), 50, "a block that cannot move stays");
+        assert!(both.realloc(other, 0).is_null());
+        assert!(both.leave_alone(second) && !both.leave_alone(memory.as_mut_ptr().cast()));
         both.free(second);
-        assert_eq!(main.stats().frees, 1);
+        both.free(core::ptr::null_mut());
+        let stats = both.stats();
+        assert_eq!((stats.allocations, stats.frees), (5, 3));
+        assert_eq!(stats.current_bytes, both.usable_size(moved) + both.usable_size(third));
     }
+}
+
+fn stages(early_size: usize) -> TwoStage<Heap<Fixed, SpinLock>, Heap<Fixed, SpinLock>> {
+    let heap = || Heap::new(Fixed::new(), SpinLock::new());
+    TwoStage::new(heap(), heap(), early_size)
+}
+
+#[test]
+fn edge_cases_in_either_stage() {
+    model::edge_cases(&stages((1 << 20) - 4096));
+    let switched = stages(4096);
+    switched.switch();
+    model::edge_cases(&switched);
 }
 
 #[test]
@@ -197,6 +231,15 @@ proptest! {
     #[test]
     fn the_plain_back_end_passes_the_suite(calls in trace()) {
         check(&Heap::new(Fixed::new(), SpinLock::new()), 1 << 20, &calls, Reuse::Never).map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn either_stage_passes_the_suite(calls in trace(), switched: bool) {
+        let both = stages(if switched { 4096 } else { (1 << 20) - 4096 });
+        if switched {
+            both.switch();
+        }
+        check(&both, 1 << 20, &calls, Reuse::Never).map_err(TestCaseError::fail)?;
     }
 
     #[test]

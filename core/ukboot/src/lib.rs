@@ -16,7 +16,7 @@
 //!     ukplat::println!("{} arguments", arguments.len());
 //! }
 //! # static BOOT: ukplat::BootInfo =
-//! #     ukplat::BootInfo { words: &[], memory: &[], initrd: None, entry_ticks: 0 };
+//! #     ukplat::BootInfo::EMPTY;
 //! ukboot::run(&BOOT, &IMAGE)
 //! ```
 #![cfg_attr(not(test), no_std)]

@@ -72,8 +72,7 @@ mod tests {
 
     #[test]
     fn the_level_parameter_sets_the_filter() {
-        static BOOT: BootInfo =
-            BootInfo { words: &["image"], memory: &[], initrd: None, entry_ticks: 0 };
+        static BOOT: BootInfo = BootInfo { words: &["image"], ..BootInfo::EMPTY };
         LEVEL.set(4);
         TIME.set(true);
         init(&BOOT).unwrap();

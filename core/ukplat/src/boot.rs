@@ -1,6 +1,7 @@
 //! What the platform's entry code tells the rest of the system.
 
 use core::fmt;
+use core::ops::Range;
 
 use crate::StaticRef;
 use crate::memory::MemoryRegion;
@@ -18,11 +19,19 @@ pub struct BootInfo {
     pub initrd: Option<&'static [u8]>,
     /// [`crate::ticks`] at the image's first instruction.
     pub entry_ticks: u64,
+    /// Writable data of the image: addresses of its statics, initialised or not.
+    pub data: Range<usize>,
+    /// Address after the last byte of the stack that the boot sequence and `main` run on.
+    pub stack_top: usize,
 }
 
 static BOOT_INFO: StaticRef<BootInfo> = StaticRef::new();
 
 impl BootInfo {
+    /// Of a machine with nothing; for tests, as the base of what they need.
+    pub const EMPTY: Self =
+        Self { words: &[], memory: &[], initrd: None, entry_ticks: 0, data: 0..0, stack_top: 0 };
+
     /// Publishes the facts for [`BootInfo::get`]; the boot sequence calls it once.
     pub fn publish(info: &'static BootInfo) {
         BOOT_INFO.set(info);
@@ -126,7 +135,7 @@ mod tests {
     use super::*;
 
     const fn boot(words: &'static [&'static str]) -> BootInfo {
-        BootInfo { words, memory: &[], initrd: None, entry_ticks: 0 }
+        BootInfo { words, ..BootInfo::EMPTY }
     }
 
     #[test]

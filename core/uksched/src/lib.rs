@@ -43,7 +43,9 @@ pub use hooks::{Hook, MAX_HOOKS, add_hook};
 pub use policy::{Policy, Reason};
 pub use queue::{Queue, Ready};
 pub use spawn::{Builder, Exited, JoinHandle, MIN_STACK, SpawnError, exit, spawn};
-pub use thread::{Name, PRIORITIES, ThreadRef, ThreadStats, current, threads, try_current};
+pub use thread::{
+    Name, PRIORITIES, SavedStack, ThreadRef, ThreadStats, current, threads, try_current,
+};
 
 /// Options of the library.
 #[derive(Clone, Copy, Debug)]

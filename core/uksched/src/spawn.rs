@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicPtr, AtomicU32};
 
-use ukplat::{Context, StaticRef};
+use ukplat::{Context, StaticRef, preempt};
 
 use crate::cpu::Lock;
 use crate::hooks;
@@ -152,6 +152,9 @@ impl<'a> Builder<'a> {
         inner.affinity.store(affinity, Relaxed);
         inner.life.bits.store(0, Relaxed);
         inner.life.joiner.store(core::ptr::null_mut(), Relaxed);
+        // From the closure's move on it is only on the new stack, which who looks at all threads'
+        // stacks finds when the thread is alive.
+        let unseen = preempt::disable();
         // SAFETY: the place is on the new stack, large enough and aligned; the stack below it is
         // for the thread alone. Nothing runs there yet, so the context is ours.
         unsafe {
@@ -162,6 +165,7 @@ impl<'a> Builder<'a> {
         }
         inner.on_cpu.store(0, Relaxed);
         inner.life.uses.store(2, Release);
+        drop(unseen);
         if !hooks::created(thread) {
             // SAFETY: the thread never starts: the closure is still there, and dropped once.
             unsafe { ManuallyDrop::drop(&mut (*packet.as_ptr()).work) };

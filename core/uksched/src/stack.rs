@@ -77,11 +77,16 @@ impl Store {
             return None;
         }
         // Page tables for the guard are pages of the heap that never come back: there is one for
-        // two megabytes at most.
-        let mut frames = || Some(heap.palloc(1) as usize).filter(|frame| *frame != 0);
+        // two megabytes at most. A collector must not take them, nor read guards.
+        let mut frames = || {
+            let frame = heap.palloc(1);
+            // SAFETY: a new block of a page, if there is one.
+            (!frame.is_null() && unsafe { heap.leave_alone(frame) }).then_some(frame as usize)
+        };
         // SAFETY: the lowest page of the new stack, which nobody uses; `put` takes the guard away
         // before the memory is used for something else.
-        let guarded = unsafe { ukplat::stack::guard(base as usize, &mut frames) };
+        let guarded =
+            unsafe { heap.leave_alone(base) && ukplat::stack::guard(base as usize, &mut frames) };
         let guard = if guarded { PAGE_SIZE } else { 0 };
         Some(Stack { base: base as usize, len, guard })
     }

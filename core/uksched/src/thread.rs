@@ -2,6 +2,7 @@
 
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
+use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
@@ -241,6 +242,21 @@ impl ThreadRef {
         }
     }
 
+    /// The stack of a thread that does not run. For the running one only `memory` means something.
+    ///
+    /// # Safety
+    /// Preemption must be disabled, and no other CPU may run threads: a thread that runs changes
+    /// its context, and one that ends its stack.
+    pub unsafe fn saved_stack(self) -> SavedStack {
+        let stack = self.0.stack.get();
+        // SAFETY: nobody switches meanwhile (the caller's promise).
+        let context = unsafe { *self.0.context.get() };
+        SavedStack {
+            memory: stack.base + stack.guard..stack.top(),
+            stack_pointer: context.stack_pointer(),
+        }
+    }
+
     /// The value of the thread-pointer register while the thread runs; 0 when it uses none.
     pub fn thread_pointer(self) -> usize {
         self.0.thread_pointer.load(Relaxed)
@@ -260,6 +276,16 @@ impl fmt::Debug for ThreadRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "thread {} `{}`", self.id(), self.name())
     }
+}
+
+/// Where a thread that does not run keeps what it works with, registers included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SavedStack {
+    /// All memory of the stack; empty for a thread that was not spawned, such as `main`, whose
+    /// stack is the platform's (`BootInfo::stack_top`).
+    pub memory: Range<usize>,
+    /// From here to its end the stack is in use.
+    pub stack_pointer: usize,
 }
 
 /// A thread's name.

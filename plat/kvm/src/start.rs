@@ -252,8 +252,11 @@ unsafe fn set_up(
         unsafe { core::slice::from_raw_parts(base as *const u8, len as usize) }
     });
     let memory = map.regions();
+    let data = sections.data as usize..sections.end as usize;
+    let stack_top = stacks.main.1 as usize;
+    let info = BootInfo { words, memory, initrd, entry_ticks, data, stack_top };
     // SAFETY: `start` runs once.
-    let info = unsafe { BOOT_INFO.write(BootInfo { words, memory, initrd, entry_ticks }) };
+    let info = unsafe { BOOT_INFO.write(info) };
     Ok((info, stacks.main.1))
 }
 

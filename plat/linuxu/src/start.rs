@@ -21,6 +21,11 @@ unsafe impl<T> Sync for Once<T> {}
 static BOOT_INFO: Once<BootInfo> = Once(UnsafeCell::new(MaybeUninit::uninit()));
 static MEMORY: Once<[MemoryRegion; 1]> = Once(UnsafeCell::new(MaybeUninit::uninit()));
 
+unsafe extern "C" {
+    static oxikraft_data_start: u8;
+    static oxikraft_data_end: u8;
+}
+
 /// A value of the auxiliary vector.
 pub fn auxiliary(tag: usize) -> Option<usize> {
     let stack = faults::STACK_TOP.load(Ordering::Relaxed) as *const usize;
@@ -93,7 +98,12 @@ pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static Boot
     // SAFETY: nothing else has run yet, so nobody holds references to the two statics.
     let info: &'static BootInfo = unsafe {
         let memory = (*MEMORY.0.get()).write([MemoryRegion { base, len, kind: MemoryKind::Free }]);
-        (*BOOT_INFO.0.get()).write(BootInfo { words, memory, initrd: None, entry_ticks })
+        // Only the addresses of the linker's symbols are taken.
+        let data =
+            (&raw const oxikraft_data_start) as usize..(&raw const oxikraft_data_end) as usize;
+        let stack_top = stack as usize;
+        let info = BootInfo { words, memory, initrd: None, entry_ticks, data, stack_top };
+        (*BOOT_INFO.0.get()).write(info)
     };
     boot(info)
 }

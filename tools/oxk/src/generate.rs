@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::diagnostic::{Context, Result};
 use crate::manifest::Optimize;
 use crate::option::{OptionKind, OptionSpec, Value};
-use crate::pool::{AllocatorType, Library};
+use crate::pool::{AllocatorType, EARLY_SIZE, Library};
 use crate::resolve::{Resolution, SCHED};
 
 /// The library with the parameter table.
@@ -137,6 +137,8 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
         let path = format!("{}::{}", library.rust_name(), phase.phase.init);
         let init = if has_config(library) {
             format!("|boot| {path}(boot, &{})", config_name(library))
+        } else if library.early.is_some() {
+            format!("|boot| {path}(boot, &{})", staged_name(library))
         } else {
             path
         };
@@ -218,11 +220,12 @@ fn camel_case(word: &str) -> String {
 
 /// Options that become fields of the library's `Config`.
 fn constants(library: &Library) -> impl Iterator<Item = &OptionSpec> {
-    library.options.iter().filter(|o| !o.runtime && o.feature.is_none())
+    let own = |o: &&OptionSpec| library.early.is_none() || o.name != EARLY_SIZE;
+    library.options.iter().filter(|o| !o.runtime && o.feature.is_none()).filter(own)
 }
 
 /// Whether the boot phases of a library take a `&'static Config`. Allocators and schedulers get
-/// theirs when they are made.
+/// theirs when they are made; phases of allocators in two stages take their heaps.
 fn has_config(library: &Library) -> bool {
     library.platform.is_none()
         && library.allocator.is_none()
@@ -233,6 +236,10 @@ fn has_config(library: &Library) -> bool {
 
 fn config_name(library: &Library) -> String {
     library.rust_name().to_uppercase()
+}
+
+fn staged_name(library: &Library) -> String {
+    format!("{}_HEAPS", config_name(library))
 }
 
 fn configs(resolution: &Resolution<'_>, out: &mut String) {
@@ -301,6 +308,25 @@ fn policy_path(library: &Library) -> String {
 
 /// Type and initial value of a heap.
 fn heap_type(resolution: &Resolution<'_>, library: &Library) -> (String, String) {
+    let (main_type, main) = stage_type(resolution, library);
+    let Some(early) = library.early.as_ref().and_then(|name| resolution.library(name)) else {
+        return (main_type, main);
+    };
+    let (early_type, early) = stage_type(resolution, early);
+    let size = match resolution.value(&library.name, EARLY_SIZE) {
+        Some(Value::Size(bytes)) => *bytes,
+        _ => unreachable!("the pool checks that there is a size"),
+    };
+    (
+        format!("ukalloc::TwoStage<{early_type}, {main_type}>"),
+        format!(
+            "ukalloc::TwoStage::new(\n        {early},\n        {main},\n        {size},\n    )"
+        ),
+    )
+}
+
+/// Type and initial value of a heap, or of one of its stages.
+fn stage_type(resolution: &Resolution<'_>, library: &Library) -> (String, String) {
     let LockType { name: lock, value: lock_value, .. } = lock_type(resolution);
     let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
     let path = |name: &str| format!("{}::{name}", library.rust_name());
@@ -357,6 +383,18 @@ fn heaps(resolution: &Resolution<'_>, out: &mut String) {
     }
     let count = resolution.heaps.len();
     let _ = writeln!(out, "static HEAPS: [ukalloc::HeapEntry; {count}] = [\n{entries}];");
+    for library in resolution.libraries.iter().filter(|l| l.early.is_some()) {
+        let heaps = resolution.heaps.iter().filter(|h| h.backend == library.name);
+        let heaps: Vec<String> =
+            heaps.map(|h| format!("&{}", static_name("HEAP", &h.name))).collect();
+        let _ = writeln!(
+            out,
+            "static {}: [&dyn ukalloc::Staged; {}] = [{}];",
+            staged_name(library),
+            heaps.len(),
+            heaps.join(", ")
+        );
+    }
     let mut accounts = Vec::new();
     for (library, heap) in accounts_of(resolution) {
         let (name, heap) = (static_name("ACCOUNT", library), static_name("HEAP", heap));

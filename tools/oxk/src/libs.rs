@@ -120,6 +120,9 @@ fn details(pool: &Pool, library: &Library) -> String {
             let _ = writeln!(out, "  {what:<14} {name}: {help}");
         }
     }
+    if let Some(early) = &library.early {
+        let _ = writeln!(out, "  early stage    {early}");
+    }
     for phase in &library.phases {
         let mut order = Vec::new();
         if !phase.after.is_empty() {

@@ -20,6 +20,9 @@ pub const POOLS: [&str; 12] = [
 /// What automatic features name instead of an interface: the image uses more than one CPU.
 pub const SMP: &str = "smp";
 
+/// The option of an allocator in two stages that says how much memory the early one gets.
+pub const EARLY_SIZE: &str = "early-size";
+
 /// An interface that libraries provide and require.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Interface {
@@ -110,6 +113,10 @@ pub struct Library {
     pub scheduler: Option<String>,
     /// For allocators: how a heap is made of it.
     pub allocator: Option<AllocatorType>,
+    /// For allocators in two stages: the library that serves until this one's boot phase switches.
+    pub early: Option<String>,
+    /// Whether it cannot be in an image with more than one CPU.
+    pub single_cpu: bool,
 }
 
 /// The Rust type that makes a library an allocator. Both have a `const fn new`, which takes the
@@ -229,6 +236,22 @@ impl Pool {
                     return wrong(format!("is default for `{name}` but does not provide it"));
                 }
             }
+            if let Some(early) = &library.early {
+                if library.allocator.is_none() {
+                    return wrong("has an `early` stage but is no allocator".into());
+                }
+                if !library.dependencies.contains(early) {
+                    return wrong(format!("its early stage `{early}` is not a dependency"));
+                }
+                let stage = self.get(early);
+                if stage.is_none_or(|l| l.allocator.is_none() || l.early.is_some()) {
+                    return wrong(format!("`{early}` cannot be an early stage"));
+                }
+                let size = library.option(EARLY_SIZE).map(|o| &o.kind);
+                if !matches!(size, Some(OptionKind::Size { .. })) {
+                    return wrong(format!("has an `early` stage but no size `{EARLY_SIZE}`"));
+                }
+            }
             for phase in &library.phases {
                 for other in phase.after.iter().chain(&phase.before) {
                     if !phases.contains(&other.as_str()) {
@@ -326,6 +349,8 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             "platform",
             "backend",
             "allocator",
+            "early",
+            "single-cpu",
             "scheduler",
             "auto-features",
         ],
@@ -421,6 +446,8 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
                 backend.map(AllocatorType::Backend).or(whole.map(AllocatorType::Whole))
             }
         },
+        early: read.text(metadata, "early")?,
+        single_cpu: read.flag(metadata, "single-cpu")?,
         name,
     }))
 }

@@ -17,6 +17,8 @@ provides = ["disk"]
 requires = ["plat"]
 platforms = ["kvm"]
 backend = "B"
+early = "ukplat"
+single-cpu = true
 [package.metadata.oxk.interfaces.disk]
 help = "Blocks"
 many = true
@@ -39,6 +41,7 @@ after = ["irq"]
     assert!(library.interfaces["disk"].many);
     assert_eq!(library.options[0].kind, OptionKind::Int { min: 1, max: 9 });
     assert!(library.options[0].runtime);
+    assert_eq!((library.early.as_deref(), library.single_cpu), (Some("ukplat"), true));
     assert_eq!(library.phases[0].fini.as_deref(), Some("fini"));
     assert_eq!(parse("").unwrap(), None, "an ordinary crate");
 }
@@ -114,6 +117,15 @@ fn libraries_must_fit_together() {
         }
         library
     };
+    let staged = |name: &str, options: &str| {
+        let mut library = library(name, &format!("backend = \"A\"\nearly = \"b\"\n{options}"));
+        library.dependencies.push("b".into());
+        library
+    };
+    let size = "[package.metadata.oxk.options.early-size]\n\
+                type = \"size\"\ndefault = \"64K\"\nhelp = \"\"";
+    let early = library("b", "backend = \"B\"");
+    Pool::from_libraries(vec![staged("a", size), early]).unwrap();
     let declares = "[package.metadata.oxk.interfaces.x]\nhelp = \"\"";
     for (list, cause) in [
         (vec![library("a", ""), library("a", "")], "two micro-libraries are called `a`"),
@@ -122,6 +134,16 @@ fn libraries_must_fit_together() {
         (
             vec![library("a", &format!("default-for = [\"x\"]\n{declares}"))],
             "is default for `x` but does not provide it",
+        ),
+        (vec![library("a", "early = \"b\"")], "has an `early` stage but is no allocator"),
+        (
+            vec![library("a", "backend = \"A\"\nearly = \"b\""), library("b", "")],
+            "its early stage `b` is not a dependency",
+        ),
+        (vec![staged("a", ""), library("b", "")], "`b` cannot be an early stage"),
+        (
+            vec![staged("a", ""), library("b", "backend = \"B\"")],
+            "has an `early` stage but no size `early-size`",
         ),
         (
             vec![library(

@@ -205,6 +205,21 @@ fn an_allocator_that_needs_what_the_platform_lacks_is_refused() {
 }
 
 #[test]
+fn what_works_with_one_cpu_is_refused_with_more() {
+    let pool = pool(|list| list[3].single_cpu = true);
+    let provider = "[providers]\nalloc = \"region\"";
+    resolve(&manifest(provider, &["ukalloc"]), &pool, None, None).unwrap();
+    let message = failure(&manifest(&format!("cpus = 2\n{provider}"), &["ukalloc"]), &pool);
+    assert!(
+        message.starts_with(
+            "`region` (provides `alloc` for ukalloc) works with one CPU, and the image has 2\n  \
+             --> oxk.toml:5:9"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
 fn several_providers_without_default_ask_for_a_choice() {
     let pool = pool(|list| list[2].default_for.clear());
     let message = failure(&manifest("", &["ukalloc"]), &pool);

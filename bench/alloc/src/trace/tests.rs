@@ -39,6 +39,9 @@ fn what_is_written_is_read() {
         ]
     );
     assert_eq!((trace.slots(), trace.peak_bytes()), (2, 5010));
+    let mut start = trace.clone();
+    start.cut(2);
+    assert_eq!((start.ops().len(), start.peak_bytes()), (2, 103));
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl Workload {
     }
 
     /// Prepares everything that is no allocator's doing. `calls` is how many calls one run makes,
-    /// roughly; a trace is as long as it is.
+    /// roughly, and at most those of a trace.
     ///
     /// # Errors
     /// When a trace is damaged.
@@ -105,10 +105,11 @@ impl Workload {
             Kind::Batch(size, order) => plain::batch_steps(size, order),
             _ => Vec::new(),
         };
-        let trace = match self.kind {
+        let mut trace = match self.kind {
             Kind::Replay(bytes) => Trace::parse(bytes)?,
             _ => Trace::default(),
         };
+        trace.cut(calls);
         Ok(Plan { workload: self, steps, trace, calls })
     }
 }

@@ -18,7 +18,8 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         return Err(Diagnostic::new("there is no bench/alloc in this project")
             .help("run this in a clone of the Oxikraft repository"));
     }
-    let program = build(&project.root)?;
+    // Optimising over all crates takes a minute, in which a quick look is over.
+    let program = build(&project.root, if args.quick { "release" } else { "measure" })?;
     let output = match &args.output {
         Some(path) => path.clone(),
         None => {
@@ -43,12 +44,12 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     Ok(0)
 }
 
-/// Builds it with the profile `measure`: optimised over all crates, ours and the others' alike.
-fn build(root: &Path) -> Result<PathBuf> {
+/// Builds it with a profile, the same for ours and the others: `measure` optimises over all crates.
+fn build(root: &Path, profile: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--quiet", "--package", PACKAGE, "--profile", "measure"])
+        .args(["build", "--quiet", "--package", PACKAGE, "--profile", profile])
         .args(["--message-format", "json-render-diagnostics"])
         // What the shell says about other builds must not reach this one.
         .env_remove("RUSTFLAGS")

@@ -161,6 +161,21 @@ impl<'a> Resolver<'a> {
                 );
             }
         }
+        if self.manifest.cpus > 1
+            && let Some((name, reason)) =
+                members.iter().find(|(name, _)| self.pool.get(name).is_some_and(|l| l.single_cpu))
+        {
+            let cause = format!(
+                "`{name}` ({reason}) works with one CPU, and the image has {}",
+                self.manifest.cpus
+            );
+            let places = self.manifest.libraries.iter();
+            let mut places = places.chain(self.manifest.providers.iter().map(|(_, l)| l));
+            let span = places.find(|l| l.value == *name).and_then(|l| l.span.clone());
+            return Err(
+                error(self.manifest, cause, &span).help("set cpus = 1, or choose another library")
+            );
+        }
         for (interface, spec) in self.pool.interfaces() {
             let providers: Vec<&Library> = self
                 .providers(interface)
