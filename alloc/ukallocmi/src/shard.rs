@@ -224,13 +224,14 @@ impl<S: Shards> Mi<S> {
         }
     }
 
-    /// Frees the blocks of full pages that other shards sent.
+    /// Frees the blocks of full pages that other shards sent; returns whether that gave pages back.
     ///
     /// # Safety
     /// For the flow inside of shard `id`, or who adopted it.
-    unsafe fn open_mail(&self, id: usize) {
+    unsafe fn open_mail(&self, id: usize) -> bool {
+        let mut any = false;
         if !S::CONCURRENT {
-            return;
+            return any;
         }
         let mut block = self.shard(id).mailbox.receive();
         while !block.is_null() {
@@ -240,18 +241,20 @@ impl<S: Shards> Mi<S> {
                 let Some(page) = self.pieces.find(block.cast()) else {
                     ukalloc::corrupt("a free block was written to")
                 };
-                self.free_own(id, page, block);
+                any |= self.free_own(id, page, block);
                 block = next;
             }
         }
+        any
     }
 
-    /// Frees a block of a page of this shard, whether the page is full or not.
+    /// Frees a block of a page of this shard, whether the page is full or not; returns whether the
+    /// page was given back.
     ///
     /// # Safety
     /// For the flow inside of shard `id`; the block must be a taken one of the page, not used any
     /// more.
-    pub(crate) unsafe fn free_own(&self, id: usize, page: *mut Page, block: *mut Block) {
+    pub(crate) unsafe fn free_own(&self, id: usize, page: *mut Page, block: *mut Block) -> bool {
         // SAFETY: the caller's promise.
         unsafe {
             let empty = Page::push_local(page, block);
@@ -259,24 +262,24 @@ impl<S: Shards> Mi<S> {
                 (*page).tag.store(owned_by(id), Relaxed);
                 (*self.local(id)).append(page);
             }
-            if empty {
-                self.emptied(id, page);
-            }
+            empty && self.emptied(id, page)
         }
     }
 
-    /// A page has only free blocks: gives it back unless it is the only one of its bin.
+    /// A page has only free blocks: gives it back unless it is the only one of its bin; returns
+    /// whether it did.
     ///
     /// # Safety
     /// For the flow inside of shard `id`; the page must be in its queue, and no block taken.
-    pub(crate) unsafe fn emptied(&self, id: usize, page: *mut Page) {
+    pub(crate) unsafe fn emptied(&self, id: usize, page: *mut Page) -> bool {
         // SAFETY: the caller's promise. The bin's list holds no block of the page: those are taken.
         unsafe {
             if (*page).next.is_null() && (*page).previous.is_null() {
-                return;
+                return false;
             }
             self.give_page(id, page);
         }
+        true
     }
 
     /// Gives an empty page back.
@@ -296,10 +299,9 @@ impl<S: Shards> Mi<S> {
     /// # Safety
     /// For the flow inside of shard `id`, or who adopted it.
     pub(crate) unsafe fn reclaim_shard(&self, id: usize) -> bool {
-        let mut any = false;
         // SAFETY: the flow is inside of the shard; pages in a queue are the shard's.
         unsafe {
-            self.open_mail(id);
+            let mut any = self.open_mail(id);
             for bin in 0..BINS {
                 let local = &mut *self.local(id);
                 local.grown[bin] = 0;
@@ -318,8 +320,8 @@ impl<S: Shards> Mi<S> {
                     page = next;
                 }
             }
+            any
         }
-        any
     }
 }
 

@@ -276,6 +276,29 @@ fn passes<A: Alloc>(alloc: &A, kib: usize, calls: &[Call]) -> Result<(), TestCas
     check(alloc, kib << 10, calls, Reuse::Coalesces).map_err(TestCaseError::fail)
 }
 
+#[test]
+fn pages_that_other_shards_emptied_are_reclaimed() {
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    static SHARD: AtomicUsize = AtomicUsize::new(0);
+    let heap = Mi::new(LockedShards::<2>::new(|| SHARD.load(Relaxed)));
+    let mut arena = ukalloc::model::Arena::new(128 << 10, 0);
+    // SAFETY: the arena lives until the end of this function, as the blocks do.
+    unsafe { arena.give_to(&heap) }.unwrap();
+    // Pages of one block each, of which the first shard keeps the last.
+    let mut blocks = Vec::new();
+    while heap.stats().largest_free > 0 {
+        blocks.push(heap.malloc(8192));
+    }
+    SHARD.store(1, Relaxed);
+    blocks.pop();
+    for block in blocks {
+        // SAFETY: a live block.
+        unsafe { heap.free(block) };
+    }
+    assert!(!heap.malloc(100).is_null(), "{:?}", heap.stats());
+    assert!(!heap.malloc(50_000).is_null(), "{:?}", heap.stats());
+}
+
 proptest! {
     #[test]
     fn passes_the_suite(calls in trace(), kib in 32usize..1500) {

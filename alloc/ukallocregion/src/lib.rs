@@ -1,7 +1,8 @@
 //! The region allocator: a pointer moves through memory; the boot allocator of the C system.
 //!
 //! A handful of instructions for each call and 8 bytes for each block. Only the last block of a
-//! region can be given back, grown or shrunk; freeing any other does nothing. For boot, for
+//! region can be given back, grown or shrunk; then the one before it is the last. Freeing any other
+//! does nothing. For boot, for
 //! applications that allocate once, and as the early stage of allocators that start later.
 //!
 //! ```
@@ -85,13 +86,20 @@ impl Default for Region {
     }
 }
 
+/// Usable size for a request, 8 more than a multiple of 16: the next header follows at once, and
+/// its block is aligned. So no gap keeps a block from being the last when the next one is freed.
+/// `size` is at most `isize::MAX`.
+#[inline]
+const fn round_up(size: usize) -> usize {
+    ((size + HEADER - 1) & !(ukalloc::MIN_ALIGN - 1)) + HEADER
+}
+
 impl Piece {
     /// Cuts a block off what is left.
     #[inline]
     fn take(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        // Sizes are at most `isize::MAX`: rounding them up overflows nothing. The gap may be as
-        // large, so only the sum is checked.
-        let size = (size + (HEADER - 1)) & !(HEADER - 1);
+        // Rounding up overflows nothing. The gap may be as large, so only the sum is checked.
+        let size = round_up(size);
         let before = ((self.next + HEADER).wrapping_neg() & (align - 1)) + HEADER;
         let len = before.saturating_add(size);
         if len > self.end - self.next {
@@ -151,9 +159,9 @@ unsafe impl Backend for Region {
         // SAFETY: the caller's promise.
         let old = unsafe { self.usable_size(block) };
         if let Some(piece) = self.piece_with_last(block.as_ptr() as usize + old) {
-            let end = (block.as_ptr() as usize)
-                .checked_add(size)
-                .and_then(|end| end.checked_next_multiple_of(HEADER));
+            let end = (size <= isize::MAX as usize)
+                .then(|| (block.as_ptr() as usize).checked_add(round_up(size)))
+                .flatten();
             if let Some(end) = end.filter(|end| *end <= piece.end) {
                 piece.next = end;
                 // SAFETY: the header of a live block.
@@ -178,7 +186,10 @@ unsafe impl Backend for Region {
 
     fn largest_free(&self) -> usize {
         let left = |p: &Piece| {
-            p.end.saturating_sub((p.next + HEADER).next_multiple_of(ukalloc::MIN_ALIGN))
+            let block = (p.next + HEADER).next_multiple_of(ukalloc::MIN_ALIGN);
+            p.end
+                .checked_sub(block + HEADER)
+                .map_or(0, |rest| (rest & !(ukalloc::MIN_ALIGN - 1)) + HEADER)
         };
         self.pieces().iter().map(left).max().unwrap_or(0)
     }

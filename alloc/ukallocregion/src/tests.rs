@@ -24,6 +24,23 @@ fn the_last_block_comes_back_and_grows() {
 }
 
 #[test]
+fn blocks_freed_from_the_last_on_all_come_back() {
+    let mut memory = [0u64; 4096];
+    let heap = Heap::new(Region::new(), SpinLock::new());
+    // SAFETY: the memory outlives the heap; blocks are freed once.
+    unsafe {
+        heap.add_memory(memory.as_mut_ptr().cast(), 32_768).unwrap();
+        heap.malloc(1);
+        let before = heap.stats().available;
+        let blocks: Vec<_> = (1..100).map(|size| heap.malloc(size)).collect();
+        for block in blocks.into_iter().rev() {
+            heap.free(block);
+        }
+        assert_eq!(heap.stats().available, before);
+    }
+}
+
+#[test]
 fn pieces_are_limited() {
     let mut memory = [0u64; 64];
     let mut region = Region::new();
