@@ -214,7 +214,7 @@ fn registered_ranges_are_roots() {
     // SAFETY: the place outlives its registration.
     unsafe { add_root(range.clone()) }.unwrap();
     // SAFETY: registered ranges are readable.
-    let collect = |host: &mut Host| unsafe { host.gc.collect(|m| roots::mark_registered(m)) };
+    let collect = |host: &mut Host| unsafe { host.gc.collect(roots::mark_registered) };
     assert_eq!(collect(&mut host).blocks, 1);
     assert!(remove_root(&range) && !remove_root(&range));
     assert_eq!(collect(&mut host).blocks, 2);

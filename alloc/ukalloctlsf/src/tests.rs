@@ -56,6 +56,35 @@ fn an_address_inside_a_block_is_aligned() {
 }
 
 #[test]
+fn blocks_in_use_are_listed_in_order() {
+    let mut tlsf = Tlsf::new();
+    let mut memory = [vec![0u64; 4096], vec![0u64; 4096]];
+    for piece in &mut memory {
+        // SAFETY: the memory outlives the allocator.
+        unsafe { tlsf.add_memory(piece.as_mut_ptr().cast(), 32_768) }.unwrap();
+    }
+    let listed = |tlsf: &Tlsf| {
+        let mut list = Vec::new();
+        tlsf.for_each_used(|payload, size| list.push((payload, size)));
+        list
+    };
+    assert!(listed(&tlsf).is_empty());
+    let mut blocks: Vec<_> = (0..50).map(|i| tlsf.allocate(i * 20 + 1, 16).unwrap()).collect();
+    for index in (0..25).rev() {
+        // SAFETY: a live block, used no more.
+        unsafe { tlsf.free(blocks.remove(index * 2)) };
+    }
+    let list = listed(&tlsf);
+    // SAFETY: live blocks.
+    assert!(list.iter().all(|(block, size)| unsafe { tlsf.usable_size(*block) } == *size));
+    let mut found: Vec<_> = list.iter().map(|(block, _)| *block).collect();
+    assert!(found.windows(2).filter(|pair| pair[0] > pair[1]).count() <= 1, "two pieces");
+    found.sort_unstable();
+    blocks.sort_unstable();
+    assert_eq!(found, blocks);
+}
+
+#[test]
 fn resizing_in_place() {
     let heap = heap(1 << 16);
     let (a, b) = (heap.malloc(200), heap.malloc(200));
