@@ -138,7 +138,7 @@ fn libs_lists_and_explains() {
 fn the_menu_needs_a_terminal_its_lists_do_not() {
     call(OXK, &["menu", "apps/hello"])
         .expect(1, &["the menu needs a terminal", "help: use --list"]);
-    call(OXK, &["menu", "apps/hello", "--list"]).expect(0, &["ukboot: trace"]);
+    call(OXK, &["menu", "apps/hello", "--list"]).expect(0, &["ukboot.trace"]);
     let entries = json(&["menu", "apps/hello", "--json"]);
     assert!(entries.as_array().unwrap().iter().any(|e| e["section"] == "ukalloc"));
 }
