@@ -212,7 +212,7 @@ fn what_works_with_one_cpu_is_refused_with_more() {
     let message = failure(&manifest(&format!("cpus = 2\n{provider}"), &["ukalloc"]), &pool);
     assert!(
         message.starts_with(
-            "`region` (provides `alloc` for ukalloc) works with one CPU, and the image has 2\n  \
+            "`region` (provides `alloc` for the manifest) works with one CPU, and the image has 2\n  \
              --> oxk.toml:5:9"
         ),
         "{message}"
