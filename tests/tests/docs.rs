@@ -81,6 +81,8 @@ fn shell(dir: &Path, command: &str) -> (i32, String) {
     let output = Command::new("sh")
         .args(["-c", &format!("exec 2>&1; {command}")])
         .current_dir(dir)
+        // As cargo does for what its aliases start.
+        .env("CARGO", std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .stdin(Stdio::null())
         .output()
         .expect("sh can be started");
