@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use ukalloc::model::{Call, Reuse, check, trace_of_bytes};
 use ukalloc::{Heap, LockedShards, SpinLock};
 use ukallocbuddy::Buddy;
+use ukallocgc::Gc;
 use ukallocmi::Mi;
 use ukallocoscar::Oscar;
 use ukallocpool::FixedPool;
@@ -22,6 +23,7 @@ const fn heap<B: ukalloc::Backend>(backend: B) -> Heap<B, SpinLock> {
 #[rustfmt::skip]
 pub const ALLOCATORS: &[(&str, Play)] = &[
     ("buddy", |len, calls| check(&heap(Buddy::new()), len, calls, Reuse::Coalesces)),
+    ("gc", |len, calls| check(&heap(Gc::default()), len.max(GC_LEAST), calls, Reuse::Coalesces)),
     ("mi", |len, calls| check(&Mi::new(MI), len.max(MI_LEAST), calls, Reuse::Coalesces)),
     ("oscar", |len, calls| check(&heap(Oscar::new(OSCAR)), len.max(OSCAR_LEAST), calls, Reuse::Coalesces)),
     ("pool", |len, calls| check(&heap(FixedPool::new(POOL)), len, calls, Reuse::Coalesces)),
@@ -31,6 +33,7 @@ pub const ALLOCATORS: &[(&str, Play)] = &[
 ];
 // Every call comes from another flow, so that blocks are freed into shards that are not their own.
 const MI: LockedShards<3> = LockedShards::new(|| TURN.fetch_add(1, Relaxed));
+const GC_LEAST: usize = 32 << 10;
 const MI_LEAST: usize = 128 << 10;
 static TURN: AtomicUsize = AtomicUsize::new(0);
 const OSCAR: ukallocoscar::Config = ukallocoscar::Config { freed_blocks: 16 };

@@ -47,7 +47,7 @@ pub fn cmdline(bytes: &[u8]) {
         // SAFETY: the boot information does not leave this function.
         let list: &'static [&'static str] =
             unsafe { std::slice::from_raw_parts(words.as_ptr(), words.len()) };
-        let info = BootInfo { words: list, memory: &[], initrd: None, entry_ticks: 0 };
+        let info = BootInfo { words: list, ..BootInfo::EMPTY };
         let (parameters, arguments) = (info.parameters(), info.arguments());
         assert!(parameters.len() + arguments.len() <= words.len());
         for word in parameters {
