@@ -26,9 +26,11 @@ impl ThreadRef {
     pub fn to_usize(self) -> usize {
         core::ptr::from_ref(self.0).expose_provenance()
     }
+    /// # Safety
+    /// From `to_usize`.
     #[inline(always)]
-    pub fn from_usize(word: usize) -> Self {
-        // SAFETY: from `to_usize`.
+    pub unsafe fn from_usize(word: usize) -> Self {
+        // SAFETY: the caller's promise.
         Self(unsafe { &*core::ptr::with_exposed_provenance(word) })
     }
     pub fn name(self) -> &'static str {
@@ -40,6 +42,20 @@ impl ThreadRef {
     pub fn is_running(self) -> bool {
         true
     }
+}
+
+pub struct CpuHooks {
+    pub quiescent: fn(usize),
+    pub offline: fn(usize),
+    pub online: fn(usize),
+}
+
+unsafe extern "C" {
+    fn sched_hooks(hooks: usize);
+}
+
+pub fn on_cpu_events(hooks: &'static CpuHooks) {
+    unsafe { sched_hooks(core::ptr::from_ref(hooks).expose_provenance()) }
 }
 
 pub enum Wakeup {
