@@ -3,7 +3,7 @@
 use super::deadlock;
 use crate::word::Word;
 
-const TODO: usize = 0;
+const INCOMPLETE: usize = 0;
 const RUNNING: usize = 1;
 const DONE: usize = 2;
 
@@ -24,7 +24,7 @@ pub struct Once {
 impl Once {
     /// Not done yet.
     pub const fn new() -> Self {
-        Self { word: Word::new(TODO) }
+        Self { word: Word::new(INCOMPLETE) }
     }
 
     /// Whether it is done.
@@ -43,10 +43,10 @@ impl Once {
         if self.is_completed() {
             return;
         }
-        if self.word.compare_exchange(TODO, RUNNING).is_err() {
+        if self.word.compare_exchange(INCOMPLETE, RUNNING).is_err() {
             deadlock("something done once waits for itself");
         }
-        let mut finish = Finish { once: self, result: TODO };
+        let mut finish = Finish { once: self, result: INCOMPLETE };
         f();
         finish.result = DONE;
     }

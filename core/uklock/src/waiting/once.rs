@@ -8,7 +8,7 @@ use crate::guarded::Guarded;
 use crate::sys;
 use crate::word::Word;
 
-const TODO: usize = 0;
+const INCOMPLETE: usize = 0;
 const RUNNING: usize = 1;
 const DONE: usize = 2;
 
@@ -30,7 +30,7 @@ pub struct Once {
 impl Once {
     /// Not done yet.
     pub const fn new() -> Self {
-        Self { word: Word::new(TODO), waiting: Guarded::new(List::new()) }
+        Self { word: Word::new(INCOMPLETE), waiting: Guarded::new(List::new()) }
     }
 
     /// Whether it is done; then all its effects are seen.
@@ -56,9 +56,9 @@ impl Once {
     fn call_slow(&self, f: &mut dyn FnMut(), place: &'static Location<'static>) {
         let id = core::ptr::from_ref(self).cast();
         while !self.is_completed() {
-            if self.word.compare_exchange(TODO, RUNNING).is_ok() {
+            if self.word.compare_exchange(INCOMPLETE, RUNNING).is_ok() {
                 diagnose::held(id, Kind::Once, place);
-                let mut finish = Finish { once: self, result: TODO };
+                let mut finish = Finish { once: self, result: INCOMPLETE };
                 f();
                 finish.result = DONE;
                 return;
