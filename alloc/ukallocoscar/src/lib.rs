@@ -33,10 +33,9 @@
 //! **What it costs.** Memory: 48 bytes a block (header, mark at the end, TLSF's header), and the
 //! host's or the platform's tables: a page of them for every 256 small blocks. Time: on `linuxu` each
 //! malloc is a call of `mremap`, each free one of `munmap`, each first use of a block a page fault;
-//! on `kvm` they are a few writes to page tables and an `invlpg`. Measured side by side, in a
-//! virtual machine where a page fault alone takes some 5 µs: malloc and free of 32 to 20 000 bytes
-//! took 28 to 36 µs on `linuxu` (TLSF: 50 ns), and 14 to 27 µs on `kvm` under software emulation
-//! (TLSF: 0.5 to 1 µs). Initialisation takes constant time; on `linuxu` it maps the memory anew.
+//! on `kvm` they are a few writes to page tables and an `invlpg`.
+//! Either is hundreds of times what an allocator takes that only computes.
+//! Initialisation takes constant time; on `linuxu` it maps the memory anew.
 //!
 //! **Limits.** At most [four](ukplat::vm::PARTS) heaps of one image can use it. On `linuxu` a process may have
 //! 65 530 mappings (sysctl `vm.max_map_count`), and so many blocks at a time; with more, allocation
