@@ -145,6 +145,21 @@ fn several_heaps_bring_their_allocators() {
 }
 
 #[test]
+fn the_open_heap_has_a_general_allocator() {
+    let pool = pool(|libraries| {
+        libraries.push(Library {
+            allocator: Some(AllocatorType::Backend("Fixed".into())),
+            ..library("fixed")
+        });
+    });
+    let text = "[heaps.packets]\nbackend = \"fixed\"\n";
+    let message = failure(&manifest(text, &["ukalloc"]), &pool);
+    assert!(message.contains("`fixed` is no general allocator"), "{message}");
+    let sized = manifest(&format!("{text}size = \"1M\"\n"), &["ukalloc"]);
+    assert_eq!(resolve(&sized, &pool, None, None).unwrap().heaps.len(), 2);
+}
+
+#[test]
 fn two_open_heaps_are_refused() {
     let text = "[heaps.a]\n[heaps.b]\n";
     let message = failure(&manifest(text, &["ukalloc"]), &pool(|_| {}));

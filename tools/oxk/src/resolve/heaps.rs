@@ -45,6 +45,16 @@ impl Resolver<'_> {
                         return Err(error(self.manifest, cause, &name.span)
                             .help(format!("allocators: {}", self.names(&self.providers(ALLOC)))));
                     }
+                    let general = library.provides.iter().any(|p| p == ALLOC);
+                    if spec.size.is_none() && !general {
+                        // It would serve everybody who asks for memory of any size.
+                        let cause = format!(
+                            "`{}` is no general allocator: its heap `{}` cannot take what is left",
+                            name.value, spec.name.value
+                        );
+                        return Err(error(self.manifest, cause, &name.span)
+                            .help("give the heap a size, as in size = \"1M\""));
+                    }
                     library.name.clone()
                 }
                 None => default_backend()?,
