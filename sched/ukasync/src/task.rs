@@ -262,7 +262,7 @@ pub fn spawn<F: Future + 'static>(
     let memory = unsafe { alloc(Layout::new::<Task<F>>()) };
     let task: NonNull<Task<F>> = NonNull::new(memory.cast()).ok_or(SpawnError::NoMemory)?;
     let header = Header {
-        state: AtomicUsize::new(references * REFERENCE | QUEUED),
+        state: AtomicUsize::new((references * REFERENCE) | QUEUED),
         next: Cell::new(core::ptr::null_mut()),
         executor: Cell::new(Some(executor)),
         functions: &Task::<F>::FUNCTIONS,
