@@ -47,7 +47,21 @@ fn malformed_manifests() {
         "name = \"hello\"\nplatfrom = \"kvm\"",
         &["unknown key `platfrom`", "oxk.toml:2:1", "did you mean `platform`?"],
     );
-    refused("name = \"hello\"\nkind = \"c\"", &["`kind` cannot be `c`", "oxk.toml:2:8"]);
+    refused("name = \"hello\"\nkind = \"elf\"", &["`kind` cannot be `elf`", "oxk.toml:2:8"]);
+    refused("name = \"hello\"\nkind = \"c\"", &["has no table [c]", "oxk.toml", "help: add it"]);
+    let c = "name = \"hello\"\nkind = \"c\"\n[c]\n";
+    refused(c, &["neither sources nor objects", "oxk.toml:3:1"]);
+    refused(&format!("{c}make = [\"make\"]\nsources = [\"*.c\"]"), &["belong together"]);
+    refused(&format!("{c}sources = \"*.c\""), &["must be a list of texts", "oxk.toml:4:11"]);
+    refused(
+        &format!("{c}sorces = [\"*.c\"]"),
+        &["unknown key `sorces`", "did you mean `sources`?"],
+    );
+    refused("name = \"hello\"\n[c]\nsources = [\"*.c\"]", &["[c] belongs to", "help: write kind"]);
+    refused(
+        &format!("libc = \"mulst\"\n{c}sources = [\"*.c\"]"),
+        &["mulst", "oxk.toml:1:8", "help: "],
+    );
     refused("name = \"hello\"\nmemory = \"lots\"", &["`memory` must be a size", "oxk.toml:2:10"]);
     refused(
         "name = \"hello\"\nlibraries = \"uklog\"",

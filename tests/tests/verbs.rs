@@ -41,10 +41,6 @@ fn a_new_application_runs_outside_and_inside_of_the_repository() {
 #[test]
 fn new_refuses_what_it_cannot_make() {
     let dir = tempfile::tempdir().unwrap();
-    call_in(OXK, dir.path(), &["new", "tool", "--template", "c"]).expect(
-        1,
-        &["C applications are not in this version", "help: they come with the libc pool"],
-    );
     for (name, cause) in [
         ("Big", "`Big` cannot be the name of an application"),
         ("core", "`core` is a reserved name"),

@@ -10,6 +10,8 @@ use object::read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _};
 
 use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
 use crate::generate;
+use crate::manifest::Kind;
+use crate::native::{self, Linking};
 use crate::option::format_size;
 use crate::project::{Loaded, Target};
 use crate::resolve::Resolution;
@@ -92,10 +94,17 @@ pub fn build(
     let name = resolution.image_name();
     let gen_dir = build_dir.join("gen").join(&name);
     let manifest = generate::write(resolution, &loaded.project.root, &gen_dir)?;
-    let executable = cargo(loaded, resolution, &build_dir, &manifest, progress)?;
+    let flags = LinkFlags::new(resolution, &manifest)?;
+    let mut built = cargo(loaded, resolution, &build_dir, &manifest, &flags, progress)?;
+    if resolution.manifest.kind == Kind::C {
+        let dir = build_dir.join("native").join(&name);
+        let linking = Linking { flags: &flags.0, dir: &dir };
+        let bar = bar(progress, &name, 0);
+        built = native::link(loaded, resolution, &built, &linking, &bar)?;
+        bar.finish_and_clear();
+    }
 
-    let linked =
-        std::fs::read(&executable).context(format!("cannot read {}", executable.display()))?;
+    let linked = std::fs::read(&built).context(format!("cannot read {}", built.display()))?;
     let stripped = strip(&linked)?;
     let image = Image {
         path: build_dir.join(&name),
@@ -136,6 +145,7 @@ fn cargo(
     resolution: &Resolution<'_>,
     build_dir: &Path,
     manifest: &Path,
+    flags: &LinkFlags,
     progress: Progress,
 ) -> Result<PathBuf> {
     let name = resolution.image_name();
@@ -148,7 +158,10 @@ fn cargo(
         .arg(manifest)
         .arg("--target-dir")
         .arg(build_dir.join("target").join(&name))
-        .env("CARGO_ENCODED_RUSTFLAGS", rustc_flags(loaded, resolution, manifest)?.join("\x1f"))
+        .env(
+            "CARGO_ENCODED_RUSTFLAGS",
+            rustc_flags(loaded, resolution, manifest, flags)?.join("\x1f"),
+        )
         .current_dir(manifest.parent().unwrap_or(Path::new(".")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
@@ -166,22 +179,24 @@ fn cargo(
     let mut child = command.spawn().context("cannot start cargo")?;
     // Libraries, application, root crate; third-party crates come on top.
     let bar = bar(progress, &name, resolution.libraries.len() as u64 + 2);
-    let mut executable = None;
+    let mut built = None;
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).lines() {
             let line = line.context("cannot read what cargo says")?;
             let Ok(message) = serde_json::from_str::<serde_json::Value>(&line) else { continue };
             if message["reason"] == "compiler-artifact" {
                 bar.inc(1);
-                if let Some(path) = message["executable"].as_str() {
-                    executable = Some(PathBuf::from(path));
+                let library = (message["target"]["kind"][0] == "staticlib")
+                    .then(|| message["filenames"][0].as_str());
+                if let Some(path) = message["executable"].as_str().or(library.flatten()) {
+                    built = Some(PathBuf::from(path));
                 }
             }
         }
     }
     let status = child.wait().context("cannot wait for cargo")?;
     bar.finish_and_clear();
-    match executable {
+    match built {
         Some(path) if status.success() => Ok(path),
         _ => Err(Diagnostic::new(format!("cannot build {name}: cargo reported errors"))
             .help("they are printed above; `oxk libs` and the book show what libraries offer")),
@@ -202,22 +217,47 @@ fn bar(progress: Progress, name: &str, steps: u64) -> ProgressBar {
     bar
 }
 
+/// Flags of the linker for an image.
+struct LinkFlags(Vec<String>);
+
+impl LinkFlags {
+    /// Those of all platforms, then the platform's own.
+    fn new(resolution: &Resolution<'_>, manifest: &Path) -> Result<Self> {
+        let gen_dir = manifest.parent().unwrap_or(Path::new("."));
+        let platform = resolution.platform;
+        let script = platform.platform.as_ref().map_or("", |p| &p.linker_script);
+        let script = platform.dir.join(script);
+        let text = std::fs::read_to_string(&script)
+            .context(format!("cannot read the linker script {}", script.display()))?;
+        // Cargo does not watch the script: the hash in its name makes a changed one relink.
+        let copy = gen_dir.join(format!("{}-{:016x}.ld", platform.name, fnv1a(text.as_bytes())));
+        generate::write_if_changed(&copy, &text)?;
+        let mut flags: Vec<String> = [
+            "-static",
+            "--gc-sections",
+            // Tables that the linker puts together stay as a whole when something reads them.
+            "-znostart-stop-gc",
+            "-znorelro",
+            "--build-id=none",
+            // Constants of the precompiled core with the same text become one.
+            "-O2",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        flags.extend(platform.platform.iter().flat_map(|p| p.linker_args.iter().cloned()));
+        flags.push(format!("-T{}", copy.display()));
+        Ok(Self(flags))
+    }
+}
+
 /// Compiler flags for everything in the image.
 fn rustc_flags(
     loaded: &Loaded,
     resolution: &Resolution<'_>,
     manifest: &Path,
+    link: &LinkFlags,
 ) -> Result<Vec<String>> {
     let gen_dir = manifest.parent().unwrap_or(Path::new("."));
-    let platform = resolution.platform;
-    let script = platform.platform.as_ref().map_or("", |p| &p.linker_script);
-    let script = platform.dir.join(script);
-    let text = std::fs::read_to_string(&script)
-        .context(format!("cannot read the linker script {}", script.display()))?;
-    // Cargo does not watch the script: the hash in its name makes a changed one relink.
-    let copy = gen_dir.join(format!("{}-{:016x}.ld", platform.name, fnv1a(text.as_bytes())));
-    generate::write_if_changed(&copy, &text)?;
-
     let root = loaded.project.root.canonicalize().context("cannot find the repository")?;
     let app = resolution.manifest.dir.canonicalize().context("cannot find the application")?;
     let mut flags: Vec<String> = [
@@ -225,20 +265,10 @@ fn rustc_flags(
         "-Crelocation-model=static",
         "-Cforce-frame-pointers=yes",
         "-Csymbol-mangling-version=v0",
-        "-Clink-arg=-static",
-        "-Clink-arg=--gc-sections",
-        // Tables that the linker puts together stay as a whole when something reads them.
-        "-Clink-arg=-znostart-stop-gc",
-        "-Clink-arg=-znorelro",
-        "-Clink-arg=--build-id=none",
-        // Constants of the precompiled core with the same text become one.
-        "-Clink-arg=-O2",
     ]
     .map(str::to_owned)
     .to_vec();
-    let args = platform.platform.as_ref().map_or(&[][..], |p| &p.linker_args);
-    flags.extend(args.iter().map(|a| format!("-Clink-arg={a}")));
-    flags.push(format!("-Clink-arg=-T{}", copy.display()));
+    flags.extend(link.0.iter().map(|flag| format!("-Clink-arg={flag}")));
     // The image must not depend on where things lie on this machine. The last match wins.
     flags.push(format!("--remap-path-prefix={}=registry", cargo_home().display()));
     flags.push(format!("--remap-path-prefix={}={}", app.display(), resolution.manifest.name));

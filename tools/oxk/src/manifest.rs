@@ -12,6 +12,9 @@ use crate::pool::{Reader, dependency_names, toml_error};
 /// Name of the manifest file.
 pub const FILE_NAME: &str = "oxk.toml";
 
+/// The interface of C libraries, which programs in C require.
+pub const LIBC: &str = "libc";
+
 /// CPUs of an image at most.
 pub const MAX_CPUS: u32 = 64;
 
@@ -36,6 +39,26 @@ impl<T> Spanned<T> {
 pub enum Kind {
     /// A `no_std` Rust library crate with a `main` function.
     Rust,
+    /// A C or C++ program, linked with the C library of the image.
+    C,
+}
+
+/// What a program in C is made of, table `[c]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CProgram {
+    /// Patterns of source files, relative to the application's folder; those of a source crate
+    /// begin with its name and a colon.
+    pub sources: Vec<Spanned<String>>,
+    /// Patterns of files that are no sources although they fit.
+    pub exclude: Vec<String>,
+    /// Folders with headers, written like sources.
+    pub include: Vec<Spanned<String>>,
+    /// Flags for the compiler.
+    pub flags: Vec<String>,
+    /// A command of the program's own build system, as words.
+    pub make: Vec<String>,
+    /// Patterns of the objects and archives that it leaves.
+    pub objects: Vec<Spanned<String>>,
 }
 
 /// What the compiler optimises for.
@@ -92,7 +115,9 @@ pub struct Manifest {
     pub name: String,
     /// How it is built.
     pub kind: Kind,
-    /// Package name of its crate.
+    /// What it consists of, for kind [`Kind::C`].
+    pub c: CProgram,
+    /// Package name of its crate; empty for programs in C without one.
     pub package: String,
     /// Normal dependencies of its crate, by package name.
     pub dependencies: Vec<String>,
@@ -120,6 +145,64 @@ pub struct Manifest {
     pub cpus: u32,
     /// Memory of the machine in bytes, when `oxk run` is not told otherwise.
     pub memory: Option<u64>,
+}
+
+/// Package name and dependencies of the application's crate.
+fn crate_of(dir: &Path) -> Result<(String, Vec<String>)> {
+    let source = Source::read(&dir.join("Cargo.toml")).map_err(|e| {
+        e.help(
+            "an application of kind \"rust\" is a crate: it needs a Cargo.toml beside its oxk.toml",
+        )
+    })?;
+    let document = Document::parse(source.text.clone()).map_err(|e| toml_error(&source, &e))?;
+    let name = document.get("package").and_then(|p| p.get("name")).and_then(Item::as_str);
+    let name =
+        name.ok_or_else(|| Diagnostic::new("the crate has no package name").at(&source, None))?;
+    Ok((name.to_owned(), dependency_names(document.as_table())))
+}
+
+impl Reader<'_> {
+    /// The table `[c]`, which belongs to programs in C alone.
+    fn c_program(&self, root: &toml_edit::Table, kind: Kind) -> Result<CProgram> {
+        let Some(item) = root.get("c") else {
+            return match kind {
+                Kind::Rust => Ok(CProgram::default()),
+                Kind::C => Err(Diagnostic::new("a program in C has no table [c]")
+                    .in_file(self.source)
+                    .help("add it, with a line such as: sources = [\"*.c\"]")),
+            };
+        };
+        let table = self.table(item, "c")?;
+        if kind != Kind::C {
+            return Err(Diagnostic::new("[c] belongs to applications of kind \"c\"")
+                .at(self.source, item.span())
+                .help("write kind = \"c\""));
+        }
+        self.known_keys(table, &["sources", "exclude", "include", "flags", "make", "objects"])?;
+        let list = |key: &str| -> Result<Vec<Spanned<String>>> {
+            let list = self.spanned_list(table, key)?;
+            Ok(list.into_iter().map(|(value, span)| Spanned { value, span }).collect())
+        };
+        let c = CProgram {
+            sources: list("sources")?,
+            exclude: self.list(table, "exclude")?,
+            include: list("include")?,
+            flags: self.list(table, "flags")?,
+            make: self.list(table, "make")?,
+            objects: list("objects")?,
+        };
+        if c.sources.is_empty() && c.objects.is_empty() {
+            return Err(Diagnostic::new("the program has neither sources nor objects")
+                .at(self.source, item.span())
+                .help("write sources = [\"*.c\"], or make = [\"make\"] and objects = [\"*.o\"]"));
+        }
+        if c.objects.is_empty() != c.make.is_empty() {
+            return Err(Diagnostic::new("`make` and `objects` belong together")
+                .at(self.source, item.span())
+                .help("`make` is the command that leaves what `objects` names"));
+        }
+        Ok(c)
+    }
 }
 
 /// Heap names become names in code, where `-` is `_` and all letters are large.
@@ -176,6 +259,8 @@ impl Manifest {
                 "args",
                 "memory",
                 "cpus",
+                "libc",
+                "c",
             ],
         )?;
         let spanned = |key: &str, default: &str| -> Result<Spanned<String>> {
@@ -204,15 +289,14 @@ impl Manifest {
         let kind = spanned("kind", "rust")?;
         let kind = match kind.value.as_str() {
             "rust" => Kind::Rust,
-            "c" | "rust-std" | "elf" => {
-                return one_of(
-                    "kind",
-                    &kind,
-                    "this version builds \"rust\"; c, rust-std and elf applications are coming",
-                );
+            "c" => Kind::C,
+            "rust-std" | "elf" => {
+                let help = "this version builds \"rust\" and \"c\"; rust-std and elf are coming";
+                return one_of("kind", &kind, help);
             }
-            _ => return one_of("kind", &kind, "kinds are: rust"),
+            _ => return one_of("kind", &kind, "kinds are: rust, c"),
         };
+        let c = read.c_program(root, kind)?;
         let optimize = spanned("optimize", "speed")?;
         let optimize = match optimize.value.as_str() {
             "speed" => Optimize::Speed,
@@ -305,29 +389,31 @@ impl Manifest {
             }
         }
 
-        let cargo = Source::read(&dir.join("Cargo.toml")).map_err(|e| {
-            e.help("an application of kind \"rust\" is a crate: it needs a Cargo.toml beside its oxk.toml")
-        })?;
-        let cargo_document =
-            Document::parse(cargo.text.clone()).map_err(|e| toml_error(&cargo, &e))?;
-        let package = cargo_document
-            .get("package")
-            .and_then(|p| p.get("name"))
-            .and_then(Item::as_str)
-            .ok_or_else(|| Diagnostic::new("the crate has no package name").at(&cargo, None))?
-            .to_owned();
+        if let Some(libc) = read.text(root, "libc")? {
+            let span = root.get("libc").and_then(Item::span);
+            providers.push((Spanned::implied(LIBC.to_owned()), Spanned { value: libc, span }));
+        }
+        let (package, dependencies) = match kind {
+            Kind::Rust => crate_of(dir)?,
+            Kind::C => (String::new(), Vec::new()),
+        };
+        let mut requires = list("requires")?;
+        if kind == Kind::C {
+            requires.push(Spanned::implied(LIBC.to_owned()));
+        }
 
         Ok(Self {
             dir: dir.to_owned(),
             name: name.value,
             kind,
+            c,
             package,
-            dependencies: dependency_names(cargo_document.as_table()),
+            dependencies,
             platform: spanned("platform", "linuxu")?,
             architecture: spanned("architecture", std::env::consts::ARCH)?,
             optimize,
             libraries: list("libraries")?,
-            requires: list("requires")?,
+            requires,
             providers,
             settings,
             heaps,

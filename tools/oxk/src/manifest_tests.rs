@@ -45,6 +45,8 @@ fn lines() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
         "name",
         "kind",
+        "libc",
+        "c",
         "platform",
         "optimize",
         "libraries",

@@ -22,7 +22,7 @@ pub enum Template {
     /// A `no_std` Rust crate
     #[default]
     Rust,
-    /// A C program (comes with the libc pool, not in this version)
+    /// A program in C, linked with a C library
     C,
 }
 
@@ -44,10 +44,6 @@ const RESERVED: [&str; 12] = [
 
 /// The verb.
 pub fn run(args: &NewArgs) -> Result<u8> {
-    if args.template == Template::C {
-        return Err(Diagnostic::new("C applications are not in this version")
-            .help("they come with the libc pool; --template rust works today"));
-    }
     let project = Project::find()?;
     let name = args.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     check_name(&name)?;
@@ -63,7 +59,11 @@ pub fn run(args: &NewArgs) -> Result<u8> {
         .context(format!("cannot create {}", args.path.display()))?;
     let dir = args.path.canonicalize().context("cannot find the new folder")?;
     let root = project.root.canonicalize().context("cannot find the repository")?;
-    for (file, text) in files(&name, &dir, &root) {
+    let files = match args.template {
+        Template::Rust => files(&name, &dir, &root),
+        Template::C => c_files(&name, &dir, &root),
+    };
+    for (file, text) in files {
         std::fs::write(dir.join(file), text).context(format!("cannot write {file}"))?;
     }
     let shown = relative_to_cwd(&dir);
@@ -93,18 +93,12 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 /// Files of a new application with their content.
-fn files(name: &str, dir: &Path, root: &Path) -> [(&'static str, String); 5] {
-    let inside = dir.strip_prefix(root).ok();
-    let (pool, workspace) = match inside {
-        // A member of the repository's own workspace when it lies in apps/.
-        Some(below) => {
-            let up = "../".repeat(below.components().count());
-            let member = below.parent() == Some(Path::new("apps"));
-            (up.trim_end_matches('/').to_owned(), !member)
-        }
-        None => (root.display().to_string(), true),
+fn files(name: &str, dir: &Path, root: &Path) -> Vec<(&'static str, String)> {
+    let pool = match dir.strip_prefix(root) {
+        Ok(below) => "../".repeat(below.components().count()).trim_end_matches('/').to_owned(),
+        Err(_) => root.display().to_string(),
     };
-    let workspace = if workspace {
+    let workspace = if !is_member(dir, root) {
         "\n# This crate is a workspace of its own, wherever it lies.\n[workspace]\n"
     } else {
         ""
@@ -117,13 +111,41 @@ fn files(name: &str, dir: &Path, root: &Path) -> [(&'static str, String); 5] {
          ukboot = {{ path = \"{pool}/core/ukboot\" }}\n\
          ukalloc = {{ path = \"{pool}/core/ukalloc\" }}\n{workspace}"
     );
-    [
+    vec![
         ("Cargo.toml", cargo),
         ("oxk.toml", include_str!("templates/rust/oxk.toml").replace("NAME", name)),
         ("src/lib.rs", include_str!("templates/rust/lib.rs.txt").replace("NAME", name)),
         ("README.md", include_str!("templates/rust/README.md").replace("NAME", name)),
         (".gitignore", "/build\n/target\n".to_owned()),
     ]
+}
+
+/// Whether cargo takes the folder for a member of the repository's own workspace.
+fn is_member(dir: &Path, root: &Path) -> bool {
+    dir.strip_prefix(root).is_ok_and(|below| below.parent() == Some(Path::new("apps")))
+}
+
+/// Files of a new program in C with their content.
+fn c_files(name: &str, dir: &Path, root: &Path) -> Vec<(&'static str, String)> {
+    let mut files = vec![
+        ("oxk.toml", include_str!("templates/c/oxk.toml").replace("NAME", name)),
+        ("src/main.c", include_str!("templates/c/main.c.txt").replace("NAME", name)),
+        ("README.md", include_str!("templates/rust/README.md").replace("NAME", name)),
+        (".gitignore", "/build\n".to_owned()),
+    ];
+    if is_member(dir, root) {
+        let cargo = format!(
+            "[package]\nname = \"{name}\"\ndescription = \"A program in C\"\n\
+             version.workspace = true\nedition.workspace = true\nrust-version.workspace = true\n\
+             license.workspace = true\npublish.workspace = true\n\n[lints]\nworkspace = true\n"
+        );
+        let library = format!(
+            "//! The program {name}, in C. Cargo knows the folder by this crate, which is empty.\n\
+             #![no_std]\n#![forbid(unsafe_code)]\n"
+        );
+        files.extend([("Cargo.toml", cargo), ("src/lib.rs", library)]);
+    }
+    files
 }
 
 #[cfg(test)]
@@ -154,8 +176,24 @@ mod tests {
     }
 
     #[test]
+    fn programs_in_c_have_a_manifest_too() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("src")).unwrap();
+        for (file, text) in c_files("greeter", dir.path(), Path::new("/pool")) {
+            std::fs::write(dir.path().join(file), text).unwrap();
+        }
+        let manifest = Manifest::read(dir.path()).unwrap();
+        assert_eq!((manifest.name.as_str(), manifest.kind), ("greeter", crate::manifest::Kind::C));
+        assert_eq!(manifest.c.sources[0].value, "src/*.c");
+        // In the repository's own folder of applications cargo wants a crate.
+        let inside = c_files("a", Path::new("/pool/apps/a"), Path::new("/pool"));
+        assert!(inside.iter().any(|(file, _)| *file == "Cargo.toml"));
+    }
+
+    #[test]
     fn inside_the_repository_paths_are_relative() {
-        let [(_, cargo), ..] = files("a", Path::new("/pool/apps/a"), Path::new("/pool"));
+        let files = files("a", Path::new("/pool/apps/a"), Path::new("/pool"));
+        let cargo = &files[0].1;
         assert!(
             cargo.contains("\"../../core/ukplat\"") && !cargo.contains("[workspace]"),
             "{cargo}"

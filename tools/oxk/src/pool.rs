@@ -115,6 +115,8 @@ pub struct Library {
     pub allocator: Option<AllocatorType>,
     /// For allocators in two stages: the library that serves until this one's boot phase switches.
     pub early: Option<String>,
+    /// For C libraries: the recipe by which they are built, relative to the crate.
+    pub libc: Option<String>,
     /// Whether it cannot be in an image with more than one CPU.
     pub single_cpu: bool,
 }
@@ -352,6 +354,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             "early",
             "single-cpu",
             "scheduler",
+            "libc",
             "auto-features",
         ],
     )?;
@@ -447,6 +450,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             }
         },
         early: read.text(metadata, "early")?,
+        libc: read.text(metadata, "libc")?,
         single_cpu: read.flag(metadata, "single-cpu")?,
         name,
     }))

@@ -58,7 +58,10 @@ pub fn run(args: &SizeArgs) -> Result<u8> {
     let resolution = loaded.resolve()?;
     let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
     let owners = Owners::new(&resolution, &loaded.pool, &loaded.project.root);
-    let new = Report { file_bytes: Some(image.bytes), ..measure(&image.dbg, &owners)? };
+    // Where C code lies only the linker knows, and only of this image.
+    let parts = crate::native::parts(&loaded.build_dir(), &resolution);
+    let own = Owners { parts, ..owners.clone() };
+    let new = Report { file_bytes: Some(image.bytes), ..measure(&image.dbg, &own)? };
     let Some(other) = &args.diff else {
         if args.json {
             println!("{}", json(&resolution.image_name(), &new));
@@ -95,6 +98,8 @@ pub struct Owners {
     dirs: Vec<(String, String)>,
     /// Crate names, as symbols have them, with the names of libraries.
     crates: BTreeMap<String, String>,
+    /// Address ranges, as start and length, with names.
+    parts: Vec<(u64, u64, String)>,
 }
 
 impl Owners {
@@ -128,7 +133,7 @@ impl Owners {
         if let Some(rest) = file.strip_prefix("library/") {
             return Some(format!("rust {}", rest.split('/').next().unwrap_or_default()));
         }
-        if file == "src/main.rs" {
+        if file == "src/main.rs" || file == "src/lib.rs" {
             return Some(GENERATED.to_owned());
         }
         // Cargo's folder, then registry/src/INDEX/NAME-VERSION/…
@@ -225,6 +230,9 @@ fn owners_of_range(
                 spans.push((from, from.saturating_add(count), owner));
             }
         }
+    }
+    for (from, count, owner) in &owners.parts {
+        spans.push((*from, from.saturating_add(*count), owner.clone()));
     }
     // Later spans win; what nobody claims is constants or padding.
     let mut cuts: BTreeMap<u64, Option<usize>> = BTreeMap::from([(start, None)]);

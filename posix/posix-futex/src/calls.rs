@@ -1,0 +1,215 @@
+//! The system call.
+
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+use posix_time::{Clock, TimeSpec};
+use syscall_shim::{Errno, UserPtr, UserWord, syscall};
+use uklock::Mutex;
+
+use crate::queue::Queue;
+
+// Operations and flags (`linux/futex.h`).
+const WAIT: i32 = 0;
+const WAKE: i32 = 1;
+const REQUEUE: i32 = 3;
+const CMP_REQUEUE: i32 = 4;
+const WAKE_OP: i32 = 5;
+const WAIT_BITSET: i32 = 9;
+const WAKE_BITSET: i32 = 10;
+const PRIVATE: i32 = 128;
+const CLOCK_REALTIME: i32 = 256;
+const ALL_BITS: u32 = u32::MAX;
+
+/// Who waits, as far as it can be woken.
+#[cfg(feature = "threads")]
+type Waiter = uksched::ThreadRef;
+/// The only flow of control waits, so nobody is there to wake it.
+#[cfg(not(feature = "threads"))]
+type Waiter = ();
+
+static QUEUE: Mutex<Queue<Waiter>> = Mutex::new(Queue::new());
+
+fn this() -> Waiter {
+    #[cfg(feature = "threads")]
+    uksched::current()
+}
+
+fn unpark(waiter: Waiter) {
+    #[cfg(feature = "threads")]
+    waiter.unpark();
+    #[cfg(not(feature = "threads"))]
+    let () = waiter;
+}
+
+/// Wakes at most `count` threads that wait for the word at an address; returns how many.
+pub fn wake(address: usize, count: usize) -> usize {
+    wake_bits(address, count, ALL_BITS)
+}
+
+fn wake_bits(address: usize, count: usize, bits: u32) -> usize {
+    let woken = QUEUE.lock().take(address, count, bits);
+    let count = woken.len();
+    woken.into_iter().for_each(unpark);
+    count
+}
+
+/// See futex(2). `other` is a time to wait, or a second number of threads.
+#[syscall]
+fn futex(
+    word: UserPtr<u32>,
+    operation: i32,
+    value: u32,
+    other: UserWord,
+    second: UserWord,
+    bits: u32,
+) -> Result<usize, Errno> {
+    let address = word.address();
+    let real = operation & CLOCK_REALTIME != 0;
+    let known = operation & !(PRIVATE | CLOCK_REALTIME);
+    if real && ![WAIT, WAIT_BITSET].contains(&known) {
+        return Err(Errno::ENOSYS);
+    }
+    let count = |number: usize| usize::try_from(number as i32).map_err(|_| Errno::EINVAL);
+    match known {
+        WAIT => wait(word, value, timeout(other)?.map(after), ALL_BITS),
+        WAIT_BITSET => {
+            let clock = if real { Clock::Real } else { Clock::Monotonic };
+            let at = timeout(other)?.map(|ns| clock.deadline_ns(ns));
+            wait(word, value, at, some(bits)?)
+        }
+        WAKE => Ok(wake(aligned(address)?, count(value as usize)?)),
+        WAKE_BITSET => Ok(wake_bits(aligned(address)?, count(value as usize)?, some(bits)?)),
+        REQUEUE | CMP_REQUEUE => {
+            let second: UserPtr<'_, u32> = second.pointer()?;
+            let expected = (known == CMP_REQUEUE).then_some(bits);
+            requeue(word, count(value as usize)?, count(other.value())?, second, expected)
+        }
+        WAKE_OP => {
+            let second: UserPtr<'_, u32> = second.pointer()?;
+            let other = count(other.value())?;
+            if change(second.atomic()?, bits)? {
+                let first = wake(aligned(address)?, count(value as usize)?);
+                Ok(first + wake(second.address(), other))
+            } else {
+                Ok(wake(aligned(address)?, count(value as usize)?))
+            }
+        }
+        _ => Err(Errno::ENOSYS),
+    }
+}
+
+fn aligned(address: usize) -> Result<usize, Errno> {
+    if address.is_multiple_of(size_of::<u32>()) { Ok(address) } else { Err(Errno::EINVAL) }
+}
+
+fn some(bits: u32) -> Result<u32, Errno> {
+    if bits == 0 { Err(Errno::EINVAL) } else { Ok(bits) }
+}
+
+/// The time in nanoseconds, if one was given.
+fn timeout(time: UserWord<'_>) -> Result<Option<u64>, Errno> {
+    if time.value() == 0 {
+        return Ok(None);
+    }
+    time.pointer::<TimeSpec>()?.read().to_ns().map(Some)
+}
+
+fn after(ns: u64) -> u64 {
+    ukplat::monotonic_ns().saturating_add(ns)
+}
+
+fn wait(
+    word: UserPtr<'_, u32>,
+    expected: u32,
+    deadline_ns: Option<u64>,
+    bits: u32,
+) -> Result<usize, Errno> {
+    let place: &AtomicU32 = word.atomic()?;
+    let ticket = {
+        // Whoever changes the word and wakes then does so before this, or finds the waiter.
+        let mut queue = QUEUE.lock();
+        if place.load(SeqCst) != expected {
+            return Err(Errno::EAGAIN);
+        }
+        queue.add(word.address(), bits, this())
+    };
+    loop {
+        let waited = wait_once(deadline_ns);
+        let mut queue = QUEUE.lock();
+        if !queue.waits(ticket) {
+            return Ok(0);
+        }
+        if let Err(error) = waited {
+            queue.remove(ticket);
+            return Err(error);
+        }
+    }
+}
+
+/// Waits until somebody wakes the thread, with or without a reason.
+fn wait_once(deadline_ns: Option<u64>) -> Result<(), Errno> {
+    if syscall_shim::interrupted() {
+        return Err(Errno::EINTR);
+    }
+    if deadline_ns.is_some_and(|deadline| ukplat::monotonic_ns() >= deadline) {
+        return Err(Errno::ETIMEDOUT);
+    }
+    #[cfg(feature = "threads")]
+    uksched::park(deadline_ns);
+    #[cfg(not(feature = "threads"))]
+    ukplat::idle_until(deadline_ns);
+    Ok(())
+}
+
+fn requeue(
+    word: UserPtr<'_, u32>,
+    wake: usize,
+    move_on: usize,
+    second: UserPtr<'_, u32>,
+    expected: Option<u32>,
+) -> Result<usize, Errno> {
+    let place = word.atomic()?;
+    let target = aligned(second.address())?;
+    let mut queue = QUEUE.lock();
+    if expected.is_some_and(|expected| place.load(SeqCst) != expected) {
+        return Err(Errno::EAGAIN);
+    }
+    let woken = queue.take(word.address(), wake, ALL_BITS);
+    let moved = queue.requeue(word.address(), target, move_on);
+    drop(queue);
+    let count = woken.len();
+    woken.into_iter().for_each(unpark);
+    // `REQUEUE` tells those that were woken, `CMP_REQUEUE` those that were moved as well.
+    Ok(if expected.is_some() { count + moved } else { count })
+}
+
+/// The change of the second word in `WAKE_OP`, encoded in `code`; returns whether the old value
+/// compares as the code says.
+fn change(word: &AtomicU32, code: u32) -> Result<bool, Errno> {
+    /// The argument is a number of a bit.
+    const SHIFT: u32 = 8;
+    let signed = |field: u32| ((field << 20) as i32) >> 20;
+    let (operation, comparison) = (code >> 28, (code >> 24) & 15);
+    let (mut argument, against) = (signed(code >> 12), signed(code));
+    if operation & SHIFT != 0 {
+        argument = 1i32.wrapping_shl(argument as u32);
+    }
+    let argument = argument as u32;
+    let old = match operation & !SHIFT {
+        0 => word.swap(argument, SeqCst),
+        1 => word.fetch_add(argument, SeqCst),
+        2 => word.fetch_or(argument, SeqCst),
+        3 => word.fetch_and(!argument, SeqCst),
+        4 => word.fetch_xor(argument, SeqCst),
+        _ => return Err(Errno::ENOSYS),
+    } as i32;
+    Ok(match comparison {
+        0 => old == against,
+        1 => old != against,
+        2 => old < against,
+        3 => old <= against,
+        4 => old > against,
+        5 => old >= against,
+        _ => return Err(Errno::ENOSYS),
+    })
+}

@@ -1,0 +1,26 @@
+//! Futexes: what locks of POSIX programs wait with.
+//!
+//! ```
+//! # use posix_futex as _;
+//! # use syscall_shim::{Errno, call, nr};
+//! const WAIT: i32 = 0;
+//! const WAKE: i32 = 1;
+//! let word = 5u32;
+//! // The word has changed already: there is nothing to wait for.
+//! assert_eq!(call!(nr::futex, &word, WAIT, 4u32, 0, 0, 0), Errno::EAGAIN.to_raw());
+//! assert_eq!(call!(nr::futex, &word, WAKE, 1u32, 0, 0, 0), 0);
+//! ```
+//!
+//! See futex(2) and futex(7). All threads share one address space, so private futexes and others
+//! are the same. Those with priority inheritance do not exist: `ENOSYS`.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod calls;
+mod queue;
+#[cfg(test)]
+mod tests;
+
+pub use calls::wake;

@@ -1,0 +1,125 @@
+//! Limits of resources and what is used of them.
+
+use syscall_shim::{Errno, Plain, UserPtr, syscall};
+use uklock::Mutex;
+
+use crate::this_process;
+
+/// No limit.
+const INFINITY: u64 = u64::MAX;
+/// Resources that Linux knows, from `RLIMIT_CPU` to `RLIMIT_RTTIME` (`asm-generic/resource.h`).
+const RESOURCES: usize = 16;
+const STACK: usize = 3;
+const CORE: usize = 4;
+const OPEN_FILES: usize = 7;
+const NICE: usize = 13;
+const REAL_TIME_PRIORITY: usize = 14;
+/// Stack of the first thread as programs expect it.
+const USUAL_STACK: u64 = 8 << 20;
+/// Open files that programs are content with, and at most.
+const USUAL_FILES: u64 = 1024;
+const MAX_FILES: u64 = 1 << 20;
+
+/// `struct rlimit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Plain)]
+#[repr(C)]
+pub(crate) struct Limit {
+    current: u64,
+    maximum: u64,
+}
+
+const fn defaults() -> [Limit; RESOURCES] {
+    let mut limits = [Limit { current: INFINITY, maximum: INFINITY }; RESOURCES];
+    limits[STACK].current = USUAL_STACK;
+    limits[CORE] = Limit { current: 0, maximum: INFINITY };
+    limits[OPEN_FILES] = Limit { current: USUAL_FILES, maximum: MAX_FILES };
+    limits[NICE] = Limit { current: 0, maximum: 0 };
+    limits[REAL_TIME_PRIORITY] = Limit { current: 0, maximum: 0 };
+    limits
+}
+
+static LIMITS: Mutex<[Limit; RESOURCES]> = Mutex::new(defaults());
+
+/// Number of open files that the process may have: `RLIMIT_NOFILE`.
+pub fn open_files() -> u64 {
+    LIMITS.lock()[OPEN_FILES].current
+}
+
+fn change(resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
+    let mut limits = LIMITS.lock();
+    let place = limits.get_mut(resource as usize).ok_or(Errno::EINVAL)?;
+    let old = *place;
+    if let Some(new) = new {
+        if new.current > new.maximum {
+            return Err(Errno::EINVAL);
+        }
+        // The table of files cannot grow for ever, whoever asks.
+        if resource as usize == OPEN_FILES && new.maximum > MAX_FILES {
+            return Err(Errno::EPERM);
+        }
+        *place = new;
+    }
+    Ok(old)
+}
+
+/// See getrlimit(2). Limits are remembered; that of open files is held.
+#[syscall]
+fn getrlimit(resource: u32, limit: UserPtr<Limit>) -> Result<(), Errno> {
+    limit.write(change(resource, None)?);
+    Ok(())
+}
+
+/// See setrlimit(2).
+#[syscall]
+fn setrlimit(resource: u32, limit: UserPtr<Limit>) -> Result<(), Errno> {
+    change(resource, Some(limit.read())).map(drop)
+}
+
+/// See prlimit(2).
+#[syscall]
+fn prlimit64(
+    pid: i32,
+    resource: u32,
+    new: Option<UserPtr<Limit>>,
+    old: Option<UserPtr<Limit>>,
+) -> Result<(), Errno> {
+    this_process(pid)?;
+    let before = change(resource, new.map(UserPtr::read))?;
+    if let Some(old) = old {
+        old.write(before);
+    }
+    Ok(())
+}
+
+/// `struct rusage`: times in seconds and microseconds, then sizes and counts.
+#[derive(Clone, Copy, Debug, Plain)]
+#[repr(C)]
+struct Usage {
+    user: [i64; 2],
+    system: [i64; 2],
+    max_resident_kib: i64,
+    others: [i64; 13],
+}
+
+const RUSAGE_SELF: i32 = 0;
+const RUSAGE_CHILDREN: i32 = -1;
+const RUSAGE_THREAD: i32 = 1;
+
+/// What was used so far (getrusage(2)): the time since boot, all of it the program's, as on the
+/// clock of CPU time.
+#[syscall]
+fn getrusage(who: i32, usage: UserPtr<Usage>) -> Result<(), Errno> {
+    let microseconds = match who {
+        RUSAGE_SELF | RUSAGE_THREAD => (crate::system::uptime_ns() / 1000) as i64,
+        RUSAGE_CHILDREN => 0,
+        _ => return Err(Errno::EINVAL),
+    };
+    let resident = if who == RUSAGE_CHILDREN { 0 } else { crate::system::memory().used };
+    usage.write(Usage {
+        user: [microseconds / 1_000_000, microseconds % 1_000_000],
+        system: [0; 2],
+        max_resident_kib: (resident / 1024) as i64,
+        others: [0; 13],
+    });
+    Ok(())
+}

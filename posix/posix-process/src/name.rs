@@ -1,0 +1,67 @@
+//! What the system calls itself.
+
+use syscall_shim::{Errno, UserPtr, UserSlice, syscall};
+use uklock::Mutex;
+
+/// Bytes of each text with its zero byte (`struct new_utsname` of Linux).
+const LEN: usize = 65;
+
+/// The version of Linux whose calls these are, for programs that ask before they use a call.
+const RELEASE: &str = "6.1.0-oxikraft";
+
+struct Names {
+    host: [u8; LEN],
+    domain: [u8; LEN],
+}
+
+static NAMES: Mutex<Names> = Mutex::new(Names { host: text("oxikraft"), domain: text("(none)") });
+
+const fn text(text: &str) -> [u8; LEN] {
+    let (mut bytes, mut i) = ([0; LEN], 0);
+    while i < text.len() {
+        bytes[i] = text.as_bytes()[i];
+        i += 1;
+    }
+    bytes
+}
+
+/// See uname(2). The system is Linux as far as programs can tell by its calls.
+#[syscall]
+fn uname(names: UserPtr<[[u8; LEN]; 6]>) {
+    let now = NAMES.lock();
+    let mut machine = [0; LEN];
+    let arch = ukplat::arch().as_bytes();
+    machine[..arch.len()].copy_from_slice(arch);
+    names.write([
+        text("Linux"),
+        now.host,
+        text(RELEASE),
+        text(concat!("Oxikraft ", env!("CARGO_PKG_VERSION"))),
+        machine,
+        now.domain,
+    ]);
+}
+
+fn named(name: UserSlice<'_, u8>) -> Result<[u8; LEN], Errno> {
+    let name = name.as_slice();
+    if name.len() >= LEN {
+        return Err(Errno::EINVAL);
+    }
+    let mut bytes = [0; LEN];
+    bytes[..name.len()].copy_from_slice(name);
+    Ok(bytes)
+}
+
+/// See sethostname(2).
+#[syscall]
+fn sethostname(name: UserSlice<u8>) -> Result<(), Errno> {
+    NAMES.lock().host = named(name)?;
+    Ok(())
+}
+
+/// See setdomainname(2).
+#[syscall]
+fn setdomainname(name: UserSlice<u8>) -> Result<(), Errno> {
+    NAMES.lock().domain = named(name)?;
+    Ok(())
+}

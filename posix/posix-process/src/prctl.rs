@@ -1,0 +1,64 @@
+//! What a process can say about itself.
+
+use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+use syscall_shim::{Errno, UserWord, syscall};
+use uklock::Mutex;
+
+// Operations, from `linux/prctl.h`.
+const SET_PDEATHSIG: i32 = 1;
+const GET_PDEATHSIG: i32 = 2;
+const GET_DUMPABLE: i32 = 3;
+const SET_DUMPABLE: i32 = 4;
+const SET_NAME: i32 = 15;
+const GET_NAME: i32 = 16;
+const SET_NO_NEW_PRIVS: i32 = 38;
+const GET_NO_NEW_PRIVS: i32 = 39;
+
+/// Signals that can be named, from 0 for none.
+const SIGNALS: usize = 65;
+/// Bytes of a name with its zero byte.
+const NAME_LEN: usize = 16;
+
+static NAME: Mutex<[u8; NAME_LEN]> = Mutex::new([0; NAME_LEN]);
+static DEATH_SIGNAL: AtomicI32 = AtomicI32::new(0);
+static DUMPABLE: AtomicI32 = AtomicI32::new(1);
+static NO_NEW_PRIVILEGES: AtomicI32 = AtomicI32::new(0);
+
+/// See prctl(2): the operations that are about the process alone. Others fail with `EINVAL`, as
+/// those of other systems do.
+#[syscall]
+fn prctl(operation: i32, argument: UserWord, b: usize, c: usize, d: usize) -> Result<i32, Errno> {
+    let value = argument.value();
+    match operation {
+        SET_PDEATHSIG if value < SIGNALS => DEATH_SIGNAL.store(value as i32, Relaxed),
+        GET_PDEATHSIG => argument.pointer()?.write(DEATH_SIGNAL.load(Relaxed)),
+        GET_DUMPABLE => return Ok(DUMPABLE.load(Relaxed)),
+        SET_DUMPABLE if value < 2 => DUMPABLE.store(value as i32, Relaxed),
+        SET_NAME => set_name(argument)?,
+        GET_NAME => argument.pointer()?.write(*NAME.lock()),
+        SET_NO_NEW_PRIVS if [value, b, c, d] == [1, 0, 0, 0] => {
+            NO_NEW_PRIVILEGES.store(1, Relaxed);
+        }
+        GET_NO_NEW_PRIVS if [value, b, c, d] == [0; 4] => {
+            return Ok(NO_NEW_PRIVILEGES.load(Relaxed));
+        }
+        _ => return Err(Errno::EINVAL),
+    }
+    Ok(0)
+}
+
+/// Keeps a name up to its zero byte, as far as there is room.
+fn set_name(name: UserWord<'_>) -> Result<(), Errno> {
+    let mut kept = [0; NAME_LEN];
+    for (index, place) in kept[..NAME_LEN - 1].iter_mut().enumerate() {
+        // Byte by byte: the text may end where memory does.
+        let byte = name.slice::<u8>(index + 1)?.get(index).unwrap_or(0);
+        if byte == 0 {
+            break;
+        }
+        *place = byte;
+    }
+    *NAME.lock() = kept;
+    Ok(())
+}

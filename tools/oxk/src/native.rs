@@ -1,0 +1,202 @@
+//! Programs in C: their objects, the C library and the system become one image.
+//!
+//! The system comes as a static library. It is linked into one relocatable object first, in which
+//! only the names that C code means stay visible, so that no other name of either side can meet
+//! one of the other.
+
+pub mod compile;
+pub mod libc;
+pub mod program;
+pub mod sources;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use indicatif::ProgressBar;
+
+use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::manifest::{Kind, LIBC};
+use crate::project::Loaded;
+use crate::resolve::Resolution;
+use crate::syscalls::Numbers;
+use libc::{Libc, Recipe};
+
+/// What the system's object shows of itself: the entry point, the system calls, what the compiler
+/// calls by itself, and the heap. A `*` stands for anything.
+const VISIBLE: [&str; 16] = [
+    "_start",
+    "uk_*",
+    "memcpy",
+    "memmove",
+    "memset",
+    "memcmp",
+    "bcmp",
+    "strlen",
+    "malloc",
+    "calloc",
+    "realloc",
+    "free",
+    "memalign",
+    "aligned_alloc",
+    "posix_memalign",
+    "malloc_usable_size",
+];
+
+/// The linker's list of what it put where.
+const MAP: &str = "linked.map";
+
+/// What the linker took from C: address, size in bytes, and whose it is. Empty for images without.
+pub fn parts(build_dir: &Path, resolution: &Resolution<'_>) -> Vec<(u64, u64, String)> {
+    let map = build_dir.join("native").join(resolution.image_name()).join(MAP);
+    let (Kind::C, Ok(text)) = (resolution.manifest.kind, std::fs::read_to_string(map)) else {
+        return Vec::new();
+    };
+    let libc = resolution.provider(LIBC).map_or("", |library| &library.name);
+    text.lines().filter_map(|line| part(line, libc, &resolution.manifest.name)).collect()
+}
+
+/// A line of the map: address, the same again, size, alignment, and file with section.
+fn part(line: &str, libc: &str, app: &str) -> Option<(u64, u64, String)> {
+    let mut words = line.split_whitespace();
+    let mut number = || u64::from_str_radix(words.next()?, 16).ok();
+    let (address, _, size) = (number()?, number()?, number()?);
+    let file = words.nth(1).filter(|file| file.contains(":("))?;
+    let owner = if file.contains("/libc.a(") {
+        libc.to_owned()
+    } else if file.contains("/libgcc.a(") {
+        "libgcc".to_owned()
+    } else if file.contains("/system.o:") || file.starts_with('<') {
+        return None;
+    } else {
+        format!("{app} (application)")
+    };
+    (size > 0).then_some((address, size, owner))
+}
+
+/// How images are linked.
+#[derive(Debug)]
+pub struct Linking<'a> {
+    /// Flags of the linker, with the platform's script.
+    pub flags: &'a [String],
+    /// Where intermediate files go.
+    pub dir: &'a Path,
+}
+
+/// The C library of the image, built if it is not there yet.
+pub fn libc_of(loaded: &Loaded, resolution: &Resolution<'_>, bar: &ProgressBar) -> Result<Libc> {
+    let library = resolution.provider(LIBC);
+    let recipe = library.and_then(|library| Some((library, library.libc.as_ref()?)));
+    let Some((library, recipe)) = recipe else {
+        return Err(Diagnostic::new("the image has no C library with a recipe")
+            .help("choose one in the manifest: libc = \"musl\""));
+    };
+    let recipe = Recipe::read(&library.dir.join(recipe))?;
+    let numbers = Numbers::read(&loaded.project.root, &resolution.arch)?;
+    let cache = loaded.project.root.join("target/oxk");
+    std::fs::create_dir_all(&cache).context(format!("cannot create {}", cache.display()))?;
+    let cache = cache.canonicalize().context("cannot find the cache")?;
+    recipe.build(&cache, &numbers.header(), bar)
+}
+
+/// Links the system's static library with the program: returns the linked file.
+pub fn link(
+    loaded: &Loaded,
+    resolution: &Resolution<'_>,
+    system: &Path,
+    linking: &Linking<'_>,
+    bar: &ProgressBar,
+) -> Result<PathBuf> {
+    std::fs::create_dir_all(linking.dir)
+        .context(format!("cannot create {}", linking.dir.display()))?;
+    let libc = libc_of(loaded, resolution, bar)?;
+    let objects = program::build(loaded, resolution, &libc, linking.dir, bar)?;
+    bar.set_message(format!("{}, linking", resolution.image_name()));
+    let system = one_object(system, linking.dir)?;
+    let out = linking.dir.join("linked");
+    let mut linker = linker()?;
+    linker.arg(format!("--Map={}", linking.dir.join(MAP).display()));
+    linker.args(linking.flags).arg("-o").arg(&out).arg(&system).args(&objects);
+    linker.arg("--start-group").arg(&libc.archive);
+    // Helper functions for what the processor has no instruction for.
+    linker.args(compile::file_of_compiler("-print-libgcc-file-name")).arg("--end-group");
+    let output = linker.output().context("cannot start the linker")?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        return Err(Diagnostic::new(format!("cannot link {}", resolution.image_name()))
+            .help("what the linker says stands above"));
+    }
+    Ok(out)
+}
+
+/// The static library of the system as one object in which only [`VISIBLE`] names are global.
+fn one_object(system: &Path, dir: &Path) -> Result<PathBuf> {
+    let (all, visible) = (dir.join("system-all.o"), dir.join("system.o"));
+    let output = linker()?
+        .args(["-r", "-u", "_start", "-o"])
+        .arg(&all)
+        .arg(system)
+        .output()
+        .context("cannot start the linker")?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        return Err(Diagnostic::new("cannot link the system into one object"));
+    }
+    let mut objcopy = tool("rust-objcopy")?;
+    objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd", "--wildcard"]);
+    objcopy.args(VISIBLE.map(|name| format!("--keep-global-symbol={name}")));
+    let output = objcopy.arg(&all).arg(&visible).output().context("cannot start rust-objcopy")?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        return Err(Diagnostic::new("cannot hide the names of the system's object"));
+    }
+    Ok(visible)
+}
+
+/// The linker that comes with the Rust toolchain.
+fn linker() -> Result<Command> {
+    let mut linker = tool("rust-lld")?;
+    linker.args(["-flavor", "gnu"]);
+    Ok(linker)
+}
+
+/// A tool of the Rust toolchain.
+fn tool(name: &str) -> Result<Command> {
+    let ask = |what: &str| -> Result<String> {
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let output = Command::new(rustc).args(["--print", what]).output();
+        let output = output.context("cannot start rustc")?;
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let (sysroot, host) = (PathBuf::from(ask("sysroot")?), ask("host-tuple")?);
+    let path = sysroot.join("lib/rustlib").join(host).join("bin").join(name);
+    if !path.is_file() {
+        return Err(Diagnostic::new(format!("the Rust toolchain has no {name}"))
+            .help("install the toolchain with rustup, whose toolchains have it"));
+    }
+    let mut command = Command::new(path);
+    // It finds the toolchain's libraries only there.
+    command.env("LD_LIBRARY_PATH", sysroot.join("lib"));
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_map() {
+        let part = |line| part(line, "musl", "app");
+        let libc = "  407ca0   407ca0       1c     1         /x/lib/libc.a(exit.o):(.text.exit)";
+        assert_eq!(part(libc), Some((0x407ca0, 0x1c, "musl".into())));
+        let app = "  407ca0   407ca0       1c     1         /x/objects/a-0.o:(.text.main)";
+        assert_eq!(part(app), Some((0x407ca0, 0x1c, "app (application)".into())));
+        for other in [
+            "  407ca0   407ca0       1c     1         /x/system.o:(.text._start)",
+            "  407ca0   407ca0       1c     1 .text",
+            "  407ca0   407ca0        0     1         /x/objects/a-0.o:(.text)",
+            "     VMA      LMA     Size Align Out     In      Symbol",
+        ] {
+            assert_eq!(part(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Sources of other projects: fetched when they are needed, pinned by hash, kept for the next time.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use sha2::{Digest, Sha256};
+
+use crate::diagnostic::{Context, Diagnostic, Result};
+
+/// An archive that upstream released.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Where upstream has it.
+    pub url: String,
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// Debian source package whose `.orig` archive is the same file.
+    pub debian: Option<String>,
+}
+
+impl Release {
+    /// File name of the archive.
+    fn file_name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// The archive in the cache, fetched if it is not there. The folder that `OXK_SOURCES` names
+    /// is asked first, then upstream, then the distribution's source packages.
+    pub fn fetch(&self, cache: &Path) -> Result<PathBuf> {
+        let kept = cache.join(format!("{}-{}", &self.sha256[..16], self.file_name()));
+        if kept.is_file() && sha256(&kept)? == self.sha256 {
+            return Ok(kept);
+        }
+        std::fs::create_dir_all(cache).context(format!("cannot create {}", cache.display()))?;
+        let room = tempfile::tempdir_in(cache).context("cannot create a folder for downloads")?;
+        let mut tried = Vec::new();
+        let mut found = None;
+        let ways: [(&str, &dyn Fn(&Path) -> Option<PathBuf>); 3] = [
+            ("the folder OXK_SOURCES", &|_| self.from_folder()),
+            (self.url.as_str(), &|room| self.from_upstream(room)),
+            ("the distribution's source packages", &|room| self.from_distribution(room)),
+        ];
+        for (way, fetch) in ways {
+            match fetch(room.path()) {
+                Some(file) if sha256(&file)? == self.sha256 => {
+                    found = Some(file);
+                    break;
+                }
+                Some(_) => tried.push(format!("{way}: another file (its SHA-256 differs)")),
+                None => tried.push(format!("{way}: not there")),
+            }
+        }
+        let Some(file) = found else {
+            let cause = format!("cannot fetch {} ({})", self.file_name(), tried.join("; "));
+            return Err(Diagnostic::new(cause).help(format!(
+                "put the file with SHA-256 {} into a folder and name that in OXK_SOURCES",
+                self.sha256
+            )));
+        };
+        // By renaming, so that a second process never sees half of it.
+        let whole = room.path().join("whole");
+        std::fs::copy(&file, &whole).context("cannot copy the archive")?;
+        std::fs::rename(&whole, &kept).context("cannot keep the archive")?;
+        Ok(kept)
+    }
+
+    fn from_folder(&self) -> Option<PathBuf> {
+        let folder = PathBuf::from(std::env::var_os("OXK_SOURCES")?);
+        Some(folder.join(self.file_name())).filter(|file| file.is_file())
+    }
+
+    fn from_upstream(&self, room: &Path) -> Option<PathBuf> {
+        let file = room.join(self.file_name());
+        let status = quiet("curl")
+            .args(["-fsSL", "--connect-timeout", "10", "--max-time", "300", "-o"])
+            .arg(&file)
+            .arg(&self.url)
+            .status();
+        status.is_ok_and(|s| s.success()).then_some(file)
+    }
+
+    /// With lists of its own, so that nothing of the machine's changes.
+    fn from_distribution(&self, room: &Path) -> Option<PathBuf> {
+        let package = self.debian.as_ref()?;
+        let lists = room.join("lists");
+        std::fs::create_dir_all(lists.join("partial")).ok()?;
+        let options = [
+            format!("Dir::Etc::sourcelist={}", room.join("apt.sources").display()),
+            "Dir::Etc::sourceparts=/dev/null".to_owned(),
+            format!("Dir::State::lists={}", lists.display()),
+        ];
+        let apt = || {
+            let mut apt = quiet("apt-get");
+            apt.current_dir(room);
+            options.iter().for_each(|option| {
+                apt.args(["-o", option]);
+            });
+            apt
+        };
+        std::fs::write(room.join("apt.sources"), source_lists("/etc/apt")).ok()?;
+        apt().arg("update").status().ok().filter(|s| s.success())?;
+        let fetch = ["source", "--download-only"];
+        apt().args(fetch).arg(package).status().ok().filter(|s| s.success())?;
+        let mut files = std::fs::read_dir(room).ok()?.flatten().map(|entry| entry.path());
+        files.find(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            name.starts_with(&format!("{package}_"))
+                && name.contains(".orig.tar.")
+                && !name.ends_with(".asc")
+        })
+    }
+}
+
+/// The machine's package sources, asked for sources instead of binaries.
+fn source_lists(folder: &str) -> String {
+    let parts = std::fs::read_dir(Path::new(folder).join("sources.list.d"));
+    let mut files: Vec<PathBuf> = parts.into_iter().flatten().flatten().map(|e| e.path()).collect();
+    files.retain(|path| path.extension().is_some_and(|e| e == "sources"));
+    files.sort();
+    let texts = files.iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    let mut all: String =
+        texts.map(|text| text.replace("Types: deb\n", "Types: deb-src\n") + "\n").collect();
+    // The older format says the same in lines.
+    let old = std::fs::read_to_string(Path::new(folder).join("sources.list")).unwrap_or_default();
+    for line in old.lines().filter_map(|line| line.strip_prefix("deb ")) {
+        let mut words = line.split_whitespace().filter(|w| !w.starts_with('['));
+        if let (Some(uri), Some(suite)) = (words.next(), words.next()) {
+            let parts: Vec<&str> = words.collect();
+            all += &format!(
+                "Types: deb-src\nURIs: {uri}\nSuites: {suite}\nComponents: {}\n\n",
+                parts.join(" ")
+            );
+        }
+    }
+    all
+}
+
+fn quiet(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+fn sha256(file: &Path) -> Result<String> {
+    let bytes = std::fs::read(file).context(format!("cannot read {}", file.display()))?;
+    Ok(hex(&bytes))
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn package_sources_of_both_formats() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        std::fs::create_dir(dir.path().join("sources.list.d")).unwrap();
+        write("sources.list.d/a.sources", "Types: deb\nURIs: u\nSuites: s\nComponents: main\n");
+        write("sources.list.d/b.list", "deb x y main\n");
+        write(
+            "sources.list",
+            "# comment\ndeb [arch=amd64] u2 s2 main contrib\ndeb-src u3 s3 main\n",
+        );
+        assert_eq!(
+            source_lists(dir.path().to_str().unwrap()),
+            "Types: deb-src\nURIs: u\nSuites: s\nComponents: main\n\n\
+             Types: deb-src\nURIs: u2\nSuites: s2\nComponents: main contrib\n\n"
+        );
+    }
+
+    #[test]
+    fn what_is_kept_is_checked_and_what_is_wrong_is_refused() {
+        let cache = tempfile::tempdir().unwrap();
+        let release = Release {
+            url: "http://127.0.0.1:9/thing-1.tar.gz".into(),
+            sha256: hex(b"content"),
+            debian: None,
+        };
+        let kept = cache.path().join(format!("{}-thing-1.tar.gz", &release.sha256[..16]));
+        std::fs::write(&kept, "content").unwrap();
+        assert_eq!(release.fetch(cache.path()).unwrap(), kept);
+        std::fs::write(&kept, "something else").unwrap();
+        let error = release.fetch(cache.path()).unwrap_err();
+        assert!(error.cause.starts_with("cannot fetch thing-1.tar.gz ("), "{error}");
+        assert!(error.help.unwrap().contains("OXK_SOURCES"));
+    }
+}
