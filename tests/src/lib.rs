@@ -6,6 +6,7 @@ pub mod markdown;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Platforms and machine models that images are booted on.
 pub const MACHINES: [Machine; 3] = [
@@ -75,6 +76,37 @@ pub fn call_in(tool: &str, dir: &Path, args: &[&str]) -> Outcome {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Clock ticks of CPU time (a hundredth of a second each) that an image uses in `time`, with
+/// arguments that make it idle for two seconds longer: booting takes time of its own. The image is
+/// run without the tool in between.
+pub fn cpu_ticks(tool: &str, app: &str, machine: Machine, args: &[&str], time: Duration) -> u64 {
+    let mut all = vec!["run", app, "--dry-run"];
+    all.extend(machine.args);
+    all.extend(args);
+    let line = call(tool, &all).expect(0, &[]).out.trim().to_owned();
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("exec {line}")])
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a shell can be started");
+    // Fields 14 and 15 of /proc/PID/stat: user and system time of all threads (proc(5)).
+    let path = format!("/proc/{}/stat", child.id());
+    let ticks = || -> u64 {
+        let stat = std::fs::read_to_string(&path).expect("the image runs");
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+        let field = |i: usize| fields[i].parse::<u64>().expect("a number");
+        field(11) + field(12)
+    };
+    std::thread::sleep(Duration::from_millis(1500));
+    let before = ticks();
+    std::thread::sleep(time);
+    let used = ticks() - before;
+    child.wait().expect("it ends");
+    used
 }
 
 /// Builds and runs an application on a machine, with further arguments of `oxk run`.

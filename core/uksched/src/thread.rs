@@ -4,12 +4,11 @@ use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
-
-use ukplat::Context;
 
 use crate::parker::Parker;
 use crate::stack::Stack;
+use crate::sys::Context;
+use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 /// Number of priorities; 0 is the lowest.
 pub const PRIORITIES: u8 = 32;
