@@ -81,7 +81,7 @@ pub fn call_in(tool: &str, dir: &Path, args: &[&str]) -> Outcome {
 /// Clock ticks of CPU time (a hundredth of a second each) that an image uses in `time`, with
 /// arguments that make it idle for two seconds longer: booting takes time of its own. The image is
 /// run without the tool in between.
-pub fn cpu_ticks(tool: &str, app: &str, machine: Machine, args: &[&str], time: Duration) -> u64 {
+pub fn idle_ticks(tool: &str, app: &str, machine: Machine, args: &[&str], time: Duration) -> u64 {
     let mut all = vec!["run", app, "--dry-run"];
     all.extend(machine.args);
     all.extend(args);
@@ -93,18 +93,10 @@ pub fn cpu_ticks(tool: &str, app: &str, machine: Machine, args: &[&str], time: D
         .stdout(Stdio::null())
         .spawn()
         .expect("a shell can be started");
-    // Fields 14 and 15 of /proc/PID/stat: user and system time of all threads (proc(5)).
-    let path = format!("/proc/{}/stat", child.id());
-    let ticks = || -> u64 {
-        let stat = std::fs::read_to_string(&path).expect("the image runs");
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-        let field = |i: usize| fields[i].parse::<u64>().expect("a number");
-        field(11) + field(12)
-    };
     std::thread::sleep(Duration::from_millis(1500));
-    let before = ticks();
+    let before = cpu_ticks(child.id());
     std::thread::sleep(time);
-    let used = ticks() - before;
+    let used = cpu_ticks(child.id()) - before;
     child.wait().expect("it ends");
     used
 }
@@ -115,4 +107,16 @@ pub fn run(tool: &str, app: &str, machine: Machine, args: &[&str]) -> Outcome {
     all.extend(machine.args);
     all.extend(args);
     call(tool, &all)
+}
+
+/// CPU time that a process and its threads have used: user and system time in clock ticks, fields
+/// 14 and 15 of /proc/PID/stat (proc(5)).
+pub fn cpu_ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    // The name, in parentheses, may contain anything.
+    let (_, fields) = stat.rsplit_once(')').expect("the name has a parenthesis");
+    let field = |number: usize| {
+        fields.split_whitespace().nth(number - 3).and_then(|field| field.parse::<u64>().ok())
+    };
+    field(14).expect("user time") + field(15).expect("system time")
 }

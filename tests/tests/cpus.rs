@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use image_tests::{MACHINES, Machine, Outcome, call, cpu_ticks};
+use image_tests::{MACHINES, Machine, Outcome, call, idle_ticks};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -67,7 +67,7 @@ fn every_cpu_can_end_the_image() {
 fn idle_cpus_use_no_cpu_time() {
     for machine in MACHINES {
         let dir = ["--cpus", "4", "--build-dir", "build/cpus-4", "--", "idle", "3500"];
-        let ticks = cpu_ticks(OXK, "apps/cpus", machine, &dir, Duration::from_millis(1500));
+        let ticks = idle_ticks(OXK, "apps/cpus", machine, &dir, Duration::from_millis(1500));
         // Two percent of one host CPU, for what a virtual machine monitor does in that time.
         assert!(ticks <= 3, "{}: 4 idle CPUs took {ticks} clock ticks", machine.name);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use image_tests::{MACHINES, call, cpu_ticks, run};
+use image_tests::{MACHINES, call, idle_ticks, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 const APP: &str = "apps/instances";
@@ -28,7 +28,7 @@ fn a_data_plane_without_its_cpu_is_refused() {
 fn idle_schedulers_use_no_cpu_time() {
     for machine in MACHINES {
         let ticks =
-            cpu_ticks(OXK, APP, machine, &["--", "idle", "3500"], Duration::from_millis(1500));
+            idle_ticks(OXK, APP, machine, &["--", "idle", "3500"], Duration::from_millis(1500));
         // Two percent of one host CPU, for what a virtual machine monitor does in that time.
         assert!(ticks <= 3, "{}: {ticks} clock ticks", machine.name);
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use image_tests::{MACHINES, Outcome, call, cpu_ticks, run};
+use image_tests::{MACHINES, Outcome, call, idle_ticks, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 const SCHEDULERS: [&str; 2] = ["ukschedcoop", "ukschedpreempt"];
@@ -72,7 +72,7 @@ fn an_idle_image_uses_no_cpu_time() {
             for image in images {
                 let args: Vec<&str> = image.iter().copied().chain(["--", "idle", "3500"]).collect();
                 let time = Duration::from_millis(1500);
-                let ticks = cpu_ticks(OXK, "apps/schedtest", machine, &args, time);
+                let ticks = idle_ticks(OXK, "apps/schedtest", machine, &args, time);
                 // Two percent of one host CPU, for what a virtual machine monitor does.
                 assert!(ticks <= 3, "{scheduler} on {}: {ticks} clock ticks", machine.name);
             }

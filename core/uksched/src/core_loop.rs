@@ -130,7 +130,7 @@ fn place<B: Bound>(thread: ThreadRef) -> (usize, bool) {
     }
     // A thread that is still being switched away from, or whose deadline is noted at home, has to
     // stay there.
-    if thread.0.on_cpu.load(Acquire) != 0 || thread.0.timer.queued.load(Acquire) {
+    if thread.0.on_cpu.load(Acquire) != 0 || thread.0.timer.is_queued() {
         return (home, false);
     }
     let affinity = thread.affinity();

@@ -36,7 +36,6 @@ mod spawn;
 mod stack;
 mod sys;
 mod thread;
-mod timers;
 
 pub use bind::{
     Bound, CpuHooks, PreemptGuard, Table, cpus, init, is_mixed, is_preemptive, on_cpu_events, park,
