@@ -25,4 +25,5 @@ pages! {
     Uklog "docs/src/api/uklog.md",
     Uktime "docs/src/api/uktime.md",
     Ukerrno "docs/src/api/ukerrno.md",
+    Files "docs/src/files.md",
 }
