@@ -84,3 +84,15 @@ pub fn run(tool: &str, app: &str, machine: Machine, args: &[&str]) -> Outcome {
     all.extend(args);
     call(tool, &all)
 }
+
+/// CPU time that a process and its threads have used: user and system time in clock ticks, fields
+/// 14 and 15 of /proc/PID/stat (proc(5)).
+pub fn cpu_ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    // The name, in parentheses, may contain anything.
+    let (_, fields) = stat.rsplit_once(')').expect("the name has a parenthesis");
+    let field = |number: usize| {
+        fields.split_whitespace().nth(number - 3).and_then(|field| field.parse::<u64>().ok())
+    };
+    field(14).expect("user time") + field(15).expect("system time")
+}

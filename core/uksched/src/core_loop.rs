@@ -96,7 +96,7 @@ fn place<B: Bound>(thread: ThreadRef) -> usize {
     // stay there.
     let stays = cpus[home].idle.load(Relaxed)
         || thread.0.on_cpu.load(Acquire) != 0
-        || thread.0.timer.queued.load(Acquire);
+        || thread.0.timer.is_queued();
     if stays {
         return home;
     }

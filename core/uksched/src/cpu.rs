@@ -7,10 +7,10 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 #[cfg(feature = "smp")]
 use ukalloc::RawLock;
 use ukplat::context;
+use uktimers::Deadlines;
 
 use crate::inbox::Inbox;
 use crate::thread::Thread;
-use crate::timers::Timers;
 use crate::{Policy, ThreadRef};
 
 /// The thread that runs on this CPU.
@@ -33,7 +33,7 @@ pub const NEVER: u64 = u64::MAX;
 pub struct Cpu<P> {
     policy: UnsafeCell<P>,
     policy_lock: Lock,
-    timers: UnsafeCell<Timers>,
+    timers: UnsafeCell<Deadlines<ThreadRef>>,
     pub(crate) inbox: Inbox,
     /// The timer interrupt came: deadlines may be over.
     pub(crate) expired: AtomicBool,
@@ -61,7 +61,7 @@ impl<P: Policy> Cpu<P> {
         Self {
             policy: UnsafeCell::new(policy),
             policy_lock: Lock::new(),
-            timers: UnsafeCell::new(Timers::new()),
+            timers: UnsafeCell::new(Deadlines::new()),
             inbox: Inbox::new(),
             expired: AtomicBool::new(false),
             armed: AtomicU64::new(NEVER),
@@ -89,7 +89,10 @@ impl<P: Policy> Cpu<P> {
     /// # Safety
     /// On this CPU alone, with preemption disabled, not in an interrupt handler.
     #[inline]
-    pub(crate) unsafe fn with_timers<R>(&self, work: impl FnOnce(&mut Timers) -> R) -> R {
+    pub(crate) unsafe fn with_timers<R>(
+        &self,
+        work: impl FnOnce(&mut Deadlines<ThreadRef>) -> R,
+    ) -> R {
         // SAFETY: the caller's promise makes this the only reference.
         work(unsafe { &mut *self.timers.get() })
     }

@@ -32,7 +32,6 @@ mod report;
 mod spawn;
 mod stack;
 mod thread;
-mod timers;
 
 pub use bind::{
     Bound, CpuHooks, PreemptGuard, Table, cpus, init, is_preemptive, on_cpu_events, park,
