@@ -130,7 +130,7 @@ fn tokens_are_never_lost_between_cpus() {
             let shared = turns.clone();
             let pong = spawn_on(1 << other, move || {
                 for _ in 0..3 {
-                    while shared.load(Relaxed) % 2 == 0 {
+                    while shared.load(Relaxed).is_multiple_of(2) {
                         park(None);
                     }
                     shared.fetch_add(1, Relaxed);
