@@ -132,9 +132,7 @@ fn beside_sleepers(rounds: u64, count: u64) -> Result<(), Failed> {
     let sleepers = (0..count)
         .map(|i| {
             let deadline = far + i.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1_000_000_000_000;
-            Builder::new("sleeper")
-                .stack_size(SMALL_STACK)
-                .spawn(move || drop(park(Some(deadline))))
+            Builder::new("sleeper").stack_size(SMALL_STACK).spawn(move || park(Some(deadline)))
         })
         .collect::<Result<Vec<_>, _>>()?;
     // Let them begin.

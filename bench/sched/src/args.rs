@@ -12,7 +12,7 @@ bench-sched --image NAME=PATH... [--runs N] [--quick] [--json] [-o FILE]
   -o FILE            write bars (SVG)
 
 One part in this process, which writes a line for each measurement; N thousand times each:
-  --bare N, --posix N, --posix-cpus N, --tasks N
+  --bare N, --bare-control N, --posix N, --posix-cpus N, --tasks N
 ";
 
 /// What to compare.
@@ -35,6 +35,7 @@ pub struct Args {
 pub enum Mode {
     Help,
     Bare(u64),
+    BareControl(u64),
     Posix(u64),
     PosixCpus(u64),
     Tasks(u64),
@@ -59,6 +60,7 @@ impl Args {
             match word {
                 "--help" | "-h" => return Ok(Mode::Help),
                 "--bare" => return Ok(Mode::Bare(number(value()?)?)),
+                "--bare-control" => return Ok(Mode::BareControl(number(value()?)?)),
                 "--posix" => return Ok(Mode::Posix(number(value()?)?)),
                 "--posix-cpus" => return Ok(Mode::PosixCpus(number(value()?)?)),
                 "--tasks" => return Ok(Mode::Tasks(number(value()?)?)),

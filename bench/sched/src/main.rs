@@ -38,7 +38,8 @@ fn main() -> ExitCode {
 fn act(mode: &Mode) -> Result<(), String> {
     match mode {
         Mode::Help => print!("{}", args::HELP),
-        Mode::Bare(thousands) => bare::measure(thousands * 1000),
+        Mode::Bare(thousands) => bare::measure(thousands * 1000, false),
+        Mode::BareControl(thousands) => bare::measure(thousands * 1000, true),
         Mode::Posix(thousands) => posix::measure(thousands * 1000)?,
         Mode::PosixCpus(thousands) => posix::measure_on_two_cpus(thousands * 1000)?,
         Mode::Tasks(thousands) => tasks::measure(thousands * 1000)?,
@@ -48,11 +49,14 @@ fn act(mode: &Mode) -> Result<(), String> {
 }
 
 fn compare(args: &Args) -> Result<(), String> {
-    let mut subjects = vec![run::Subject::own("bare switch", "--bare")?];
+    let mut subjects = vec![
+        run::Subject::own("bare, 6 registers", &["--bare"])?,
+        run::Subject::own("bare, with FP control", &["--bare-control"])?,
+    ];
     subjects.extend(args.images.iter().map(|(name, path)| run::Subject::image(name, path)));
-    subjects.push(run::Subject::own("glibc", "--posix")?);
-    subjects.push(run::Subject::own("glibc, 2 CPUs", "--posix-cpus")?);
-    subjects.push(run::Subject::own("tokio", "--tasks")?);
+    subjects.push(run::Subject::own("glibc", &["--posix"])?);
+    subjects.push(run::Subject::own("glibc, 2 CPUs", &["--posix-cpus"])?);
+    subjects.push(run::Subject::own("tokio", &["--tasks"])?);
     let progress = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let results = run::rounds(&subjects, args.runs, args.thousands, |round| {
         if progress {

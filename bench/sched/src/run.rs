@@ -14,8 +14,8 @@ pub struct Subject {
     /// Whether it is this project's.
     pub ours: bool,
     program: PathBuf,
-    /// Comes before the number of repetitions.
-    argument: Option<&'static str>,
+    /// Come before the number of repetitions.
+    arguments: &'static [&'static str],
 }
 
 impl Subject {
@@ -23,20 +23,22 @@ impl Subject {
     ///
     /// # Errors
     /// This program cannot be found.
-    pub fn own(name: &str, argument: &'static str) -> Result<Self, String> {
+    pub fn own(name: &str, arguments: &'static [&'static str]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|e| format!("cannot find myself: {e}"))?;
-        Ok(Self { name: name.into(), ours: false, program, argument: Some(argument) })
+        Ok(Self { name: name.into(), ours: false, program, arguments })
     }
 
     /// An image for linuxu.
     pub fn image(name: &str, path: &str) -> Self {
-        Self { name: name.into(), ours: true, program: path.into(), argument: None }
+        // Stacks of 10 000 threads.
+        const ARGUMENTS: [&str; 2] = ["linuxu.memory=1G", "--"];
+        Self { name: name.into(), ours: true, program: path.into(), arguments: &ARGUMENTS }
     }
 
     /// One round; names of measurements and nanoseconds.
     fn measure(&self, thousands: u64) -> Result<Vec<(String, f64)>, String> {
         let mut command = Command::new(&self.program);
-        command.args(self.argument).arg(thousands.to_string());
+        command.args(self.arguments).arg(thousands.to_string());
         let output = command
             .output()
             .map_err(|e| format!("cannot start {}: {e}", self.program.display()))?;
@@ -115,7 +117,7 @@ mod tests {
             name: "echo".into(),
             ours: true,
             program: "echo".into(),
-            argument: Some("speed"),
+            arguments: &["speed"],
         };
         let rows = rounds(&[echo.clone(), echo], 3, 7, |_| ()).unwrap();
         assert_eq!((rows.len(), rows[0].cells.len()), (1, 2));
