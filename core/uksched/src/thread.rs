@@ -4,13 +4,13 @@ use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
-use ukplat::Context;
 use uktimers::{Entry, Node};
 
 use crate::parker::Parker;
 use crate::stack::Stack;
+use crate::sys::Context;
+use crate::sys::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 /// Number of priorities; 0 is the lowest.
 pub const PRIORITIES: u8 = 32;
