@@ -6,6 +6,7 @@ pub mod markdown;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Platforms and machine models that images are booted on.
 pub const MACHINES: [Machine; 3] = [
@@ -75,6 +76,29 @@ pub fn call_in(tool: &str, dir: &Path, args: &[&str]) -> Outcome {
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
         err: String::from_utf8_lossy(&output.stderr).into_owned(),
     }
+}
+
+/// Clock ticks of CPU time (a hundredth of a second each) that an image uses in `time`, with
+/// arguments that make it idle for two seconds longer: booting takes time of its own. The image is
+/// run without the tool in between.
+pub fn idle_ticks(tool: &str, app: &str, machine: Machine, args: &[&str], time: Duration) -> u64 {
+    let mut all = vec!["run", app, "--dry-run"];
+    all.extend(machine.args);
+    all.extend(args);
+    let line = call(tool, &all).expect(0, &[]).out.trim().to_owned();
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("exec {line}")])
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a shell can be started");
+    std::thread::sleep(Duration::from_millis(1500));
+    let before = cpu_ticks(child.id());
+    std::thread::sleep(time);
+    let used = cpu_ticks(child.id()) - before;
+    child.wait().expect("it ends");
+    used
 }
 
 /// Builds and runs an application on a machine, with further arguments of `oxk run`.

@@ -81,6 +81,8 @@ fn shell(dir: &Path, command: &str) -> (i32, String) {
     let output = Command::new("sh")
         .args(["-c", &format!("exec 2>&1; {command}")])
         .current_dir(dir)
+        // What is built once for all images need not be built again for this copy.
+        .env("OXK_CACHE", root().join("target/oxk"))
         // As cargo does for what its aliases start.
         .env("CARGO", std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .stdin(Stdio::null())
@@ -212,8 +214,14 @@ fn manifests_on_the_pages_resolve() {
     let root = root();
     let pool = Pool::discover(&root, &[]).unwrap();
     let mut seen = 0;
-    for path in ["README.md", "alloc/README.md", "docs/src/manifest.md", "docs/src/api/ukalloc.md"]
-    {
+    for path in [
+        "README.md",
+        "alloc/README.md",
+        "sched/README.md",
+        "docs/src/manifest.md",
+        "docs/src/api/ukalloc.md",
+        "docs/src/api/uksched.md",
+    ] {
         let blocks = blocks(&page(path));
         for block in blocks.iter().filter(|b| b.info == "toml" && !b.text.contains(METADATA)) {
             let dir = tempfile::tempdir().unwrap();

@@ -92,7 +92,8 @@ pub fn libc_of(loaded: &Loaded, resolution: &Resolution<'_>, bar: &ProgressBar) 
     };
     let recipe = Recipe::read(&library.dir.join(recipe))?;
     let numbers = Numbers::read(&loaded.project.root, &resolution.arch)?;
-    let cache = loaded.project.root.join("target/oxk");
+    let cache = std::env::var_os("OXK_CACHE")
+        .map_or_else(|| loaded.project.root.join("target/oxk"), PathBuf::from);
     std::fs::create_dir_all(&cache).context(format!("cannot create {}", cache.display()))?;
     let cache = cache.canonicalize().context("cannot find the cache")?;
     recipe.build(&cache, &numbers.header(), bar)

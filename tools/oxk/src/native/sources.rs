@@ -35,13 +35,14 @@ impl Release {
         let room = tempfile::tempdir_in(cache).context("cannot create a folder for downloads")?;
         let mut tried = Vec::new();
         let mut found = None;
-        let ways: [(&str, &dyn Fn(&Path) -> Option<PathBuf>); 3] = [
-            ("the folder OXK_SOURCES", &|_| self.from_folder()),
-            (self.url.as_str(), &|room| self.from_upstream(room)),
-            ("the distribution's source packages", &|room| self.from_distribution(room)),
+        type Way = fn(&Release, &Path) -> Option<PathBuf>;
+        let ways: [(&str, Way); 3] = [
+            ("the folder OXK_SOURCES", |release, _| release.in_folder()),
+            (self.url.as_str(), Self::at_upstream),
+            ("the distribution's source packages", Self::in_distribution),
         ];
         for (way, fetch) in ways {
-            match fetch(room.path()) {
+            match fetch(self, room.path()) {
                 Some(file) if sha256(&file)? == self.sha256 => {
                     found = Some(file);
                     break;
@@ -64,12 +65,12 @@ impl Release {
         Ok(kept)
     }
 
-    fn from_folder(&self) -> Option<PathBuf> {
+    fn in_folder(&self) -> Option<PathBuf> {
         let folder = PathBuf::from(std::env::var_os("OXK_SOURCES")?);
         Some(folder.join(self.file_name())).filter(|file| file.is_file())
     }
 
-    fn from_upstream(&self, room: &Path) -> Option<PathBuf> {
+    fn at_upstream(&self, room: &Path) -> Option<PathBuf> {
         let file = room.join(self.file_name());
         let status = quiet("curl")
             .args(["-fsSL", "--connect-timeout", "10", "--max-time", "300", "-o"])
@@ -80,7 +81,7 @@ impl Release {
     }
 
     /// With lists of its own, so that nothing of the machine's changes.
-    fn from_distribution(&self, room: &Path) -> Option<PathBuf> {
+    fn in_distribution(&self, room: &Path) -> Option<PathBuf> {
         let package = self.debian.as_ref()?;
         let lists = room.join("lists");
         std::fs::create_dir_all(lists.join("partial")).ok()?;
