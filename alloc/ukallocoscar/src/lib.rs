@@ -233,6 +233,7 @@ unsafe impl Backend for Oscar {
 
     fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
         self.state?;
+        let size = size.max(1);
         let total = size.checked_add(HEADER + CANARY)?;
         // Beyond a page alignment is a matter of the shadow alone.
         let block = self.memory.allocate_with_offset(total, align.min(PAGE_SIZE), HEADER)?;

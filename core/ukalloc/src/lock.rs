@@ -66,7 +66,14 @@ pub(crate) fn entered_again() -> ! {
     crate::corrupt("a heap was entered again, from an interrupt handler?")
 }
 
+/// Pauses between two looks at a lock that is taken, at most: about the time of a few calls.
+const MOST_PAUSES: u32 = 16;
+
 /// A test-and-test-and-set lock for several CPUs.
+///
+/// Who finds it taken stays away for a while, longer each time up to a bound (Anderson: "The
+/// performance of spin lock alternatives for shared-memory multiprocessors", 1990): what is
+/// protected then goes back and forth between caches less often.
 #[derive(Debug)]
 pub struct SpinLock {
     /// 1 when it is.
@@ -83,6 +90,18 @@ impl SpinLock {
     pub fn try_acquire(&self) -> bool {
         self.taken.load(Ordering::Relaxed) == 0 && self.taken.swap(1, Ordering::Acquire) == 0
     }
+
+    #[cold]
+    #[inline(never)]
+    fn acquire_slowly(&self) {
+        let mut pauses = 1;
+        while !self.try_acquire() {
+            for _ in 0..pauses {
+                core::hint::spin_loop();
+            }
+            pauses = (2 * pauses).min(MOST_PAUSES);
+        }
+    }
 }
 
 impl Default for SpinLock {
@@ -93,14 +112,14 @@ impl Default for SpinLock {
 
 // SAFETY: only the caller whose exchange found 0 returns; `release` publishes its writes.
 unsafe impl RawLock for SpinLock {
+    #[inline]
     fn acquire(&self) {
-        while self.taken.swap(1, Ordering::Acquire) != 0 {
-            while self.taken.load(Ordering::Relaxed) != 0 {
-                core::hint::spin_loop();
-            }
+        if self.taken.swap(1, Ordering::Acquire) != 0 {
+            self.acquire_slowly();
         }
     }
 
+    #[inline]
     fn release(&self) {
         self.taken.store(0, Ordering::Release);
     }
