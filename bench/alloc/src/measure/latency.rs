@@ -1,7 +1,7 @@
 //! How long single calls take. A pass of its own: time stamps would disturb the others.
 
 use super::throughput::Run;
-use super::{ARENA, Effort, takes_part};
+use super::{ARENA, Effort};
 use crate::arena::Arena;
 use crate::clock::{Clock, ticks};
 use crate::list::{self, Spec};
@@ -89,7 +89,7 @@ pub fn measure(
         let mut slow = vec![false; specs.len()];
         for _ in 0..=rounds {
             for (index, spec) in specs.iter().enumerate() {
-                if !takes_part(spec, work) || slow[index] {
+                if !spec.takes_part(work) || slow[index] {
                     continue;
                 }
                 let mut probe = Timed { ticks: Vec::with_capacity(2 * effort.calls) };

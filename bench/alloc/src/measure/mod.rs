@@ -7,9 +7,6 @@ pub mod memory;
 pub mod throughput;
 pub mod worst;
 
-use crate::list::Spec;
-use crate::workload::Workload;
-
 /// How much is done.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
@@ -46,11 +43,6 @@ impl Spread {
             rounds: sorted.len(),
         })
     }
-}
-
-/// Whether an allocator takes part in a workload.
-pub const fn takes_part(spec: &Spec, work: &Workload) -> bool {
-    spec.general || work.stack_like()
 }
 
 /// Memory of the arenas in bytes, except where it is what is measured.

@@ -86,6 +86,14 @@ impl Workload {
         matches!(self.kind, Kind::PingPong(_) | Kind::Batch(_, Order::Lifo))
     }
 
+    /// The size of all blocks, if they have the same.
+    pub const fn size(&self) -> Option<usize> {
+        match self.kind {
+            Kind::PingPong(size) | Kind::Batch(size, _) => Some(size),
+            _ => None,
+        }
+    }
+
     /// Threads that allocate.
     pub const fn threads(&self) -> usize {
         match self.kind {
