@@ -10,7 +10,7 @@ use crate::diagnostic::{Context, Result};
 use crate::manifest::Optimize;
 use crate::option::{OptionKind, OptionSpec, Value};
 use crate::pool::{AllocatorType, EARLY_SIZE, Library};
-use crate::resolve::{Resolution, SCHED};
+use crate::resolve::{Heap, MAX_FIXED_HEAPS, Resolution, SCHED};
 
 /// The library with the parameter table.
 const PARAM: &str = "ukparam";
@@ -173,27 +173,29 @@ fn platform_config(resolution: &Resolution<'_>) -> String {
     let library = resolution.platform;
     let options = library.options.iter().filter(|o| o.feature.is_none());
     let cpus = format!("cpus: {}", resolution.manifest.cpus);
-    config_of(resolution, library, options, &[&cpus])
+    let value = |option: &OptionSpec| resolution.value(&library.name, &option.name);
+    config_of(library, options, value, &[&cpus])
 }
 
 /// A value of the library's `Config`, made of its constant options and `extra` fields.
 fn config_literal(resolution: &Resolution<'_>, library: &Library, extra: &[&str]) -> String {
-    config_of(resolution, library, constants(library), extra)
+    let value = |option: &OptionSpec| resolution.value(&library.name, &option.name);
+    config_of(library, constants(library), value, extra)
 }
 
-fn config_of<'a>(
-    resolution: &Resolution<'_>,
+fn config_of<'o, 'v>(
     library: &Library,
-    options: impl Iterator<Item = &'a OptionSpec>,
+    options: impl Iterator<Item = &'o OptionSpec>,
+    value: impl Fn(&OptionSpec) -> Option<&'v Value>,
     extra: &[&str],
 ) -> String {
-    let mut fields: Vec<String> = options.filter_map(|o| field(resolution, library, o)).collect();
+    let mut fields: Vec<String> =
+        options.filter_map(|option| Some(field(library, option, value(option)?))).collect();
     fields.extend(extra.iter().map(|f| (*f).to_owned()));
     format!("{}::Config {{ {} }}", library.rust_name(), fields.join(", "))
 }
 
-fn field(resolution: &Resolution<'_>, library: &Library, option: &OptionSpec) -> Option<String> {
-    let value = resolution.value(&library.name, &option.name)?;
+fn field(library: &Library, option: &OptionSpec, value: &Value) -> String {
     let value = match value {
         Value::Bool(v) => v.to_string(),
         Value::Int(v) => v.to_string(),
@@ -204,7 +206,7 @@ fn field(resolution: &Resolution<'_>, library: &Library, option: &OptionSpec) ->
             None => format!("{v:?}"),
         },
     };
-    Some(format!("{}: {value}", option.name.replace('-', "_")))
+    format!("{}: {value}", option.name.replace('-', "_"))
 }
 
 fn camel_case(word: &str) -> String {
@@ -307,13 +309,17 @@ fn policy_path(library: &Library) -> String {
 }
 
 /// Type and initial value of a heap.
-fn heap_type(resolution: &Resolution<'_>, library: &Library) -> (String, String) {
-    let (main_type, main) = stage_type(resolution, library);
+fn heap_type(resolution: &Resolution<'_>, heap: &Heap, library: &Library) -> (String, String) {
+    let of_heap = |option: &str| {
+        heap.options.get(option).or_else(|| resolution.value(&library.name, option))
+    };
+    let (main_type, main) = stage_type(resolution, library, of_heap);
     let Some(early) = library.early.as_ref().and_then(|name| resolution.library(name)) else {
         return (main_type, main);
     };
-    let (early_type, early) = stage_type(resolution, early);
-    let size = match resolution.value(&library.name, EARLY_SIZE) {
+    let of_early = |option: &str| resolution.value(&early.name, option);
+    let (early_type, early) = stage_type(resolution, early, of_early);
+    let size = match of_heap(EARLY_SIZE) {
         Some(Value::Size(bytes)) => *bytes,
         _ => unreachable!("the pool checks that there is a size"),
     };
@@ -326,9 +332,15 @@ fn heap_type(resolution: &Resolution<'_>, library: &Library) -> (String, String)
 }
 
 /// Type and initial value of a heap, or of one of its stages.
-fn stage_type(resolution: &Resolution<'_>, library: &Library) -> (String, String) {
+fn stage_type<'v>(
+    resolution: &Resolution<'_>,
+    library: &Library,
+    value: impl Fn(&str) -> Option<&'v Value>,
+) -> (String, String) {
     let LockType { name: lock, value: lock_value, .. } = lock_type(resolution);
-    let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
+    let config = constants(library)
+        .next()
+        .map(|_| config_of(library, constants(library), |option| value(&option.name), &[]));
     let path = |name: &str| format!("{}::{name}", library.rust_name());
     match &library.allocator {
         Some(AllocatorType::Whole(name)) => {
@@ -360,7 +372,7 @@ fn heaps(resolution: &Resolution<'_>, out: &mut String) {
     let mut entries = String::new();
     for heap in &resolution.heaps {
         let Some(library) = resolution.library(&heap.backend) else { continue };
-        let (heap_type, value) = heap_type(resolution, library);
+        let (heap_type, value) = heap_type(resolution, heap, library);
         let name = static_name("HEAP", &heap.name);
         let _ = write!(out, "{safety}static {name}: {heap_type} =\n    {value};\n");
         if heap.size.is_none() {
@@ -381,6 +393,7 @@ fn heaps(resolution: &Resolution<'_>, out: &mut String) {
             heap.name, heap.backend, heap.libraries
         );
     }
+    let _ = writeln!(out, "const _: () = assert!({MAX_FIXED_HEAPS} <= ukalloc::MAX_FIXED_HEAPS);");
     let count = resolution.heaps.len();
     let _ = writeln!(out, "static HEAPS: [ukalloc::HeapEntry; {count}] = [\n{entries}];");
     for library in resolution.libraries.iter().filter(|l| l.early.is_some()) {

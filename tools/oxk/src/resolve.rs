@@ -15,6 +15,8 @@ use crate::manifest::{Manifest, Spanned};
 use crate::option::Value;
 use crate::pool::{Library, Phase, Pool, SMP};
 
+pub use heaps::MAX_FIXED_HEAPS;
+
 /// The interface that general-purpose heaps implement.
 pub const ALLOC: &str = "alloc";
 /// The interface that schedulers implement.
@@ -64,7 +66,7 @@ impl std::fmt::Display for Reason {
 }
 
 /// A heap of the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Heap {
     /// Its name.
     pub name: String,
@@ -74,6 +76,8 @@ pub struct Heap {
     pub size: Option<u64>,
     /// Libraries that allocate from it.
     pub libraries: Vec<String>,
+    /// Options of the allocator that are not those of its other heaps.
+    pub options: BTreeMap<String, Value>,
 }
 
 /// A boot phase with its library.
