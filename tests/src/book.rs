@@ -24,4 +24,6 @@ pages! {
     Ukparam "docs/src/api/ukparam.md",
     Uklog "docs/src/api/uklog.md",
     Uktime "docs/src/api/uktime.md",
+    Ukerrno "docs/src/api/ukerrno.md",
+    SyscallShim "docs/src/api/syscall-shim.md",
 }
