@@ -100,9 +100,7 @@ impl Block {
     #[inline]
     pub unsafe fn previous_free(self) -> Option<Self> {
         // SAFETY: the mark says that the block before left its address in its last word.
-        unsafe {
-            (self.0.read() & PREVIOUS_FREE != 0).then(|| self.0.sub(1).cast::<Self>().read())
-        }
+        unsafe { (self.0.read() & PREVIOUS_FREE != 0).then(|| self.0.sub(1).cast::<Self>().read()) }
     }
 
     /// The block that starts where a payload of `size` bytes of this one would end.

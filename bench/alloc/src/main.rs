@@ -114,10 +114,8 @@ fn measure(settings: &Settings) -> Result<Report, String> {
     let uses_memory = |kind: Kind| matches!(kind, Kind::Mixed | Kind::Replay(_));
     let memory_works: Vec<_> = works.iter().copied().filter(|w| uses_memory(w.kind)).collect();
     let counting = effort.full && settings.count && count::available();
-    let mut notes: Vec<String> = specs
-        .iter()
-        .filter_map(|spec| Some(format!("{} {}", spec.name, spec.limit()?)))
-        .collect();
+    let mut notes: Vec<String> =
+        specs.iter().filter_map(|spec| Some(format!("{} {}", spec.name, spec.limit()?))).collect();
     let report = Report {
         specs: specs.clone(),
         rounds: effort.rounds,

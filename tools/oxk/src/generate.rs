@@ -310,9 +310,8 @@ fn policy_path(library: &Library) -> String {
 
 /// Type and initial value of a heap.
 fn heap_type(resolution: &Resolution<'_>, heap: &Heap, library: &Library) -> (String, String) {
-    let of_heap = |option: &str| {
-        heap.options.get(option).or_else(|| resolution.value(&library.name, option))
-    };
+    let of_heap =
+        |option: &str| heap.options.get(option).or_else(|| resolution.value(&library.name, option));
     let (main_type, main) = stage_type(resolution, library, of_heap);
     let Some(early) = library.early.as_ref().and_then(|name| resolution.library(name)) else {
         return (main_type, main);

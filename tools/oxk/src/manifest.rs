@@ -274,9 +274,11 @@ impl Manifest {
                     value: library.to_owned(),
                     span: table.key(library).and_then(toml_edit::Key::span),
                 };
-                settings.extend(option_values(&read, item, &library.value)?.into_iter().map(
-                    |(option, value)| Setting { library: library.clone(), option, value },
-                ));
+                settings.extend(
+                    option_values(&read, item, &library.value)?
+                        .into_iter()
+                        .map(|(option, value)| Setting { library: library.clone(), option, value }),
+                );
             }
         }
         let size = |table: &dyn toml_edit::TableLike, key: &str| -> Result<Option<u64>> {

@@ -127,9 +127,9 @@ pub fn measure(
             if !spec.takes_part(work) || !tells(spec) {
                 return None;
             }
-            let pair = harness.clone().and_then(|harness| {
-                per_pair(spec.name, work, calls).map(|pair| pair - harness)
-            });
+            let pair = harness
+                .clone()
+                .and_then(|harness| per_pair(spec.name, work, calls).map(|pair| pair - harness));
             pair.map_err(|why| notes.push(note(spec, work.name, &why))).ok()
         };
         let cells = specs.iter().map(|spec| (*spec, count(spec))).collect();

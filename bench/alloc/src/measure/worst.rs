@@ -127,7 +127,11 @@ pub fn measure(
     notes: &mut Vec<String>,
     progress: &mut dyn FnMut(&str),
 ) -> Vec<Row> {
-    let specs: Vec<_> = specs.iter().copied().filter(|spec| matches!(spec.serves, Serves::Everybody | Serves::OneCpu)).collect();
+    let specs: Vec<_> = specs
+        .iter()
+        .copied()
+        .filter(|spec| matches!(spec.serves, Serves::Everybody | Serves::OneCpu))
+        .collect();
     let mut rows = Vec::new();
     for holes in HOLES {
         progress(&format!("{holes} holes"));

@@ -54,8 +54,7 @@ impl Visitor for Aligned {
     fn visit<One: Subject, Many: Subject>(self, spec: &'static Spec) {
         let arena = Arena::warm(1 << 20).unwrap();
         let subject = One::of_size(5000);
-        let aligns: &[usize] =
-            if spec.serves == Serves::OneSize { &[16] } else { &[16, 64, 4096] };
+        let aligns: &[usize] = if spec.serves == Serves::OneSize { &[16] } else { &[16, 64, 4096] };
         // SAFETY: the arena outlives the subject's use; blocks are used while they live.
         unsafe {
             assert!(subject.add(arena.base(), arena.len()));

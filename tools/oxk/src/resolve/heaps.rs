@@ -85,8 +85,9 @@ impl Resolver<'_> {
                 "an image has {MAX_FIXED_HEAPS} heaps with a size at most, not {}",
                 sized.count()
             );
-            return Err(error(self.manifest, cause, &surplus.name.span)
-                .help("let libraries share a heap"));
+            return Err(
+                error(self.manifest, cause, &surplus.name.span).help("let libraries share a heap")
+            );
         }
         let open: Vec<_> = self.manifest.heaps.iter().filter(|h| h.size.is_none()).collect();
         if let [first, second, ..] = open.as_slice() {
