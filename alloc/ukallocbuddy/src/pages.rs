@@ -25,7 +25,7 @@ const ORDERS: usize = 32;
 /// Pages in a piece at most; their entries count them in 32 bits.
 const MAX_PAGES: usize = 1 << 31;
 /// Pages in a spare run at most.
-const MAX_SPARE_RUN: usize = 16;
+const MAX_SPARE_RUN: usize = 32;
 /// Pages in all spare runs at most: a 32nd of memory within these bounds.
 ///
 /// So slabs and runs come and go without splitting and joining nodes, much as in Barkley and Lee:

@@ -31,6 +31,8 @@ pub enum Serves {
     OneSize,
     /// One CPU.
     OneCpu,
+    /// Everything, by calls of the system.
+    Slowly,
 }
 
 impl Spec {
@@ -41,6 +43,7 @@ impl Spec {
             Serves::LastOnly => work.stack_like(),
             Serves::OneSize => work.size().is_some(),
             Serves::OneCpu => work.threads() == 1,
+            Serves::Slowly => true,
         }
     }
 
@@ -51,6 +54,9 @@ impl Spec {
             Serves::LastOnly => Some("gives back only the last block"),
             Serves::OneSize => Some("has blocks of one size"),
             Serves::OneCpu => Some("is for one CPU"),
+            Serves::Slowly => Some(
+                "leaves its work to the system: neither instructions nor memory say what it costs",
+            ),
         }
     }
 }
@@ -127,7 +133,7 @@ subjects! {
     "ukallocregion": back_end ukallocregion::Region [LastOnly];
     "ukallocpool": back_end ukallocpool::FixedPool [OneSize];
     "ukallocgc": back_end ukallocgc::Gc [OneCpu];
-    "ukallocoscar": back_end ukallocoscar::Oscar;
+    "ukallocoscar": back_end ukallocoscar::Oscar [Slowly];
     "mimalloc": process peers::Mimalloc;
     "rlsf": locked peers::Rlsf;
     "talc": locked peers::TalcPeer;

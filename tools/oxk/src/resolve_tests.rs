@@ -307,6 +307,27 @@ fn what_works_with_one_cpu_is_refused_with_more() {
 }
 
 #[test]
+fn an_interface_for_one_cpu_is_refused_with_more() {
+    let pool = pool(|list| {
+        list[0].provides = vec!["vm".into()];
+        list[0].single_cpu_provides = vec!["vm".into()];
+        list[1].interfaces.insert("vm".into(), interface(false));
+        list[3].requires = vec!["vm".into()];
+    });
+    let provider = "[providers]\nalloc = \"region\"";
+    resolve(&manifest(provider, &["ukalloc"]), &pool, None, None).unwrap();
+    resolve(&manifest("cpus = 2", &["ukalloc"]), &pool, None, None).unwrap();
+    let message = failure(&manifest(&format!("cpus = 2\n{provider}"), &["ukalloc"]), &pool);
+    assert!(
+        message.starts_with(
+            "`region` (provides `alloc` for the manifest) needs `vm`, which plat-linuxu provides \
+             with one CPU, and the image has 2\n  --> oxk.toml:5:9"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
 fn several_providers_without_default_ask_for_a_choice() {
     let pool = pool(|list| list[2].default_for.clear());
     let message = failure(&manifest("", &["ukalloc"]), &pool);

@@ -5,11 +5,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::throughput::Run;
-use super::{ARENA, Effort};
+use super::{ARENA, Effort, is_slow};
 use crate::arena::Arena;
 use crate::list::{self, Spec};
 use crate::peers::Nothing;
-use crate::subject::{Memory, Subject};
+use crate::subject::Subject;
 use crate::workload::{OutOfMemory, Unseen, Workload};
 
 /// Workloads whose instructions are counted.
@@ -101,11 +101,6 @@ fn per_pair(name: &str, work: &Workload, calls: usize) -> Result<f64, String> {
     Ok((count(2 * calls)? - count(calls)?) / (calls / 2) as f64)
 }
 
-/// Whether the instructions of an allocator say what it costs: not when the system does its work.
-pub fn tells(spec: &Spec) -> bool {
-    list::memory(spec) != Some(Memory::Mapped)
-}
-
 /// Why a cell is empty.
 pub fn note(spec: &Spec, what: &str, why: &str) -> String {
     format!("{}, {what}: instructions not counted: {why}", spec.name)
@@ -124,7 +119,7 @@ pub fn measure(
         progress(work.name);
         let harness = per_pair(NOTHING, work, calls);
         let mut count = |spec: &Spec| {
-            if !spec.takes_part(work) || !tells(spec) {
+            if !spec.takes_part(work) || is_slow(spec) {
                 return None;
             }
             let pair = harness

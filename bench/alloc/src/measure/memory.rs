@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::throughput::Run;
-use super::{ARENA, Effort};
+use super::{ARENA, Effort, is_slow};
 use crate::arena::{Arena, resident};
 use crate::list::{self, Spec, Visitor};
 use crate::subject::{Memory, Subject};
@@ -55,7 +55,8 @@ pub fn footprint(
         let plan = work.plan(effort.calls).map_err(|e| format!("{}: {e}", work.name))?;
         let mut cells = Vec::new();
         for spec in specs {
-            let bytes = if !spec.takes_part(work) {
+            // Of those that are slow, most of the memory is in tables of the system.
+            let bytes = if !spec.takes_part(work) || is_slow(spec) {
                 None
             } else if is_process(spec) {
                 child(&["--resident", spec.name, work.name, &effort.calls.to_string()])

@@ -1,6 +1,6 @@
 //! Nanoseconds per call.
 
-use super::{ARENA, Effort, Spread};
+use super::{ARENA, Effort, Plans, Spread, is_slow};
 use crate::arena::Arena;
 use crate::list::{self, Spec, Visitor};
 use crate::subject::{Memory, Subject};
@@ -76,9 +76,9 @@ pub fn measure(
     let mut rows = Vec::new();
     for work in works {
         progress(work.name);
-        let plan = work.plan(effort.calls).map_err(|e| format!("{}: {e}", work.name))?;
+        let plans = Plans::of(work, effort)?;
         let mut values: Vec<Vec<f64>> = vec![Vec::new(); specs.len()];
-        let mut slow = vec![false; specs.len()];
+        let mut slow: Vec<bool> = specs.iter().map(|spec| is_slow(spec)).collect();
         let mut failed: Vec<bool> = specs.iter().map(|spec| !spec.takes_part(work)).collect();
         // The first round warms up and is not counted.
         for round in 0..=effort.rounds {
@@ -86,13 +86,13 @@ pub fn measure(
                 if failed[index] || (slow[index] && round > SLOW_ROUNDS) {
                     continue;
                 }
-                let run =
-                    Run { plan: &plan, base: arena.base(), len: arena.len(), probe: &mut Unseen };
+                let (plan, base, len) = (plans.plan(spec), arena.base(), arena.len());
+                let run = Run { plan, base, len, probe: &mut Unseen };
                 match list::visit(spec.name, run) {
                     Some(Ok(done)) if round > 0 => {
                         values[index].push(done.ns / done.calls.max(1) as f64);
                     }
-                    Some(Ok(done)) => slow[index] = done.ns > SLOW_NS,
+                    Some(Ok(done)) => slow[index] |= done.ns > SLOW_NS,
                     _ => failed[index] = true,
                 }
             }

@@ -5,7 +5,7 @@
 //! middle one: it is joined with both. Allocating finds its class empty, takes a block of another,
 //! cuts it and puts the rest back.
 
-use super::count::{instructions, note, tells};
+use super::count::{instructions, note};
 use super::latency::{Latency, best, of};
 use crate::arena::Arena;
 use crate::clock::{Clock, ticks};
@@ -148,7 +148,7 @@ pub fn measure(
         }
         for (index, (_, call)) in CALLS_MEASURED.into_iter().enumerate() {
             let mut count = |spec: &Spec| {
-                if !counting || !tells(spec) {
+                if !counting {
                     return None;
                 }
                 let inside = format!("--toggle-collect=*measured_{call}*");
