@@ -3,6 +3,9 @@
 //! It lies in `<build>/gen/<image>`; files are only written when their content changes, so that
 //! cargo rebuilds nothing without need.
 
+mod schedulers;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +13,7 @@ use crate::diagnostic::{Context, Result};
 use crate::manifest::Optimize;
 use crate::option::{OptionKind, OptionSpec, Value};
 use crate::pool::{AllocatorType, EARLY_SIZE, Library};
-use crate::resolve::{Heap, MAX_FIXED_HEAPS, Resolution, SCHED};
+use crate::resolve::{Heap, MAX_FIXED_HEAPS, Resolution};
 
 /// The library with the parameter table.
 const PARAM: &str = "ukparam";
@@ -115,7 +118,7 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
         resolution.image_name(),
         platform_config(resolution),
     );
-    scheduler(resolution, &mut out);
+    schedulers::write(resolution, &mut out);
     heaps(resolution, &mut out);
     params(resolution, &mut out);
     configs(resolution, &mut out);
@@ -157,11 +160,12 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
     let _ = write!(
         out,
         "    ],\n    default_arguments: &[{}],\n    \
-         main: |arguments| ukboot::Termination::exit_code(app::main(arguments)),\n}};\n\n\
+         main: {},\n}};\n\n\
          #[panic_handler]\nfn panic(info: &core::panic::PanicInfo<'_>) -> ! {{\n    \
          ukboot::panic(info)\n}}\n\n\
          // Libraries that nothing above names are linked for what they register.\n",
-        arguments.join(", ")
+        arguments.join(", "),
+        main_of(resolution)
     );
     for library in &resolution.libraries {
         let _ = writeln!(out, "use {} as _;", library.rust_name());
@@ -169,33 +173,45 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
     out
 }
 
+/// What runs when the image is booted.
+fn main_of(resolution: &Resolution<'_>) -> String {
+    let runs = schedulers::runs(resolution);
+    let main = "ukboot::Termination::exit_code(app::main(arguments))";
+    if runs.is_empty() {
+        return format!("|arguments| {main}");
+    }
+    format!("|arguments| {{\n{runs}        {main}\n    }}")
+}
+
 fn platform_config(resolution: &Resolution<'_>) -> String {
     let library = resolution.platform;
     let options = library.options.iter().filter(|o| o.feature.is_none());
     let cpus = format!("cpus: {}", resolution.manifest.cpus);
-    let value = |option: &OptionSpec| resolution.value(&library.name, &option.name);
-    config_of(library, options, value, &[&cpus])
+    config_of(resolution, library, options, &[&cpus])
 }
 
 /// A value of the library's `Config`, made of its constant options and `extra` fields.
 fn config_literal(resolution: &Resolution<'_>, library: &Library, extra: &[&str]) -> String {
-    let value = |option: &OptionSpec| resolution.value(&library.name, &option.name);
-    config_of(library, constants(library), value, extra)
+    config_of(resolution, library, constants(library), extra)
 }
 
-fn config_of<'o, 'v>(
+fn config_of<'a>(
+    resolution: &Resolution<'_>,
     library: &Library,
-    options: impl Iterator<Item = &'o OptionSpec>,
-    value: impl Fn(&OptionSpec) -> Option<&'v Value>,
+    options: impl Iterator<Item = &'a OptionSpec>,
     extra: &[&str],
 ) -> String {
-    let mut fields: Vec<String> =
-        options.filter_map(|option| Some(field(library, option, value(option)?))).collect();
+    let mut fields: Vec<String> = options.filter_map(|o| field(resolution, library, o)).collect();
     fields.extend(extra.iter().map(|f| (*f).to_owned()));
     format!("{}::Config {{ {} }}", library.rust_name(), fields.join(", "))
 }
 
-fn field(library: &Library, option: &OptionSpec, value: &Value) -> String {
+fn field(resolution: &Resolution<'_>, library: &Library, option: &OptionSpec) -> Option<String> {
+    let value = resolution.value(&library.name, &option.name)?;
+    Some(field_of(library, option, value))
+}
+
+fn field_of(library: &Library, option: &OptionSpec, value: &Value) -> String {
     let value = match value {
         Value::Bool(v) => v.to_string(),
         Value::Int(v) => v.to_string(),
@@ -207,6 +223,21 @@ fn field(library: &Library, option: &OptionSpec, value: &Value) -> String {
         },
     };
     format!("{}: {value}", option.name.replace('-', "_"))
+}
+
+/// A value of the library's `Config` in which some options are other than the image's.
+fn config_with(
+    resolution: &Resolution<'_>,
+    library: &Library,
+    other: &BTreeMap<String, Value>,
+) -> String {
+    let fields: Vec<String> = constants(library)
+        .filter_map(|option| match other.get(&option.name) {
+            Some(value) => Some(field_of(library, option, value)),
+            None => field(resolution, library, option),
+        })
+        .collect();
+    format!("{}::Config {{ {} }}", library.rust_name(), fields.join(", "))
 }
 
 fn camel_case(word: &str) -> String {
@@ -262,18 +293,6 @@ fn configs(resolution: &Resolution<'_>, out: &mut String) {
     }
 }
 
-fn scheduler(resolution: &Resolution<'_>, out: &mut String) {
-    let Some(library) = resolution.provider(SCHED) else { return };
-    let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
-    let path = policy_path(library);
-    let _ = write!(
-        out,
-        "\n// Threads.\nuksched::bind!({path}, {path}::new({}), {});\n",
-        config.unwrap_or_default(),
-        resolution.manifest.cpus
-    );
-}
-
 /// How flows of control that allocate at the same time are kept apart.
 struct LockType {
     name: String,
@@ -284,7 +303,7 @@ struct LockType {
 /// The lock that the image needs: it depends on its scheduler and its number of CPUs.
 fn lock_type(resolution: &Resolution<'_>) -> LockType {
     let cpus = resolution.manifest.cpus;
-    let policy = resolution.provider(SCHED).map(policy_path);
+    let policy = schedulers::policy(resolution);
     if policy.is_none() && cpus == 1 {
         return LockType {
             name: "ukalloc::NoLock".into(),
@@ -303,22 +322,15 @@ fn lock_type(resolution: &Resolution<'_>) -> LockType {
     }
 }
 
-fn policy_path(library: &Library) -> String {
-    let policy = library.scheduler.as_deref().unwrap_or("Policy");
-    format!("{}::{policy}", library.rust_name())
-}
-
 /// Type and initial value of a heap.
 fn heap_type(resolution: &Resolution<'_>, heap: &Heap, library: &Library) -> (String, String) {
-    let of_heap =
-        |option: &str| heap.options.get(option).or_else(|| resolution.value(&library.name, option));
-    let (main_type, main) = stage_type(resolution, library, of_heap);
+    let (main_type, main) = stage_type(resolution, library, &heap.options);
     let Some(early) = library.early.as_ref().and_then(|name| resolution.library(name)) else {
         return (main_type, main);
     };
-    let of_early = |option: &str| resolution.value(&early.name, option);
-    let (early_type, early) = stage_type(resolution, early, of_early);
-    let size = match of_heap(EARLY_SIZE) {
+    let (early_type, early) = stage_type(resolution, early, &BTreeMap::new());
+    let size = heap.options.get(EARLY_SIZE);
+    let size = match size.or_else(|| resolution.value(&library.name, EARLY_SIZE)) {
         Some(Value::Size(bytes)) => *bytes,
         _ => unreachable!("the pool checks that there is a size"),
     };
@@ -330,16 +342,14 @@ fn heap_type(resolution: &Resolution<'_>, heap: &Heap, library: &Library) -> (St
     )
 }
 
-/// Type and initial value of a heap, or of one of its stages.
-fn stage_type<'v>(
+/// Type and initial value of a heap, or of one of its stages; `own` are options of this heap.
+fn stage_type(
     resolution: &Resolution<'_>,
     library: &Library,
-    value: impl Fn(&str) -> Option<&'v Value>,
+    own: &BTreeMap<String, Value>,
 ) -> (String, String) {
     let LockType { name: lock, value: lock_value, .. } = lock_type(resolution);
-    let config = constants(library)
-        .next()
-        .map(|_| config_of(library, constants(library), |option| value(&option.name), &[]));
+    let config = constants(library).next().map(|_| config_with(resolution, library, own));
     let path = |name: &str| format!("{}::{name}", library.rust_name());
     match &library.allocator {
         Some(AllocatorType::Whole(name)) => {

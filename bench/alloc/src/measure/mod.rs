@@ -7,6 +7,8 @@ pub mod memory;
 pub mod throughput;
 pub mod worst;
 
+pub use bench_report::Spread;
+
 use crate::list::{Serves, Spec};
 use crate::workload::{Plan, Workload};
 
@@ -19,33 +21,6 @@ pub struct Effort {
     pub calls: usize,
     /// Whether everything is done that takes long.
     pub full: bool,
-}
-
-/// Smallest, middle and largest of several values.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// Smallest.
-    pub min: f64,
-    /// Middle.
-    pub median: f64,
-    /// Largest.
-    pub max: f64,
-    /// How many there were.
-    pub rounds: usize,
-}
-
-impl Spread {
-    /// Of values in any order; `None` when there are none.
-    pub fn of(values: &[f64]) -> Option<Self> {
-        let mut sorted = values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        Some(Self {
-            min: *sorted.first()?,
-            median: *sorted.get(sorted.len() / 2)?,
-            max: *sorted.last()?,
-            rounds: sorted.len(),
-        })
-    }
 }
 
 /// Calls of one run of an allocator that leaves its work to the system: each takes microseconds.
@@ -79,15 +54,3 @@ pub fn is_slow(spec: &Spec) -> bool {
 
 /// Memory of the arenas in bytes, except where it is what is measured.
 pub const ARENA: usize = 128 << 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spreads() {
-        assert_eq!(Spread::of(&[]), None);
-        let spread = Spread::of(&[3.0, 1.0, 2.0]).unwrap();
-        assert_eq!((spread.min, spread.median, spread.max, spread.rounds), (1.0, 2.0, 3.0, 3));
-    }
-}

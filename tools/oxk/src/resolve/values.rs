@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Reason, Resolver, error};
 use crate::diagnostic::{Result, did_you_mean};
-use crate::manifest::{HeapSpec, SettingValue, Spanned};
+use crate::manifest::{HeapSpec, Setting, SettingValue, Spanned};
 use crate::option::{OptionSpec, Value};
 use crate::pool::Library;
 
@@ -29,10 +29,15 @@ impl Resolver<'_> {
                     library.name
                 )));
             }
-            let (option, value) = self.value_of(library, &setting.option, &setting.value)?;
+            let (option, value) = self.option_value(setting)?;
             values.insert((library.name.clone(), option.name.clone()), value);
         }
         Ok(values)
+    }
+
+    /// The option that is set, and its value.
+    pub(super) fn option_value(&self, setting: &Setting) -> Result<(&OptionSpec, Value)> {
+        self.value_of(self.known_library(&setting.library)?, &setting.option, &setting.value)
     }
 
     /// The values that the manifest gives to a heap's allocator for this heap.
