@@ -68,6 +68,9 @@ pub(crate) fn entered_again() -> ! {
 
 /// Pauses between two looks at a lock that is taken, at most: about the time of a few calls.
 const MOST_PAUSES: u32 = 16;
+/// Looks at it before the CPU is offered to others: the holder may be a virtual CPU that its host
+/// does not run.
+const LOOKS: u32 = 100;
 
 /// A test-and-test-and-set lock for several CPUs.
 ///
@@ -94,12 +97,17 @@ impl SpinLock {
     #[cold]
     #[inline(never)]
     fn acquire_slowly(&self) {
-        let mut pauses = 1;
+        let (mut pauses, mut looks) = (1, 0);
         while !self.try_acquire() {
+            if looks == LOOKS {
+                ukplat::relax();
+                continue;
+            }
             for _ in 0..pauses {
                 core::hint::spin_loop();
             }
             pauses = (2 * pauses).min(MOST_PAUSES);
+            looks += 1;
         }
     }
 }
