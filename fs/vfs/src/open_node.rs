@@ -251,6 +251,9 @@ impl File for OpenSpecial {
     fn watchers(&self) -> Option<&Watchers> {
         self.file.watchers()
     }
+    fn is_timed(&self) -> bool {
+        self.file.is_timed()
+    }
     fn ready_at(&self) -> Option<u64> {
         self.file.ready_at()
     }
