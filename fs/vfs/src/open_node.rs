@@ -275,6 +275,14 @@ pub fn location_of(file: &Description) -> Option<&Location> {
         .or_else(|| file.downcast::<OpenSpecial>().map(OpenSpecial::location))
 }
 
+/// Opens what is at `location`, a regular file or a directory, without looking at permissions.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn describe(location: Location, flags: OpenFlags) -> Result<Arc<Description>, Errno> {
+    Description::new(OpenNode::new(location, flags, true), flags)
+}
+
 /// `ftruncate`.
 ///
 /// # Errors
