@@ -118,7 +118,7 @@ fn reading_and_writing() {
     assert_eq!(read_all(fd), b"0123xxyyy9\0\0\0\0\0\0\0\0\0\0xxyyyxxyyy");
     let mut seven = [0u8; 7];
     let at = seven.as_mut_ptr() as usize;
-    let list = vec![[at, 3], [at, 0], [at + 3, 4]];
+    let list = [[at, 3], [at, 0], [at + 3, 4]];
     assert_eq!(vectored!(nr::preadv, fd, list, 2i64, 0), 7);
     assert_eq!(std::hint::black_box(&mut seven), b"23xxyyy");
     assert_eq!(call!(nr::lseek, fd, 0i64, 0), 0);
@@ -128,7 +128,7 @@ fn reading_and_writing() {
     assert_eq!(std::hint::black_box(&mut seven), b"yy9\0\0\0\0");
     let many = vec![[0usize; 2]; 1025];
     assert_eq!(vectored!(nr::readv, fd, many), error(Errno::EINVAL));
-    let bad = vec![[8usize, 4]];
+    let bad = [[8usize, 4]];
     assert_eq!(vectored!(nr::writev, fd, bad), error(Errno::EFAULT));
     assert_eq!(call!(nr::read, 999, &mut two[..]), error(Errno::EBADF));
     close(fd);
