@@ -59,7 +59,7 @@ fn malformed_manifests() {
 fn unknown_names_and_values() {
     refused(
         "name = \"hello\"\nplatform = \"vax\"",
-        &["unknown platform `vax`", "oxk.toml:2:12", "kvm, linuxu"],
+        &["unknown platform `vax`", "oxk.toml:2:12", "hvt, kvm, linuxu"],
     );
     refused(
         "name = \"hello\"\narchitecture = \"z80\"",
@@ -100,7 +100,7 @@ fn command_lines_of_the_tool() {
     call(OXK, &["run", "apps/hello", "--memory", "big"])
         .expect(125, &["`--memory big` is not a size"]);
     call(OXK, &["run", "apps/hello", "--param", "x"]).expect(125, &["`--param x` is not"]);
-    call(OXK, &["run", "apps/hello", "--initrd", "x"])
+    call(OXK, &["run", "apps/hello", "--plat", "linuxu", "--initrd", "x"])
         .expect(125, &["linuxu has no initial ram disk"]);
     call(OXK, &["dance"]).expect(2, &["unrecognized subcommand 'dance'"]);
 }

@@ -1,6 +1,6 @@
 //! Machines of many shapes, and images that go wrong in bad places.
 
-use image_tests::{MACHINES, run};
+use image_tests::{MACHINES, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -54,7 +54,7 @@ fn old_and_new_cpus_will_do() {
 
 #[test]
 fn crashes_in_interrupt_handlers_are_reported() {
-    for machine in MACHINES {
+    for machine in machines() {
         run(OXK, "apps/selftest", machine, &["--", "interrupt", "panic"]).expect(
             101,
             &["selftest panics in a bad place", "selftest::panics", "in_interrupt::once"],
@@ -68,7 +68,7 @@ fn crashes_in_interrupt_handlers_are_reported() {
 
 #[test]
 fn crashes_while_a_crash_is_reported_end_with_the_code_of_the_first() {
-    for machine in MACHINES {
+    for machine in machines() {
         for what in ["panic", "crash"] {
             run(OXK, "apps/selftest", machine, &["--", "report", what])
                 .expect(101, &["crashed again while reporting a crash"]);

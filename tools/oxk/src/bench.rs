@@ -96,7 +96,7 @@ fn hello(args: &BenchArgs) -> Result<u8> {
         let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
         let mut call = run::default_args(&app);
         call.vmm_machine = model.unwrap_or_default();
-        rows.push(measure(args, &resolution, &image, &call)?);
+        rows.push(measure(args, &project, &resolution, &image, &call)?);
     }
     rows.push(ordinary_program(args)?);
     if args.json {
@@ -110,6 +110,7 @@ fn hello(args: &BenchArgs) -> Result<u8> {
 
 fn measure(
     args: &BenchArgs,
+    project: &Project,
     resolution: &Resolution<'_>,
     image: &Image,
     call: &RunArgs,
@@ -119,13 +120,13 @@ fn measure(
     traced.param.push("ukboot.trace=yes".into());
     for _ in 0..args.runs {
         let start = Instant::now();
-        let said = run::run_captured(call, resolution, image)?;
+        let said = run::run_captured(call, project, resolution, image)?;
         times.push(start.elapsed().as_nanos() as u64);
         if said.code != 0 {
             return Err(Diagnostic::new(format!("hello ended with code {}", said.code))
                 .help("run it by hand: oxk run apps/hello"));
         }
-        let said = run::run_captured(&traced, resolution, image)?;
+        let said = run::run_captured(&traced, project, resolution, image)?;
         boot.extend(parse_times(&said.text).iter().find(|t| t.name == "total").map(|t| t.ns));
     }
     boot.sort_unstable();
@@ -139,12 +140,13 @@ fn measure(
         image_bytes: image.bytes,
         boot,
         run: times,
-        memory: smallest_memory(resolution, image, call)?,
+        memory: smallest_memory(project, resolution, image, call)?,
     })
 }
 
 /// The least memory for heaps with which the image runs, plus what the image takes when loaded.
 fn smallest_memory(
+    project: &Project,
     resolution: &Resolution<'_>,
     image: &Image,
     call: &RunArgs,
@@ -158,7 +160,7 @@ fn smallest_memory(
         let mut call = call.clone();
         call.memory = None;
         call.param.push(format!("{parameter}={bytes}"));
-        Ok(run::run_captured(&call, resolution, image)?.code == 0)
+        Ok(run::run_captured(&call, project, resolution, image)?.code == 0)
     };
     // In units of 4 KiB, from the least value that the parameter takes.
     let (mut low, mut high) = (15u64, 256u64);
