@@ -30,7 +30,6 @@ macro_rules! entry {
             "lea rsi, [rax + rdx]",
             "xor ebp, ebp",
             "push rbp", // frames end here
-            "push rbp",
             "call {start}",
             "ud2",
 
@@ -42,6 +41,7 @@ macro_rules! entry {
             // rdi: the CPU's page; on the CPU's fault stack.
             "hvt_fault:",
             "xor ebp, ebp",
+            "push rbp",
             "call {fault}",
             "ud2",
 

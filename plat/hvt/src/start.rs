@@ -8,7 +8,9 @@ use hvt_abi::{BootInfo as Told, PAGE, Range, WORDS_PER_PAGE};
 use ukplat::boot::early_parameter;
 use ukplat::{BootInfo, Exit, MemoryKind, MemoryRegion, parse_size};
 
-use crate::{Config, call, clock, local};
+#[cfg(not(feature = "smp"))]
+use crate::local;
+use crate::{Config, call, clock};
 
 struct Once<T>(UnsafeCell<MaybeUninit<T>>);
 // SAFETY: written once, by `start`, before anything else runs.
