@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use image_tests::{MACHINES, call, call_in, run};
+use image_tests::{MACHINES, call, call_in, hvt, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -88,6 +88,32 @@ fn unknown_names_and_values() {
 }
 
 #[test]
+fn schedulers_that_cannot_be() {
+    let with = |lines: &str| format!("name = \"hello\"\ncpus = 2\n[[schedulers]]\n{lines}");
+    refused(&with("cpus = [0]"), &["`provider` is missing", "oxk.toml:3:1"]);
+    refused(
+        &with("provider = \"ukschedcoop\"\ncpus = [0, 2]"),
+        &["the image has 2 CPUs, and a scheduler is to have CPU 2", "oxk.toml:5:8"],
+    );
+    refused(
+        &with("provider = \"ukschedcoop\"\ncpus = [0]"),
+        &["no scheduler has CPU 1", "[providers]"],
+    );
+    refused(
+        &with("provider = \"ukschedcop\"\ncpus = [0, 1]"),
+        &["unknown library `ukschedcop`", "oxk.toml:4:12", "did you mean `ukschedcoop`?"],
+    );
+    refused(
+        &with("provider = \"none\"\ncpus = \"0-1\""),
+        &["CPU 0, which boots and runs `main`, needs a scheduler", "oxk.toml:5:8"],
+    );
+    refused(
+        &with("provider = \"ukschedpreempt\"\ncpus = \"0-1\"\noptions = { slice-us = 1 }"),
+        &["1 is not a value for ukschedpreempt.slice-us", "oxk.toml:6:"],
+    );
+}
+
+#[test]
 fn command_lines_of_the_tool() {
     call(OXK, &["run", "apps/nothing"])
         .expect(125, &["there is no folder apps/nothing", "oxk new"]);
@@ -125,6 +151,14 @@ fn memory_that_is_too_small() {
         run(OXK, "apps/hello", *machine, &["--memory", "1M"])
             .expect(125, &["of memory are too small", "--memory"]);
     }
+    if let Some(hvt) = hvt() {
+        run(OXK, "apps/hello", hvt, &["--memory", "64K"])
+            .expect(125, &["64K of memory are too small: ", " need ", "--memory"]);
+        run(OXK, "apps/hello", hvt, &["--memory", "8000000G"])
+            .expect(125, &["is not a size up to"]);
+        run(OXK, "apps/selftest", hvt, &["--memory", "256K"])
+            .expect(103, &["boot failed in phase heap", "memory"]);
+    }
     // Enough for QEMU, not for the image's own needs.
     run(OXK, "apps/selftest", MACHINES[1], &["--param", "kvm.memory=64K"])
         .expect(103, &["boot failed in phase heap", "memory"]);
@@ -141,10 +175,10 @@ fn an_initial_ram_disk_that_does_not_fit_or_exist() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("big");
     std::fs::File::create(&file).unwrap().set_len(80 << 20).unwrap();
-    for machine in &MACHINES[1..] {
-        run(OXK, "apps/hello", *machine, &["--initrd", file.to_str().unwrap()])
+    for machine in machines().skip(1) {
+        run(OXK, "apps/hello", machine, &["--initrd", file.to_str().unwrap()])
             .expect(125, &["the image and its ram disk need", "--memory"]);
-        run(OXK, "apps/hello", *machine, &["--initrd", "/nowhere"])
+        run(OXK, "apps/hello", machine, &["--initrd", "/nowhere"])
             .expect(125, &["cannot read the initial ram disk /nowhere"]);
     }
 }
@@ -152,9 +186,11 @@ fn an_initial_ram_disk_that_does_not_fit_or_exist() {
 #[test]
 fn a_command_line_of_64_kib() {
     let long = "x".repeat(64 << 10);
-    // A process takes it.
-    run(OXK, "apps/selftest", MACHINES[0], &["--", "echo", &long])
-        .expect(0, &[&format!("[{long}]")]);
+    // A process takes it, and so does our own monitor.
+    for machine in hvt().into_iter().chain([MACHINES[0]]) {
+        run(OXK, "apps/selftest", machine, &["--", "echo", &long])
+            .expect(0, &[&format!("[{long}]")]);
+    }
     for machine in &MACHINES[1..] {
         run(OXK, "apps/selftest", *machine, &["--", "echo", &long])
             .expect(125, &["the command line has", "initial ram disk"]);

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use image_tests::book::RUST_PAGES;
-use image_tests::markdown::{
-    Block, Step, blocks, first_missing, links, repository_files, steps,
-};
+use image_tests::markdown::{Block, Step, blocks, first_missing, links, repository_files, steps};
 use image_tests::{call, root};
 use oxk::diagnostic::Source;
 use oxk::manifest::Manifest;
@@ -223,8 +221,14 @@ fn manifests_on_the_pages_resolve() {
     let root = root();
     let pool = Pool::discover(&root, &[]).unwrap();
     let mut seen = 0;
-    for path in ["README.md", "alloc/README.md", "docs/src/manifest.md", "docs/src/api/ukalloc.md"]
-    {
+    for path in [
+        "README.md",
+        "alloc/README.md",
+        "sched/README.md",
+        "docs/src/manifest.md",
+        "docs/src/api/ukalloc.md",
+        "docs/src/api/uksched.md",
+    ] {
         let blocks = blocks(&page(path));
         for block in blocks.iter().filter(|b| b.info == "toml" && !b.text.contains(METADATA)) {
             let dir = tempfile::tempdir().unwrap();

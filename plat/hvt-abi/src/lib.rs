@@ -26,7 +26,7 @@ mod note;
 
 pub use boot::{AbiError, BootInfo, Range};
 pub use call::{Call, CallError, NEVER, Rights, Stream};
-pub use note::{ImageNote, NoteVersion, NOTE_NAME, NOTE_TYPE, NOTE_WORDS};
+pub use note::{ImageNote, NOTE_NAME, NOTE_TYPE, NOTE_WORDS, NoteVersion};
 
 /// Version of everything in this crate: images and tenders of different versions do not fit.
 pub const VERSION: u64 = 1;

@@ -34,7 +34,11 @@ pub struct NoteVersion(pub u64);
 
 impl fmt::Display for NoteVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the image is made for version {} of the monitor, this is version {VERSION}", self.0)
+        write!(
+            f,
+            "the image is made for version {} of the monitor, this is version {VERSION}",
+            self.0
+        )
     }
 }
 
@@ -68,10 +72,7 @@ mod tests {
     fn distances_become_addresses() {
         let below = 0u64.wrapping_sub(24);
         let note = ImageNote::read(&[VERSION, 7, 0x100, below, 0], 0x1000).unwrap();
-        assert_eq!(
-            note,
-            ImageNote { stack: 7, interrupt: 0x1110, fault: 0x1000, gate: 0x1020 }
-        );
+        assert_eq!(note, ImageNote { stack: 7, interrupt: 0x1110, fault: 0x1000, gate: 0x1020 });
         assert_eq!(ImageNote::read(&[9, 0, 0, 0, 0], 0), Err(NoteVersion(9)));
     }
 }

@@ -9,9 +9,9 @@ use ukplat::CpuError;
 use ukplat::cpu::MAX_CPUS;
 use ukplat::memory::PAGE_SIZE;
 
+use crate::call;
 use crate::local::{CPU_ID, PAGE, STACK_TOP};
 use crate::start::PLACES;
-use crate::call;
 
 static COUNT: AtomicUsize = AtomicUsize::new(1);
 static STARTED: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];

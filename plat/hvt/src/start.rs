@@ -128,9 +128,7 @@ unsafe fn words(told: &Told) -> &'static [&'static str] {
     let Range { start, len } = told.words;
     // SAFETY: the tender put the words there.
     let text = unsafe { core::slice::from_raw_parts(start as *const u8, len as usize) };
-    let Ok(text) = core::str::from_utf8(text) else {
-        fail("the command line is not valid UTF-8")
-    };
+    let Ok(text) = core::str::from_utf8(text) else { fail("the command line is not valid UTF-8") };
     // SAFETY: the tender kept room for so many words, aligned.
     let table = unsafe {
         core::slice::from_raw_parts_mut(

@@ -14,6 +14,7 @@ use crate::project::{Project, Target};
 use crate::qemu::{self, Model};
 use crate::resolve::Resolution;
 use crate::run::{self, RunArgs};
+use crate::tender;
 
 /// Measures something, side by side in one run
 ///
@@ -84,9 +85,12 @@ fn hello(args: &BenchArgs) -> Result<u8> {
     let project = Project::find()?;
     let app = project.root.join("apps/hello");
     let mut rows = Vec::new();
-    for (platform, model) in
-        [("linuxu", None), ("kvm", Some(Model::Q35)), ("kvm", Some(Model::Microvm))]
-    {
+    let everywhere = [("linuxu", None), ("kvm", Some(Model::Q35)), ("kvm", Some(Model::Microvm))];
+    let hvt = tender::kvm_opens().then_some((tender::PLATFORM, None));
+    if hvt.is_none() {
+        eprintln!("not measured: hvt, because /dev/kvm does not open");
+    }
+    for (platform, model) in hvt.into_iter().chain(everywhere) {
         if model.is_some() {
             qemu::ensure(std::env::consts::ARCH)?;
         }
@@ -154,6 +158,7 @@ fn smallest_memory(
     let parameter = match resolution.platform_name() {
         "kvm" => "kvm.memory",
         "linuxu" => "linuxu.memory",
+        "hvt" => "hvt.memory",
         _ => return Ok(None),
     };
     let boots = |bytes: u64| -> Result<bool> {

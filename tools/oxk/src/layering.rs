@@ -24,7 +24,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("fs", &["core", "block"]),
     ("posix", &["core", "block", "net", "fs"]),
     ("libc", &["core", "posix"]),
-    ("debug", &["core"]),
+    ("debug", &["core", "sched"]),
     ("apps", &["core", "alloc", "sched", "block", "net", "fs", "posix", "libc", "debug"]),
     ("bench", &["core", "alloc"]),
     ("tools", &["plat"]),
@@ -32,7 +32,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates and pools that may contain unsafe code; all others forbid it.
-const UNSAFE_ALLOWED: [&str; 12] = [
+const UNSAFE_ALLOWED: [&str; 14] = [
     "arch/",
     "plat/",
     "alloc/",
@@ -40,6 +40,8 @@ const UNSAFE_ALLOWED: [&str; 12] = [
     "core/ukalloc",
     "core/uklock",
     "core/uksched",
+    "sched/ukasync",
+    "posix/syscall-shim/",
     "debug/ukcrash",
     "debug/ukplatcheck",
     "tools/tender",
@@ -47,8 +49,9 @@ const UNSAFE_ALLOWED: [&str; 12] = [
     "bench/",
 ];
 
-/// Folders in which source code may name an architecture.
-const ARCH_ALLOWED: [&str; 5] = ["arch/", "plat/", "bench/", "tools/", "tests/"];
+/// Folders in which source code may name an architecture. Numbers of system calls differ.
+const ARCH_ALLOWED: [&str; 6] =
+    ["arch/", "plat/", "posix/syscall-shim/", "bench/", "tools/", "tests/"];
 const ARCH_NAMES: [&str; 5] = ["x86", "x86_64", "aarch64", "riscv64", "arm64"];
 
 /// One rule broken in one place.

@@ -5,10 +5,10 @@ use hvt_abi::cpu_page::{ARGUMENT_COUNT, ARGUMENTS, CALL, PENDING_CPU, RESULT, ST
 use hvt_abi::{Call, CallError, NEVER, PAGE, Range, Rights, Stream};
 
 use crate::guest::{Guest, Start};
+use crate::kick;
 use crate::layout::{LARGE_PAGE, WINDOW};
 use crate::memory::Tables;
 use crate::paging::{AddressSpace, Bits, Changes, USER_LIMIT};
-use crate::{console, kick};
 
 /// Bytes of one call at most: the guest asks again for the rest.
 const MAX_CONSOLE: u64 = 16 << 10;
@@ -36,8 +36,7 @@ fn set_word(guest: &Guest, cpu: usize, index: usize, value: u64) {
 /// repeat. Does not return when that is the end.
 pub fn handle(guest: &Guest, cpu: usize, way: Way) -> Changes {
     let number = word(guest, cpu, CALL);
-    let arguments: [u64; ARGUMENT_COUNT] =
-        std::array::from_fn(|i| word(guest, cpu, ARGUMENTS + i));
+    let arguments: [u64; ARGUMENT_COUNT] = std::array::from_fn(|i| word(guest, cpu, ARGUMENTS + i));
     let call = Call::from_number(number).filter(|c| c.is_memory() == (way == Way::Gate));
     let mut changes = Changes::default();
     let result = match call {
@@ -76,14 +75,14 @@ fn carry_out(
             };
             let mut bytes = vec![0; c.min(MAX_CONSOLE) as usize];
             guest.read(b, &mut bytes)?;
-            console::write(stream, &bytes);
+            guest.console.write(stream, &bytes);
             Ok(bytes.len() as u64)
         }
         Call::ConsoleRead => {
             // Not taken from the console unless the guest can have it.
             let mut bytes = vec![0; b.min(MAX_CONSOLE) as usize];
             guest.write(a, &bytes)?;
-            let len = console::read(&mut bytes);
+            let len = guest.console.read(&mut bytes);
             guest.write(a, &bytes[..len])?;
             Ok(len as u64)
         }
@@ -138,7 +137,7 @@ fn change_memory(
 }
 
 fn whole_pages(address: u64, len: u64) -> Result<(), CallError> {
-    let good = len > 0 && len <= MAX_MEMORY && (address | len) % PAGE == 0;
+    let good = len > 0 && len <= MAX_MEMORY && (address | len).is_multiple_of(PAGE);
     if good { Ok(()) } else { Err(CallError::BadArgument) }
 }
 
@@ -177,12 +176,11 @@ fn alias(
     if guest.cpus() > 1 {
         return Err(CallError::NoSuchCall);
     }
-    let memory_of = |address: u64| {
-        guest.layout.heap.iter().find_map(|piece| piece.changeable(address, PAGE))
-    };
+    let memory_of =
+        |address: u64| guest.layout.heap.iter().find_map(|piece| piece.changeable(address, PAGE));
     let pages = || (0..len).step_by(PAGE as usize);
     for offset in pages() {
-        if memory_of(memory.wrapping_add(offset)).is_none() || memory % PAGE != 0 {
+        if memory_of(memory.wrapping_add(offset)).is_none() || !memory.is_multiple_of(PAGE) {
             return Err(CallError::BadAddress);
         }
         if space.translate(at + offset, false).is_some() {

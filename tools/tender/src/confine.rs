@@ -59,7 +59,11 @@ pub fn limit_calls() -> Result<(), Error> {
 }
 
 /// `argument & mask == value`.
-fn argument(index: u8, mask: u64, value: u64) -> Result<SeccompCondition, seccompiler::BackendError> {
+fn argument(
+    index: u8,
+    mask: u64,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
     SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)
 }
 
@@ -105,12 +109,8 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     ] {
         rules.insert(call, Vec::new());
     }
-    let filter = SeccompFilter::new(
-        rules,
-        SeccompAction::Trap,
-        SeccompAction::Allow,
-        TargetArch::x86_64,
-    )?;
+    let filter =
+        SeccompFilter::new(rules, SeccompAction::Trap, SeccompAction::Allow, TargetArch::x86_64)?;
     filter.try_into()
 }
 

@@ -71,7 +71,9 @@ pub enum Error {
     #[error("cannot read the initial ram disk {0}: {1}")]
     Initrd(String, std::io::Error),
     /// Too little memory.
-    #[error("{given} of memory are too small: the image and its ram disk need {needed}; give more with --memory")]
+    #[error(
+        "{given} of memory are too small: the image and its ram disk need {needed}; give more with --memory"
+    )]
     TooSmall {
         /// As given.
         given: String,
@@ -85,7 +87,9 @@ pub enum Error {
     #[error("cannot get that much memory from the host: {0}; lower --memory")]
     Memory(String),
     /// /dev/kvm.
-    #[error("cannot open /dev/kvm: {0}; run the image with --plat linuxu, or as a user who may open it")]
+    #[error(
+        "cannot open /dev/kvm: {0}; run the image with --plat linuxu, or as a user who may open it"
+    )]
     NoKvm(std::io::Error),
     /// A call of KVM.
     #[error("KVM cannot {0}: {1}")]

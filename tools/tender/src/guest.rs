@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use hvt_abi::{CallError, ImageNote, PAGE};
 
+use crate::console::Console;
 use crate::kick::Kick;
 use crate::layout::Layout;
 use crate::memory::{GuestRam, Tables};
@@ -67,6 +68,8 @@ pub struct Guest {
     pub kicks: &'static [Kick],
     /// By CPU; the first one is always started.
     pub starts: Vec<StartLine>,
+    /// Its console.
+    pub console: Console,
     /// When it reached what.
     pub times: Times,
 }

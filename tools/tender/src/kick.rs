@@ -40,11 +40,8 @@ extern "C" fn on_signal(_signal: c_int, info: *const libc::siginfo_t, _context: 
 }
 
 extern "C" fn on_end(signal: c_int) {
-    let text: &[u8] = if signal == libc::SIGINT {
-        b"tender: interrupted\n"
-    } else {
-        b"tender: told to stop\n"
-    };
+    let text: &[u8] =
+        if signal == libc::SIGINT { b"tender: interrupted\n" } else { b"tender: told to stop\n" };
     // SAFETY: both calls are allowed in signal handlers (signal-safety(7)).
     unsafe {
         libc::write(2, text.as_ptr().cast(), text.len());

@@ -25,6 +25,7 @@ mod console;
 mod cpu;
 pub mod elf;
 pub mod error;
+pub mod exercise;
 mod guest;
 mod kick;
 pub mod layout;

@@ -62,7 +62,8 @@ impl Machine {
         let cpuid = kvm_fd
             .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
             .map_err(kvm("tell what its virtual CPUs can do"))?;
-        let umip = cpuid.as_slice().iter().any(|e| e.function == 7 && e.index == 0 && e.ecx & 4 != 0);
+        let umip =
+            cpuid.as_slice().iter().any(|e| e.function == 7 && e.index == 0 && e.ecx & 4 != 0);
         Ok(Self { vm, cpuid, umip })
     }
 

@@ -6,7 +6,8 @@ use std::os::fd::AsRawFd;
 
 use hvt_abi::PAGE;
 use vm_memory::{
-    Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion, MemoryRegionAddress,
+    Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
+    MemoryRegionAddress,
 };
 
 use crate::error::Error;
@@ -60,8 +61,14 @@ impl GuestRam {
     ///
     /// # Errors
     /// Those of the call, and one for ranges that are not whole pages of memory.
-    pub fn map_file(&self, physical: u64, file: &File, offset: u64, len: u64) -> std::io::Result<()> {
-        let pages = (physical | offset | len) % PAGE == 0;
+    pub fn map_file(
+        &self,
+        physical: u64,
+        file: &File,
+        offset: u64,
+        len: u64,
+    ) -> std::io::Result<()> {
+        let pages = (physical | offset | len).is_multiple_of(PAGE);
         let slice = self.memory.get_slice(GuestAddress(physical), len as usize);
         let (Ok(slice), true) = (slice, pages) else {
             return Err(std::io::ErrorKind::InvalidInput.into());

@@ -139,7 +139,13 @@ impl<M: TableMemory> AddressSpace<M> {
     ///
     /// # Errors
     /// [`NoTable`]; a part may be mapped then.
-    pub fn map(&mut self, address: u64, physical: u64, len: u64, bits: Bits) -> Result<(), NoTable> {
+    pub fn map(
+        &mut self,
+        address: u64,
+        physical: u64,
+        len: u64,
+        bits: Bits,
+    ) -> Result<(), NoTable> {
         self.set(address, len, Some((physical, bits)))
     }
 
@@ -156,7 +162,8 @@ impl<M: TableMemory> AddressSpace<M> {
         while done < len {
             let address = start + done;
             let to = target.map(|(physical, bits)| (physical + done, bits));
-            let aligned = (address | to.map_or(0, |(physical, _)| physical)) % LARGE_PAGE == 0;
+            let both = address | to.map_or(0, |(physical, _)| physical);
+            let aligned = both.is_multiple_of(LARGE_PAGE);
             let large = aligned && len - done >= LARGE_PAGE && !self.has_small_pages(address);
             let Some(entry) = self.entry(address, u32::from(large), to.is_some())? else {
                 // Nothing is mapped up to the end of what the missing table covers.

@@ -9,6 +9,7 @@ use kvm_ioctls::{Kvm, VcpuFd};
 
 use crate::args::Args;
 use crate::confine;
+use crate::console::Console;
 use crate::cpu::Cpu;
 use crate::elf::{Image, ImageFile};
 use crate::error::{Error, ImageError};
@@ -97,6 +98,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         note,
         kicks: (0..args.cpus).map(|_| Kick::default()).collect::<Vec<_>>().leak(),
         starts: (0..args.cpus).map(|_| StartLine::default()).collect(),
+        console: Console::Standard,
         times,
     }));
     drop((image_file, initrd, kvm));
@@ -155,7 +157,7 @@ fn command_line(args: &Args) -> Words {
 
 /// Puts the image into memory: pages of the file, shared until they are written to, then the words
 /// that depend on where it lies.
-fn load(
+pub(crate) fn load(
     ram: &GuestRam,
     file: &ImageFile,
     image: &Image,
@@ -197,7 +199,7 @@ fn clear(ram: &GuestRam, physical: u64, len: u64) {
     }
 }
 
-fn address_space(
+pub(crate) fn address_space(
     ram: &Arc<GuestRam>,
     memory: u64,
     layout: &Layout,

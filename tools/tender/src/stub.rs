@@ -157,7 +157,10 @@ pub fn install(ram: &GuestRam, cpus: usize) {
         // Interrupt gate, present, for kernel mode alone: `int` in user mode faults. Double faults
         // have a stack of their own (SDM volume 3, figure 6-8).
         let stack = u64::from(vector == DOUBLE_FAULT);
-        let low = handler & 0xffff | u64::from(KERNEL_CODE) << 16 | stack << 32 | 0x8e << 40
+        let low = handler & 0xffff
+            | u64::from(KERNEL_CODE) << 16
+            | stack << 32
+            | 0x8e << 40
             | (handler >> 16 & 0xffff) << 48;
         ram.write_words(SYSTEM + IDT + vector * 16, &[low, handler >> 32]);
     }
@@ -230,8 +233,7 @@ fn has_error_code(vector: u64) -> bool {
 /// The frame of the exception that a CPU halted for.
 pub fn frame(ram: &GuestRam, cpu: usize, vector: u64) -> Frame {
     let top = if vector == DOUBLE_FAULT { DOUBLE_FAULT_STACK } else { STACK };
-    let [error, rip, cs, rflags, rsp, _ss] =
-        ram.read_words::<6>(SYSTEM + cpu_page(cpu) + top - 48);
+    let [error, rip, cs, rflags, rsp, _ss] = ram.read_words::<6>(SYSTEM + cpu_page(cpu) + top - 48);
     // Without an error code the frame is a word shorter; it ends at the same place.
     Frame { error: if has_error_code(vector) { error } else { 0 }, rip, cs, rflags, rsp }
 }
