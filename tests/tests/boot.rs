@@ -128,7 +128,7 @@ fn wrong_parameters_end_the_boot_with_the_reason() {
 fn the_boot_trace_times_every_phase() {
     for machine in machines() {
         selftest(machine, &["--param", "ukboot.trace=yes", "--", "exit", "0"])
-            .expect(0, &["boot: entry", "boot: param", "boot: heap", "boot: clock", "boot: total"]);
+            .expect(0, &["boot: entry", "boot: param", "boot: heap", "boot: irq", "boot: total"]);
     }
 }
 

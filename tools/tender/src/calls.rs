@@ -1,7 +1,7 @@
 //! What the guest asks for. Nothing of a call is believed: numbers, addresses and lengths are read
 //! once and checked.
 
-use hvt_abi::cpu_page::{ARGUMENT_COUNT, ARGUMENTS, CALL, PENDING_CPU, RESULT, STATUS};
+use hvt_abi::cpu_page::{ARGUMENT_COUNT, ARGUMENTS, CALL, PENDING, PENDING_CPU, RESULT, STATUS};
 use hvt_abi::{Call, CallError, NEVER, PAGE, Range, Rights, Stream};
 
 use crate::guest::{Guest, Start};
@@ -87,7 +87,10 @@ fn carry_out(
             Ok(len as u64)
         }
         Call::Wait => {
-            guest.kicks[cpu].wait(limit(a));
+            // One may have come after the guest looked and before it called.
+            if word(guest, cpu, PENDING) == 0 {
+                guest.kicks[cpu].wait(limit(a));
+            }
             Ok(0)
         }
         Call::Timer => {

@@ -11,7 +11,7 @@ use crate::console::Console;
 use crate::elf::{Image, ReadAt, SegmentRights};
 use crate::guest::{Guest, StartLine};
 use crate::kick::Kick;
-use crate::layout::{Access, HOLE, HOLE_END, Layout, WINDOW, Wanted};
+use crate::layout::{Access, DOORBELL, HOLE, HOLE_END, Layout, WINDOW, Wanted};
 use crate::memory::GuestRam;
 use crate::start::address_space;
 use crate::times::Times;
@@ -199,7 +199,7 @@ fn check_rights(guest: &Guest, interesting: &[u64]) {
     }
     for address in interesting.iter().flat_map(|a| [*a, a.wrapping_add(3 * PAGE)]) {
         if let Some((physical, _)) = space.translate(address, false) {
-            let is_doorbell = physical >= crate::layout::DOORBELL && physical < HOLE_END;
+            let is_doorbell = (DOORBELL..HOLE_END).contains(&physical);
             assert!(is_doorbell || !(HOLE..HOLE_END).contains(&physical), "{address:x}");
         }
     }

@@ -101,6 +101,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         console: Console::Standard,
         times,
     }));
+    let initrd_len = initrd.as_ref().map(|file| file.len);
     drop((image_file, initrd, kvm));
     if !args.unconfined {
         confine::drop_rights()?;
@@ -117,7 +118,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         confine::limit_calls()?;
     }
     guest.times.point("confined");
-    write_boot_info(guest, &words, args.initrd.is_some(), u64::from(tsc_khz));
+    write_boot_info(guest, &words, initrd_len, u64::from(tsc_khz));
     guest.times.point("run");
     match first {
         Some((index, fd)) => Cpu::new(guest, fd, index).run(start),
@@ -231,12 +232,13 @@ fn spawn(guest: &'static Guest, fd: VcpuFd, index: usize, confined: bool) -> Res
     started.map_err(|e| Error::System("start a thread for a CPU", e))
 }
 
-fn write_boot_info(guest: &Guest, words: &Words, has_initrd: bool, tsc_khz: u64) {
+fn write_boot_info(guest: &Guest, words: &Words, initrd_len: Option<u64>, tsc_khz: u64) {
     let layout = &guest.layout;
     let range = |piece: &Piece| Range { start: piece.address, len: piece.len };
     let text = Range { start: layout.boot.address + BOOT_INFO, len: words.bytes.len() as u64 };
     let stacks = |index: usize| layout.fault_stacks.get(index).map_or(0, |piece| piece.address);
-    let initrd = layout.initrd.as_ref().filter(|_| has_initrd).map(range);
+    let initrd = layout.initrd.as_ref().zip(initrd_len);
+    let initrd = initrd.map(|(piece, len)| Range { start: piece.address, len });
     let info = BootInfo {
         tsc_khz,
         wall_ns: calls::wall_ns(),
