@@ -1,5 +1,6 @@
 //! `oxk bench`: the measurements behind the numbers in SPEC.md.
 
+mod boot;
 mod program;
 mod sched;
 
@@ -29,9 +30,12 @@ use crate::tender;
 /// `sched`: switches, waking, locks, making threads and tasks, under every scheduler, in images
 /// that run as Linux processes; beside them the threads and locks of the C library, the tasks of
 /// tokio, and the bare switch as limit.
+///
+/// `boot`: the start of hello on every platform, from exec to the end; on hvt in parts, the
+/// monitor's share apart from the kernel's, and by size of memory; calls and waits.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick"
+    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot"
 )]
 pub struct BenchArgs {
     /// What to measure
@@ -44,10 +48,10 @@ pub struct BenchArgs {
     /// "memory_bytes"}, for the others an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,
-    /// A few seconds instead of minutes: less exact [alloc, sched]
+    /// A few seconds instead of minutes: less exact [alloc, sched, boot]
     #[arg(long)]
     pub quick: bool,
-    /// Where to write the bars [alloc, sched; default: build/bench-NAME.svg]
+    /// Where to write the bars [alloc, sched, boot; default: build/bench-NAME.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -61,6 +65,8 @@ pub enum Experiment {
     Alloc,
     /// Threads, locks and tasks, ours and others
     Sched,
+    /// The start of an image, in parts, and calls of the platform
+    Boot,
 }
 
 /// Results for one platform.
@@ -86,6 +92,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         Experiment::Hello => hello(args),
         Experiment::Alloc => program::run(args, "alloc", &[]),
         Experiment::Sched => sched::run(args),
+        Experiment::Boot => boot::run(args),
     }
 }
 

@@ -144,6 +144,7 @@ impl Guest {
 
     /// Ends guest and tender.
     pub fn end(&self, code: u8) -> ! {
+        self.times.point("end");
         self.times.print();
         // SAFETY: ends the process; nothing is buffered.
         unsafe { libc::_exit(code.into()) }
