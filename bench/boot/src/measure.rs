@@ -47,13 +47,20 @@ fn run(name: &str, command: &mut Command) -> Result<(u64, Output, u64), String> 
     let output = command.stdin(Stdio::null()).output();
     let end = now_ns();
     let output = output.map_err(|e| format!("cannot start {name}: {e}"))?;
+    Ok((start, output, end))
+}
+
+/// The same; the end must be a good one.
+fn run_well(name: &str, command: &mut Command) -> Result<(u64, Output, u64), String> {
+    let (start, output, end) = run(name, command)?;
     if output.status.success() {
         return Ok((start, output, end));
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("{name} ended with {}: {said}", output.status))
+    Err(format!("{name} ended with {}: {}", output.status, text_of(&output)))
 }
 
+/// Runs a shell command. QEMU ends with a code of its own, so that only the output tells whether
+/// all went well.
 fn shell(name: &str, line: &str) -> Result<(u64, Output, u64), String> {
     run(name, Command::new("sh").args(["-c", &format!("exec {line}")]))
 }
@@ -110,7 +117,7 @@ fn start(tender: &str, image: &str, megabytes: u64) -> Result<Start, String> {
     let mut command = Command::new(tender);
     command.args(["--times", "--memory", &format!("{megabytes}M"), image]);
     command.args(["ukboot.trace=yes", "--"]);
-    let (spawned, output, ended) = run("tender", &mut command)?;
+    let (spawned, output, ended) = run_well("tender", &mut command)?;
     let text = text_of(&output);
     let missing = |name: &str| format!("the tender says nothing of `{name}`: {text}");
     let point = |name: &str| number(&text, "tender: ", name).ok_or_else(|| missing(name));
@@ -147,7 +154,7 @@ fn smallest(tender: &str, image: &str) -> Option<u64> {
     let boots = |kib: u64| {
         let mut command = Command::new(tender);
         command.args(["--memory", &format!("{kib}K"), image]);
-        run("tender", &mut command).is_ok()
+        run_well("tender", &mut command).is_ok()
     };
     let (mut low, mut high) = (0, 1024);
     if !boots(high) {
@@ -188,14 +195,19 @@ pub fn all(args: &Args) -> Result<Results, String> {
         for (name, line) in &args.runs_of {
             let (start, output, end) = shell(name, line)?;
             whole.add(name, (end - start) as f64 / 1e3);
-            let boot = number(&text_of(&output), "boot: ", "total");
-            guest.add(name, boot.ok_or_else(|| format!("{name} told no boot time"))? / 1e3);
+            let text = text_of(&output);
+            let boot = number(&text, "boot: ", "total");
+            let silent = || format!("{name} told no boot time, {}: {text}", output.status);
+            guest.add(name, boot.ok_or_else(silent)? / 1e3);
         }
     }
     for (name, line) in &args.calls {
         for _ in 0..args.runs.min(5) {
             let (_, output, _) = shell(name, line)?;
             let text = text_of(&output);
+            if !text.contains("\ncall ") && !text.starts_with("call ") {
+                return Err(format!("{name} measured no calls, {}: {text}", output.status));
+            }
             for line in text.lines().filter_map(|l| l.strip_prefix("call ")) {
                 let words: Vec<&str> = line.split_whitespace().collect();
                 if let [what, ns] = words[..]
@@ -238,7 +250,8 @@ mod tests {
 
     #[test]
     fn failures_say_what_was_said() {
-        let said = shell("x", "sh -c 'echo why >&2; exit 3'").unwrap_err();
+        let mut command = Command::new("sh");
+        let said = run_well("x", command.args(["-c", "echo why >&2; exit 3"])).unwrap_err();
         assert!(said.contains("x ended with") && said.contains("why"), "{said}");
     }
 }

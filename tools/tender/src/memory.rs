@@ -89,6 +89,14 @@ impl GuestRam {
         if result == libc::MAP_FAILED { Err(std::io::Error::last_os_error()) } else { Ok(()) }
     }
 
+    /// Takes pages from the host before the guest touches them; whether that worked does not matter.
+    pub fn populate(&self, physical: u64, len: u64) {
+        let Ok(slice) = self.memory.get_slice(GuestAddress(physical), len as usize) else { return };
+        let guard = slice.ptr_guard_mut();
+        // SAFETY: the range is memory of ours; the call changes no content.
+        unsafe { libc::madvise(guard.as_ptr().cast(), len as usize, libc::MADV_POPULATE_WRITE) };
+    }
+
     /// Writes bytes.
     pub fn write(&self, physical: u64, bytes: &[u8]) {
         let _ = self.memory.write_slice(bytes, GuestAddress(physical));

@@ -15,7 +15,7 @@ use crate::elf::{Image, ImageFile};
 use crate::error::{Error, ImageError};
 use crate::guest::{Guest, Start, StartLine};
 use crate::kick::{self, Kick};
-use crate::layout::{DOORBELL, LARGE_PAGE, Layout, Piece, SYSTEM, WINDOW, Wanted};
+use crate::layout::{Access, DOORBELL, LARGE_PAGE, Layout, Piece, SYSTEM, WINDOW, Wanted};
 use crate::machine::Machine;
 use crate::memory::{GuestRam, Tables};
 use crate::paging::{AddressSpace, Bits};
@@ -103,6 +103,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
     }));
     let initrd_len = initrd.as_ref().map(|file| file.len);
     drop((image_file, initrd, kvm));
+    populate(guest);
     if !args.unconfined {
         confine::drop_rights()?;
     }
@@ -230,6 +231,26 @@ fn spawn(guest: &'static Guest, fd: VcpuFd, index: usize, confined: bool) -> Res
     let builder = std::thread::Builder::new().stack_size(128 << 10).name(format!("cpu {index}"));
     let started = builder.spawn(run).map(|_| ());
     started.map_err(|e| Error::System("start a thread for a CPU", e))
+}
+
+/// Takes the pages from the host that every guest writes to at once. A KVM that shadows page tables
+/// then reaches several with one fault.
+fn populate(guest: &Guest) {
+    const STACK: u64 = 4 * PAGE;
+    const HEAP: u64 = 8 * PAGE;
+    const DATA: u64 = 8 * PAGE;
+    let layout = &guest.layout;
+    let stack = &layout.stack;
+    let top = stack.len.min(STACK);
+    guest.ram.populate(stack.physical + stack.len - top, top);
+    guest.ram.populate(layout.cpu_pages.physical, PAGE);
+    for piece in layout.heap.iter().take(1) {
+        guest.ram.populate(piece.physical, piece.len.min(HEAP));
+    }
+    let writable = layout.segments.iter().filter(|piece| piece.access == Access::Write);
+    for piece in writable {
+        guest.ram.populate(piece.physical, piece.len.min(DATA));
+    }
 }
 
 fn write_boot_info(guest: &Guest, words: &Words, initrd_len: Option<u64>, tsc_khz: u64) {

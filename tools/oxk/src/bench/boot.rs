@@ -15,6 +15,8 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     let project = Project::find()?;
     qemu::ensure(std::env::consts::ARCH)?;
     let mut arguments = Vec::new();
+    // Files that QEMU leaves exit codes in are removed with these.
+    let mut launches = Vec::new();
     let everywhere = [
         ("linuxu", "linuxu", Model::default()),
         ("QEMU q35", "kvm", Model::Q35),
@@ -34,18 +36,22 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
             arguments.extend(["--tender".to_owned(), program.display().to_string()]);
             arguments.extend(["--image".to_owned(), image.path.display().to_string()]);
         } else {
-            arguments.push("--run".into());
-            arguments.push(line(name, &project, &loaded, &hello, &image)?);
+            let launch = Launch::new(&hello, &project, &loaded.resolve()?, &image)?;
+            arguments.extend(["--run".to_owned(), format!("{name}={}", launch.shell_line())]);
+            launches.push(launch);
         }
         if model == Model::Q35 {
             let mut calls = with("apps/selftest");
             calls.args.push("calls".into());
             let (loaded, image) = built(&project, "apps/selftest", platform)?;
-            arguments.push("--calls".into());
-            arguments.push(line(name, &project, &loaded, &calls, &image)?);
+            let launch = Launch::new(&calls, &project, &loaded.resolve()?, &image)?;
+            arguments.extend(["--calls".to_owned(), format!("{name}={}", launch.shell_line())]);
+            launches.push(launch);
         }
     }
-    program::run(args, "boot", &arguments)
+    let result = program::run(args, "boot", &arguments);
+    drop(launches);
+    result
 }
 
 fn built(project: &Project, app: &str, platform: &str) -> Result<(Loaded, Image)> {
@@ -53,16 +59,4 @@ fn built(project: &Project, app: &str, platform: &str) -> Result<(Loaded, Image)
     let loaded = Target { app, plat: Some(platform.into()), ..Target::default() }.load()?;
     let image = build::build(&loaded, &loaded.resolve()?, None, Progress::Quiet)?;
     Ok((loaded, image))
-}
-
-/// `NAME=COMMAND`; the file that QEMU leaves the exit code in is not kept.
-fn line(
-    name: &str,
-    project: &Project,
-    loaded: &Loaded,
-    args: &RunArgs,
-    image: &Image,
-) -> Result<String> {
-    let launch = Launch::new(args, project, &loaded.resolve()?, image)?;
-    Ok(format!("{name}={}", launch.shell_line()))
 }
