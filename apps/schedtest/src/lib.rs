@@ -2,7 +2,7 @@
 //!
 //! Without arguments it runs all checks that fit the scheduler of the image and ends with the number
 //! of failures. `schedtest idle MS` waits with many threads, `overflow` uses a thread's stack up,
-//! `threads` lists threads, `placement` tells whether they move to idle CPUs, `inversion` whom urgent threads
+//! `threads` lists threads, `placement MS` tells whether they move to idle CPUs, `inversion` whom urgent threads
 //! wait for; `end main` and `end thread` end the image while threads wait.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -35,7 +35,7 @@ pub fn main(args: &[&str]) -> u8 {
         ["end", "main"] => ending::with_blocked(false),
         ["end", "thread"] => ending::with_blocked(true),
         ["inversion"] => inversion::report(),
-        ["placement"] => placement::report(),
+        ["placement", ms] => placement::report(Duration::from_millis(ms.parse().unwrap_or(0))),
         ["overflow"] => basics::overflow(),
         ["threads"] => {
             for thread in uksched::threads() {
