@@ -260,14 +260,13 @@ fn rustc_flags(
     let gen_dir = manifest.parent().unwrap_or(Path::new("."));
     let root = loaded.project.root.canonicalize().context("cannot find the repository")?;
     let app = resolution.manifest.dir.canonicalize().context("cannot find the application")?;
-    let mut flags: Vec<String> = [
-        "-Clinker=rust-lld",
-        "-Crelocation-model=static",
-        "-Cforce-frame-pointers=yes",
-        "-Csymbol-mangling-version=v0",
-    ]
-    .map(str::to_owned)
-    .to_vec();
+    let mut flags: Vec<String> =
+        ["-Clinker=rust-lld", "-Cforce-frame-pointers=yes", "-Csymbol-mangling-version=v0"]
+            .map(str::to_owned)
+            .to_vec();
+    let platform = resolution.platform.platform.as_ref();
+    let model = platform.map_or("static", |p| &p.relocation_model);
+    flags.push(format!("-Crelocation-model={model}"));
     flags.extend(link.0.iter().map(|flag| format!("-Clink-arg={flag}")));
     // The image must not depend on where things lie on this machine. The last match wins.
     flags.push(format!("--remap-path-prefix={}=registry", cargo_home().display()));

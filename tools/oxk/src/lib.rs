@@ -28,4 +28,5 @@ pub mod rustc;
 pub mod size;
 pub mod symbolize;
 pub mod syscalls;
+pub mod tender;
 pub mod test;
