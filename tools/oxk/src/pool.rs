@@ -117,6 +117,8 @@ pub struct Library {
     pub early: Option<String>,
     /// Whether it cannot be in an image with more than one CPU.
     pub single_cpu: bool,
+    /// Interfaces that it does not provide in an image with more than one CPU.
+    pub single_cpu_provides: Vec<String>,
 }
 
 /// The Rust type that makes a library an allocator. Both have a `const fn new`, which takes the
@@ -351,6 +353,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             "allocator",
             "early",
             "single-cpu",
+            "single-cpu-provides",
             "scheduler",
             "auto-features",
         ],
@@ -448,6 +451,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         },
         early: read.text(metadata, "early")?,
         single_cpu: read.flag(metadata, "single-cpu")?,
+        single_cpu_provides: read.list(metadata, "single-cpu-provides")?,
         name,
     }))
 }
