@@ -7,16 +7,17 @@ mod boot;
 mod tool;
 
 pub use alloc::{ALLOCATORS, allocators};
-pub use boot::{cmdline, parameters, pvh};
+pub use boot::{cmdline, cpio, parameters, pvh};
 pub use tool::{manifest, pool};
 
 /// A target: its name and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("allocators", allocators),
     ("cmdline", cmdline),
+    ("cpio", cpio),
     ("parameters", parameters),
     ("pvh", pvh),
     ("manifest", manifest),
