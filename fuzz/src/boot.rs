@@ -19,32 +19,6 @@ fn words(compact: &[u8]) -> Vec<&[u8]> {
     if compact.is_empty() { Vec::new() } else { compact.split(|b| *b == 0).collect() }
 }
 
-/// An initial ram disk: entries, which lie in it one behind the other, and at most one error.
-pub fn cpio(bytes: &[u8]) {
-    let within = |piece: &[u8]| {
-        piece.is_empty() || {
-            let (all, piece) = (bytes.as_ptr_range(), piece.as_ptr_range());
-            all.start <= piece.start && piece.end <= all.end
-        }
-    };
-    let mut last = bytes.as_ptr();
-    let mut failed = false;
-    for entry in ::cpio::entries(bytes) {
-        assert!(!failed, "an error is the last thing");
-        match entry {
-            Ok(entry) => {
-                assert!(within(entry.name) && within(entry.data));
-                assert!(!entry.name.is_empty() && entry.name.as_ptr() > last, "it goes forward");
-                last = entry.name.as_ptr();
-            }
-            Err(error) => {
-                failed = true;
-                assert!(!error.to_string().contains('\n'));
-            }
-        }
-    }
-}
-
 /// A command line: words, their division, and early parameters.
 pub fn cmdline(bytes: &[u8]) {
     let mut text = bytes.to_vec();

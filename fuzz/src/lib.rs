@@ -4,22 +4,25 @@
 
 mod alloc;
 mod boot;
+mod hvt;
 mod tool;
 
 pub use alloc::{ALLOCATORS, allocators};
-pub use boot::{cmdline, cpio, parameters, pvh};
+pub use boot::{cmdline, parameters, pvh};
+pub use hvt::{hvt_calls, hvt_image};
 pub use tool::{manifest, pool};
 
 /// A target: its name and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("allocators", allocators),
     ("cmdline", cmdline),
-    ("cpio", cpio),
     ("parameters", parameters),
     ("pvh", pvh),
+    ("hvt-image", hvt_image),
+    ("hvt-calls", hvt_calls),
     ("manifest", manifest),
     ("pool", pool),
 ];
