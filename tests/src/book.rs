@@ -20,9 +20,11 @@ pages! {
     Ukboot "docs/src/api/ukboot.md",
     Ukalloc "docs/src/api/ukalloc.md",
     Uksched "docs/src/api/uksched.md",
+    Ukasync "docs/src/api/ukasync.md",
     Uklock "docs/src/api/uklock.md",
     Ukparam "docs/src/api/ukparam.md",
     Uklog "docs/src/api/uklog.md",
     Uktime "docs/src/api/uktime.md",
     Ukerrno "docs/src/api/ukerrno.md",
+    SyscallShim "docs/src/api/syscall-shim.md",
 }

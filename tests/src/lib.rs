@@ -6,6 +6,7 @@ pub mod markdown;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// Platforms and machine models that images are booted on.
 pub const MACHINES: [Machine; 3] = [
@@ -77,10 +78,45 @@ pub fn call_in(tool: &str, dir: &Path, args: &[&str]) -> Outcome {
     }
 }
 
+/// Clock ticks of CPU time (a hundredth of a second each) that an image uses in `time`, with
+/// arguments that make it idle for two seconds longer: booting takes time of its own. The image is
+/// run without the tool in between.
+pub fn idle_ticks(tool: &str, app: &str, machine: Machine, args: &[&str], time: Duration) -> u64 {
+    let mut all = vec!["run", app, "--dry-run"];
+    all.extend(machine.args);
+    all.extend(args);
+    let line = call(tool, &all).expect(0, &[]).out.trim().to_owned();
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("exec {line}")])
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("a shell can be started");
+    std::thread::sleep(Duration::from_millis(1500));
+    let before = cpu_ticks(child.id());
+    std::thread::sleep(time);
+    let used = cpu_ticks(child.id()) - before;
+    child.wait().expect("it ends");
+    used
+}
+
 /// Builds and runs an application on a machine, with further arguments of `oxk run`.
 pub fn run(tool: &str, app: &str, machine: Machine, args: &[&str]) -> Outcome {
     let mut all = vec!["run", app, "--timeout", "120"];
     all.extend(machine.args);
     all.extend(args);
     call(tool, &all)
+}
+
+/// CPU time that a process and its threads have used: user and system time in clock ticks, fields
+/// 14 and 15 of /proc/PID/stat (proc(5)).
+pub fn cpu_ticks(process: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+    // The name, in parentheses, may contain anything.
+    let (_, fields) = stat.rsplit_once(')').expect("the name has a parenthesis");
+    let field = |number: usize| {
+        fields.split_whitespace().nth(number - 3).and_then(|field| field.parse::<u64>().ok())
+    };
+    field(14).expect("user time") + field(15).expect("system time")
 }

@@ -88,6 +88,32 @@ fn unknown_names_and_values() {
 }
 
 #[test]
+fn schedulers_that_cannot_be() {
+    let with = |lines: &str| format!("name = \"hello\"\ncpus = 2\n[[schedulers]]\n{lines}");
+    refused(&with("cpus = [0]"), &["`provider` is missing", "oxk.toml:3:1"]);
+    refused(
+        &with("provider = \"ukschedcoop\"\ncpus = [0, 2]"),
+        &["the image has 2 CPUs, and a scheduler is to have CPU 2", "oxk.toml:5:8"],
+    );
+    refused(
+        &with("provider = \"ukschedcoop\"\ncpus = [0]"),
+        &["no scheduler has CPU 1", "[providers]"],
+    );
+    refused(
+        &with("provider = \"ukschedcop\"\ncpus = [0, 1]"),
+        &["unknown library `ukschedcop`", "oxk.toml:4:12", "did you mean `ukschedcoop`?"],
+    );
+    refused(
+        &with("provider = \"none\"\ncpus = \"0-1\""),
+        &["CPU 0, which boots and runs `main`, needs a scheduler", "oxk.toml:5:8"],
+    );
+    refused(
+        &with("provider = \"ukschedpreempt\"\ncpus = \"0-1\"\noptions = { slice-us = 1 }"),
+        &["1 is not a value for ukschedpreempt.slice-us", "oxk.toml:6:"],
+    );
+}
+
+#[test]
 fn command_lines_of_the_tool() {
     call(OXK, &["run", "apps/nothing"])
         .expect(125, &["there is no folder apps/nothing", "oxk new"]);

@@ -166,10 +166,7 @@ fn idle_images_use_no_cpu() {
     let path = image["image"].as_str().unwrap();
     let mut child = std::process::Command::new(path).args(["sleep", "1000"]).spawn().unwrap();
     std::thread::sleep(std::time::Duration::from_millis(700));
-    // Fields 14 and 15 of /proc/PID/stat: user and system time in clock ticks (proc(5)).
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    let ticks = image_tests::cpu_ticks(child.id());
     assert!(child.wait().unwrap().success());
     assert!(ticks <= 2, "sleeping took {ticks} clock ticks of CPU time");
 }

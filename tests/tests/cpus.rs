@@ -1,9 +1,8 @@
 //! Images with one and several CPUs on every platform and machine model.
 
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use image_tests::{MACHINES, Machine, Outcome, call, root};
+use image_tests::{MACHINES, Machine, Outcome, call, idle_ticks};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -64,34 +63,12 @@ fn every_cpu_can_end_the_image() {
     }
 }
 
-/// CPU time of a process and all its threads in clock ticks: fields 14 and 15 of /proc/PID/stat,
-/// user and system (proc(5)).
-fn cpu_ticks(child: &Child) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
-    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
-}
-
 #[test]
 fn idle_cpus_use_no_cpu_time() {
     for machine in MACHINES {
-        // Builds it; the command is run without the tool in between.
-        let line = run(machine, 4, &["--dry-run", "--", "idle", "3500"]);
-        let command = line.expect(0, &[]).out.trim().to_owned();
-        let mut child = Command::new("sh")
-            .args(["-c", &format!("exec {command}")])
-            .current_dir(root())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        // Booting takes time of its own.
-        std::thread::sleep(Duration::from_millis(1500));
-        let before = cpu_ticks(&child);
-        std::thread::sleep(Duration::from_millis(1500));
-        let ticks = cpu_ticks(&child) - before;
-        child.wait().unwrap();
-        // One percent of one host CPU, for what a virtual machine monitor does in that time.
+        let dir = ["--cpus", "4", "--build-dir", "build/cpus-4", "--", "idle", "3500"];
+        let ticks = idle_ticks(OXK, "apps/cpus", machine, &dir, Duration::from_millis(1500));
+        // Two percent of one host CPU, for what a virtual machine monitor does in that time.
         assert!(ticks <= 3, "{}: 4 idle CPUs took {ticks} clock ticks", machine.name);
     }
 }

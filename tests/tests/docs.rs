@@ -212,8 +212,14 @@ fn manifests_on_the_pages_resolve() {
     let root = root();
     let pool = Pool::discover(&root, &[]).unwrap();
     let mut seen = 0;
-    for path in ["README.md", "alloc/README.md", "docs/src/manifest.md", "docs/src/api/ukalloc.md"]
-    {
+    for path in [
+        "README.md",
+        "alloc/README.md",
+        "sched/README.md",
+        "docs/src/manifest.md",
+        "docs/src/api/ukalloc.md",
+        "docs/src/api/uksched.md",
+    ] {
         let blocks = blocks(&page(path));
         for block in blocks.iter().filter(|b| b.info == "toml" && !b.text.contains(METADATA)) {
             let dir = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Without arguments it runs all checks that fit the scheduler of the image and ends with the number
 //! of failures. `schedtest idle MS` waits with many threads, `overflow` uses a thread's stack up,
-//! `threads` lists threads.
+//! `threads` lists threads, `placement` tells whether they move to idle CPUs.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -10,6 +10,7 @@ extern crate alloc;
 
 mod basics;
 mod locks;
+mod placement;
 mod preemption;
 mod waiting;
 
@@ -28,6 +29,7 @@ pub fn main(args: &[&str]) -> u8 {
         }
         [] => uktest::run(&CHECKS),
         ["idle", ms] => waiting::idle(Duration::from_millis(ms.parse().unwrap_or(0))),
+        ["placement"] => placement::report(),
         ["overflow"] => basics::overflow(),
         ["threads"] => {
             for thread in uksched::threads() {

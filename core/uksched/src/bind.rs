@@ -1,18 +1,21 @@
 //! The scheduler of the image: binding, the functions everybody calls, boot.
 
-use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::Relaxed;
 
-use ukplat::{BootInfo, InitError, StaticRef, preempt};
+use ukplat::{BootInfo, InitError, StaticRef};
 
 use crate::core_loop as imp;
 use crate::cpu::{self, Cpu};
-use crate::{Config, Policy, ThreadRef, Wakeup, report, spawn};
+use crate::sys::atomic::AtomicUsize;
+use crate::sys::{self, preempt};
+use crate::{Config, Instance, Policy, ThreadRef, Wakeup, report, spawn};
 
 /// The scheduler that [`bind!`](crate::bind) makes of a policy.
 pub trait Bound: 'static {
     /// Who runs next.
     type Policy: Policy;
+    /// Whether some schedulers of the image are preemptive and others are not.
+    const MIXED: bool;
 
     /// The CPUs of the image, by number.
     fn cpus() -> &'static [Cpu<Self::Policy>];
@@ -20,14 +23,29 @@ pub trait Bound: 'static {
     /// This CPU.
     #[inline]
     fn cpu() -> &'static Cpu<Self::Policy> {
-        &Self::cpus()[ukplat::cpu_id()]
+        &Self::cpus()[sys::cpu_id()]
     }
+}
+
+/// Whether some schedulers are preemptive and others are not.
+pub const fn is_mixed(instances: &[Instance]) -> bool {
+    let mut i = 1;
+    while i < instances.len() {
+        if instances[i].is_preemptive() != instances[0].is_preemptive() {
+            return true;
+        }
+        i += 1;
+    }
+    false
 }
 
 /// The scheduler's functions, as the linker sees them.
 pub struct Table {
     #[cfg_attr(not(feature = "smp"), expect(dead_code, reason = "there is one"))]
     cpus: usize,
+    pub(crate) instances: &'static [Instance],
+    #[cfg(feature = "smp")]
+    meet: fn(),
     yield_now: fn(),
     park: fn(Option<u64>) -> Wakeup,
     sleep: fn(u64),
@@ -41,10 +59,13 @@ pub struct Table {
 }
 
 impl Table {
-    /// The table of a scheduler for that many CPUs.
-    pub const fn of<B: Bound>(cpus: usize) -> Self {
+    /// The table of schedulers for that many CPUs.
+    pub const fn of<B: Bound>(cpus: usize, instances: &'static [Instance]) -> Self {
         Self {
             cpus,
+            instances,
+            #[cfg(feature = "smp")]
+            meet: imp::meet::<B>,
             yield_now: imp::yield_now::<B>,
             park: imp::park::<B>,
             sleep: imp::sleep::<B>,
@@ -58,23 +79,42 @@ impl Table {
     }
 }
 
-/// Binds the scheduler of the image: a policy's type and initial value, and the number of CPUs.
-/// Expanded at most once, in the generated root crate.
+/// Binds the scheduler of the image: its name, the type and initial value of its policy, and the
+/// number of CPUs. Or the schedulers of the image: the type of their policies, the instances in
+/// the order of their first CPUs, and for each CPU its instance and policy. Expanded at most once,
+/// in the generated root crate.
 #[macro_export]
 macro_rules! bind {
-    ($policy:ty, $value:expr, $cpus:expr) => {
+    ($name:literal, $policy:ty, $value:expr, $cpus:expr) => {
+        static SCHEDULERS: [$crate::Instance; 1] = [$crate::Instance::new(
+            $name,
+            u64::MAX >> (u64::BITS as usize - $cpus),
+            <$policy as $crate::Policy>::PREEMPTIVE,
+        )];
         static SCHEDULER_CPUS: [$crate::Cpu<$policy>; $cpus] =
-            [const { $crate::Cpu::new($value) }; $cpus];
+            [const { $crate::Cpu::new($value, &SCHEDULERS[0]) }; $cpus];
+        $crate::bind!(@table $policy, $cpus, false);
+    };
+    ($policy:ty, $count:expr, [$($instance:expr),+ $(,)?], [$($index:expr => $value:expr),+ $(,)?]) => {
+        const SCHEDULER_LIST: &[$crate::Instance] = &[$($instance),+];
+        static SCHEDULERS: &[$crate::Instance] = SCHEDULER_LIST;
+        static SCHEDULER_CPUS: [$crate::Cpu<$policy>; $count] =
+            [$($crate::Cpu::new($value, &SCHEDULER_LIST[$index])),+];
+        $crate::bind!(@table $policy, $count, $crate::is_mixed(SCHEDULER_LIST));
+    };
+    (@table $policy:ty, $cpus:expr, $mixed:expr) => {
         struct Scheduler;
         impl $crate::Bound for Scheduler {
             type Policy = $policy;
+            const MIXED: bool = $mixed;
             #[inline]
             fn cpus() -> &'static [$crate::Cpu<$policy>] {
                 &SCHEDULER_CPUS
             }
         }
         #[unsafe(no_mangle)]
-        static OXIKRAFT_SCHED: $crate::Table = $crate::Table::of::<Scheduler>($cpus);
+        static OXIKRAFT_SCHED: $crate::Table =
+            $crate::Table::of::<Scheduler>($cpus, &SCHEDULERS);
     };
 }
 
@@ -83,7 +123,7 @@ unsafe extern "Rust" {
 }
 
 #[inline(always)]
-fn bound() -> &'static Table {
+pub(crate) fn bound() -> &'static Table {
     // SAFETY: `bind!` defines the symbol with exactly this type (both are written in this file),
     // as an immutable static; a second definition or none is a link error.
     unsafe { &OXIKRAFT_SCHED }
@@ -116,7 +156,8 @@ pub fn cpus() -> usize {
 /// CPUs that run threads.
 static STARTED: AtomicUsize = AtomicUsize::new(1);
 
-/// Whether the timer takes the CPU away from threads that neither wait nor yield.
+/// Whether the timer takes CPUs away from threads that neither wait nor yield: in images with
+/// several schedulers, of one of them (see [`Instance::is_preemptive`]).
 pub fn is_preemptive() -> bool {
     bound().preempted.is_some()
 }
@@ -149,9 +190,11 @@ pub struct CpuHooks {
 
 static CPU_HOOKS: StaticRef<CpuHooks> = StaticRef::new();
 
-/// Sets the functions that are told what CPUs do; called once, in images with several CPUs.
+/// Sets the functions that are told what CPUs do; called once, while only the calling CPU runs
+/// threads, in images with several CPUs.
 pub fn on_cpu_events(hooks: &'static CpuHooks) {
     CPU_HOOKS.set(hooks);
+    (hooks.online)(sys::cpu_id());
 }
 
 #[cfg(feature = "smp")]
@@ -192,20 +235,32 @@ pub fn init(_boot: &'static BootInfo, config: &'static Config) -> Result<(), Ini
     spawn::configure(config);
     let main = spawn::adopt("main", 0).ok_or(NO_MEMORY)?;
     cpu::set_current(main);
-    ukplat::timer_on_expiry(bound().on_timer);
+    sys::timer_on_expiry(bound().on_timer);
     if let Some(hook) = bound().preempted {
         preempt::on_request(hook);
     }
     ukplat::stack::on_query(report::tell_stack);
     #[cfg(feature = "smp")]
-    {
-        ukplat::on_cpu_interrupt(bound().on_cpu_interrupt);
-        // CPUs without gaps: threads are placed by number.
-        let last = bound().cpus.min(ukplat::cpu_count());
-        for cpu in 1..last {
-            start_cpu(cpu).map_err(|()| InitError::new("a CPU could not be started"))?;
-            STARTED.store(cpu + 1, Relaxed);
-        }
+    start_cpus()?;
+    Ok(())
+}
+
+/// Starts the CPUs of the image that the machine has.
+#[cfg(feature = "smp")]
+fn start_cpus() -> Result<(), InitError> {
+    sys::on_cpu_interrupt(bound().on_cpu_interrupt);
+    // CPUs without gaps: threads are placed by number.
+    let count = bound().cpus.min(sys::cpu_count());
+    let missing = |instance: &Instance| (0..count).all(|cpu| !instance.has_cpu(cpu));
+    if bound().instances.iter().any(missing) {
+        return Err(InitError::new(
+            "a scheduler has no CPU: give the machine as many as the image is made for",
+        ));
+    }
+    (bound().meet)();
+    for cpu in 1..count {
+        start_cpu(cpu).map_err(|()| InitError::new("a CPU could not be started"))?;
+        STARTED.store(cpu + 1, Relaxed);
     }
     Ok(())
 }
@@ -216,15 +271,17 @@ fn start_cpu(cpu: usize) -> Result<(), ()> {
     extern "C" fn cpu_main(thread: usize) -> ! {
         // SAFETY: the argument is the static thread made below.
         cpu::set_current(ThreadRef(unsafe { &*(thread as *const crate::thread::Thread) }));
-        ukplat::irq::enable();
+        sys::irq::enable();
         loop {
             park(None);
         }
     }
     let name = ["cpu 1", "cpu 2", "cpu 3"].get(cpu - 1).copied().unwrap_or("cpu");
     let thread = spawn::adopt(name, cpu).ok_or(())?;
+    // It has nothing to finish.
+    thread.0.life.bits.fetch_or(spawn::DONE, Relaxed);
     let stack = spawn::stack_for(thread).ok_or(())?;
     let argument = core::ptr::from_ref(thread.0) as usize;
     // SAFETY: the stack is the new thread's, which never ends.
-    unsafe { ukplat::cpu_start(cpu, stack.top(), cpu_main, argument) }.map_err(|_| ())
+    unsafe { sys::cpu_start(cpu, stack.top(), cpu_main, argument) }.map_err(|_| ())
 }

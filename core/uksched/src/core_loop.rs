@@ -3,12 +3,11 @@
 #[cfg(feature = "smp")]
 use core::sync::atomic::Ordering::Acquire;
 use core::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
-use core::sync::atomic::fence;
-
-use ukplat::preempt::{self, PreemptGuard};
-use ukplat::{context, irq};
 
 use crate::cpu::{self, Cpu, NEVER};
+use crate::sys::atomic::fence;
+use crate::sys::preempt::{self, PreemptGuard};
+use crate::sys::{self, context, irq};
 use crate::thread::count;
 use crate::{Bound, Policy, Ready, Reason, ThreadRef, Wakeup};
 
@@ -19,6 +18,33 @@ fn critical<B: Bound>() -> Option<PreemptGuard> {
         waits_with_preemption_disabled();
     }
     B::Policy::PREEMPTIVE.then(preempt::disable)
+}
+
+/// Whether the timer takes this CPU away from threads. The same for all CPUs in most images, and
+/// then a constant.
+#[inline]
+fn preempts<B: Bound>(cpu: &Cpu<B::Policy>) -> bool {
+    B::Policy::PREEMPTIVE && (!B::MIXED || cpu.instance.is_preemptive())
+}
+
+/// Says which CPUs exchange threads; before others than the first are started.
+#[cfg(feature = "smp")]
+pub fn meet<B: Bound>() {
+    let _guard = preempt::disable();
+    for (number, cpu) in B::cpus().iter().enumerate() {
+        // SAFETY: preemption is disabled; this is no interrupt handler.
+        let exchanges = unsafe { cpu.with_policy(|policy| policy.steals()) };
+        let others = cpu.instance.cpus() & !(1 << number);
+        cpu.peers.store(if exchanges { others } else { 0 }, Relaxed);
+    }
+}
+
+/// The peers of a CPU that run, from the one after it on.
+#[cfg(feature = "smp")]
+fn peers<B: Bound>(cpu: &'static Cpu<B::Policy>) -> impl Iterator<Item = usize> {
+    let (peers, count) = (cpu.peers.load(Relaxed), crate::cpus());
+    let first = sys::cpu_id() + 1;
+    (0..count).map(move |i| (first + i) % count).filter(move |other| peers >> other & 1 != 0)
 }
 
 #[cold]
@@ -67,49 +93,53 @@ pub fn make_ready<B: Bound>(thread: ThreadRef) {
     #[cfg(feature = "smp")]
     let _here = preempt::disable();
     #[cfg(feature = "smp")]
-    let home = place::<B>(thread);
+    let (home, claimed) = place::<B>(thread);
     #[cfg(not(feature = "smp"))]
     let home = 0;
     let cpu = &B::cpus()[home];
     cpu.inbox.push(Ready::new(thread));
-    if home == ukplat::cpu_id() {
-        if B::Policy::PREEMPTIVE {
+    if home == sys::cpu_id() {
+        if preempts::<B>(cpu) {
             // Who of the two goes on is decided as soon as preemption is possible.
             preempt::request();
             drop(preempt::disable());
         }
-        return;
-    }
-    // The other CPU says that it is idle before it looks into its inbox for the last time.
-    fence(SeqCst);
-    if B::Policy::PREEMPTIVE || cpu.idle.load(Relaxed) {
-        ukplat::cpu_interrupt(home);
+    } else {
+        // The other CPU says that it is idle before it looks into its inbox for the last time.
+        #[cfg(feature = "smp")]
+        fence(SeqCst);
+        #[cfg(feature = "smp")]
+        if claimed || preempts::<B>(cpu) || cpu.idle.load(Relaxed) {
+            sys::cpu_interrupt(home);
+        }
     }
 }
 
-/// The CPU for a thread that was made ready: its own, or one that has nothing to do.
+/// The CPU for a thread that was made ready: its own, or another one that has nothing to do. Says
+/// whether that is idle and was claimed for this thread: others look for another one.
 #[cfg(feature = "smp")]
-fn place<B: Bound>(thread: ThreadRef) -> usize {
+fn place<B: Bound>(thread: ThreadRef) -> (usize, bool) {
     let home = thread.cpu();
-    let cpus = &B::cpus()[..crate::cpus()];
+    let cpus = B::cpus();
+    let claim = |cpu: usize| {
+        let idle = &cpus[cpu].idle;
+        idle.load(Relaxed) && idle.swap(false, Relaxed)
+    };
+    if claim(home) {
+        return (home, true);
+    }
     // A thread that is still being switched away from, or whose deadline is noted at home, has to
     // stay there.
-    let stays = cpus[home].idle.load(Relaxed)
-        || thread.0.on_cpu.load(Acquire) != 0
-        || thread.0.timer.queued.load(Acquire);
-    if stays {
-        return home;
+    if thread.0.on_cpu.load(Acquire) != 0 || thread.0.timer.is_queued() {
+        return (home, false);
     }
-    let idle = cpus
-        .iter()
-        .enumerate()
-        .position(|(number, cpu)| thread.affinity() >> number & 1 != 0 && cpu.idle.load(Relaxed));
-    match idle {
+    let affinity = thread.affinity();
+    match peers::<B>(&cpus[home]).find(|cpu| affinity >> cpu & 1 != 0 && claim(*cpu)) {
         Some(cpu) => {
             thread.0.cpu.store(cpu as u32, Relaxed);
-            cpu
+            (cpu, true)
         }
-        _ => home,
+        None => (home, false),
     }
 }
 
@@ -119,14 +149,14 @@ pub fn on_timer<B: Bound>() {
     cpu.armed.store(NEVER, Relaxed);
     cpu.expired.store(true, Relaxed);
     cpu.inbox.call();
-    if B::Policy::PREEMPTIVE {
+    if preempts::<B>(cpu) {
         preempt::request();
     }
 }
 
 /// Another CPU left something in the inbox.
 pub fn on_cpu_interrupt<B: Bound>() {
-    if B::Policy::PREEMPTIVE {
+    if preempts::<B>(B::cpu()) {
         preempt::request();
     }
 }
@@ -134,6 +164,9 @@ pub fn on_cpu_interrupt<B: Bound>() {
 /// Called on the stack of a thread that is to be preempted, with preemption disabled once.
 pub fn preempted<B: Bound>() {
     let cpu = B::cpu();
+    if !preempts::<B>(cpu) {
+        return;
+    }
     if cpu.inbox.calls() {
         attend::<B>(cpu);
     }
@@ -144,6 +177,15 @@ pub fn preempted<B: Bound>() {
     reschedule::<B>(Some(reason));
 }
 
+/// Tells who wants to know what this CPU does.
+#[cfg(feature = "smp")]
+#[inline]
+fn tell(which: impl Fn(&crate::CpuHooks) -> fn(usize)) {
+    if let Some(hooks) = crate::bind::cpu_hooks() {
+        which(hooks)(sys::cpu_id());
+    }
+}
+
 /// Runs the next thread, which may be the same. With a reason the running thread stays ready.
 /// Returns when the thread runs again. Preemption is disabled by the caller.
 #[inline(never)]
@@ -151,9 +193,7 @@ fn reschedule<B: Bound>(requeue: Option<Reason>) {
     let cpu = B::cpu();
     let this = crate::current();
     #[cfg(feature = "smp")]
-    if let Some(hooks) = crate::bind::cpu_hooks() {
-        (hooks.quiescent)(ukplat::cpu_id());
-    }
+    tell(|hooks| hooks.quiescent);
     if cpu.inbox.calls() {
         attend::<B>(cpu);
     }
@@ -177,7 +217,7 @@ fn reschedule<B: Bound>(requeue: Option<Reason>) {
         },
     };
     if next == this {
-        if B::Policy::PREEMPTIVE {
+        if preempts::<B>(cpu) {
             arm::<B>(cpu, next);
         }
         return;
@@ -202,7 +242,7 @@ fn switch<B: Bound>(cpu: &'static Cpu<B::Policy>, this: ThreadRef, next: ThreadR
     let pointer = next.0.thread_pointer.load(Relaxed);
     if pointer != 0 && pointer != this.0.thread_pointer.load(Relaxed) {
         // SAFETY: the value is what the thread itself set.
-        unsafe { ukplat::set_thread_pointer(pointer) };
+        unsafe { sys::set_thread_pointer(pointer) };
     }
     #[cfg(feature = "smp")]
     {
@@ -230,7 +270,7 @@ pub fn arrive<B: Bound>() {
 }
 
 fn account(this: ThreadRef, next: ThreadRef) {
-    let now = ukplat::monotonic_ns();
+    let now = sys::monotonic_ns();
     let since = this.0.counters.switched_in_ns.load(Relaxed);
     count(&this.0.counters.cpu_ns, now.saturating_sub(since));
     next.0.counters.switched_in_ns.store(now, Relaxed);
@@ -266,7 +306,7 @@ fn attend<B: Bound>(cpu: &'static Cpu<B::Policy>) {
     }
     if cpu.expired.load(Relaxed) {
         cpu.expired.store(false, Relaxed);
-        expire::<B>(cpu, ukplat::monotonic_ns());
+        expire::<B>(cpu, sys::monotonic_ns());
     }
 }
 
@@ -275,6 +315,8 @@ fn expire<B: Bound>(cpu: &'static Cpu<B::Policy>, now: u64) {
     if cpu.tick_at.load(Relaxed) <= now {
         cpu.ticks.store(cpu.ticks.load(Relaxed).wrapping_add(1), Relaxed);
         cpu.tick_at.store(NEVER, Relaxed);
+        #[cfg(feature = "smp")]
+        offer::<B>(cpu);
     }
     // SAFETY: callers disabled preemption; this is no interrupt handler.
     while let Some(thread) = unsafe { cpu.with_timers(|timers| timers.pop_expired(now)) } {
@@ -285,19 +327,32 @@ fn expire<B: Bound>(cpu: &'static Cpu<B::Policy>, now: u64) {
     }
 }
 
+/// Wakes a CPU that has nothing to do when threads wait here: those that became ready while they
+/// had to stay, as after a deadline. Twice in a time slice.
+#[cfg(feature = "smp")]
+fn offer<B: Bound>(cpu: &'static Cpu<B::Policy>) {
+    // SAFETY: callers disabled preemption; this is no interrupt handler.
+    if unsafe { cpu.with_policy(|policy| policy.is_empty()) } {
+        return;
+    }
+    if let Some(idle) = peers::<B>(cpu).find(|other| B::cpus()[*other].idle.load(Relaxed)) {
+        sys::cpu_interrupt(idle);
+    }
+}
+
 /// Sets the timer to what has to interrupt `next`: the earliest deadline, or the tick of slices.
 #[inline]
 fn arm<B: Bound>(cpu: &'static Cpu<B::Policy>, next: ThreadRef) {
     // SAFETY: callers disabled preemption; this is no interrupt handler.
     let deadline = unsafe { cpu.with_timers(|timers| timers.earliest()) };
     let mut wanted = deadline.unwrap_or(NEVER);
-    if B::Policy::PREEMPTIVE {
+    if preempts::<B>(cpu) {
         wanted = wanted.min(tick::<B>(cpu, next));
     }
     // A timer that comes too early does no harm.
     if wanted < cpu.armed.load(Relaxed) {
         cpu.armed.store(wanted, Relaxed);
-        ukplat::timer_arm(Some(wanted));
+        sys::timer_arm(Some(wanted));
     }
 }
 
@@ -310,7 +365,7 @@ fn tick<B: Bound>(cpu: &'static Cpu<B::Policy>, next: ThreadRef) -> u64 {
     // SAFETY: callers disabled preemption; this is no interrupt handler.
     let slice =
         unsafe { cpu.with_policy(|p| if p.is_empty() { None } else { p.time_slice_ns(next) }) };
-    let at = slice.map_or(NEVER, |slice| ukplat::monotonic_ns().saturating_add(slice / 2));
+    let at = slice.map_or(NEVER, |slice| sys::monotonic_ns().saturating_add(slice / 2));
     cpu.tick_at.store(at, Relaxed);
     at
 }
@@ -331,15 +386,11 @@ fn idle<B: Bound>(cpu: &'static Cpu<B::Policy>) -> ThreadRef {
                 // SAFETY: callers disabled preemption; this is no interrupt handler.
                 let deadline = unsafe { cpu.with_timers(|timers| timers.earliest()) };
                 #[cfg(feature = "smp")]
-                if let Some(hooks) = crate::bind::cpu_hooks() {
-                    (hooks.offline)(ukplat::cpu_id());
-                    ukplat::idle_until(deadline);
-                    (hooks.online)(ukplat::cpu_id());
-                } else {
-                    ukplat::idle_until(deadline);
-                }
-                #[cfg(not(feature = "smp"))]
-                ukplat::idle_until(deadline);
+                tell(|hooks| hooks.offline);
+                sys::idle_until(deadline);
+                // Also when the hooks were set meanwhile.
+                #[cfg(feature = "smp")]
+                tell(|hooks| hooks.online);
             }
             cpu.idle.store(false, Relaxed);
         }
@@ -356,11 +407,12 @@ fn idle<B: Bound>(cpu: &'static Cpu<B::Policy>) -> ThreadRef {
 /// Takes a ready thread from another CPU, when there is one that may run here.
 #[cfg(feature = "smp")]
 fn steal<B: Bound>(cpu: &'static Cpu<B::Policy>) -> Option<Ready> {
-    let here = ukplat::cpu_id();
-    for other in B::cpus().iter().filter(|other| !core::ptr::eq(*other, cpu)) {
+    let here = sys::cpu_id();
+    for other in peers::<B>(cpu) {
         let mut may = |thread: ThreadRef| {
             thread.affinity() & 1 << here != 0 && thread.0.on_cpu.load(Acquire) == 0
         };
+        let other = &B::cpus()[other];
         // SAFETY: preemption is disabled, so that the lock is held for a short time only.
         if let Some(ready) = unsafe { other.with_policy(|policy| policy.steal(&mut may)) } {
             ready.thread().0.cpu.store(here as u32, Relaxed);

@@ -2,16 +2,18 @@
 
 use core::cell::UnsafeCell;
 use core::sync::atomic::Ordering::{Acquire, Release};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
 
 #[cfg(feature = "smp")]
 use ukalloc::RawLock;
-use ukplat::context;
+use uktimers::Deadlines;
 
 use crate::inbox::Inbox;
+#[cfg(feature = "smp")]
+use crate::sys::SpinLock;
+use crate::sys::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64};
+use crate::sys::context;
 use crate::thread::Thread;
-use crate::timers::Timers;
-use crate::{Policy, ThreadRef};
+use crate::{Instance, Policy, ThreadRef};
 
 /// The thread that runs on this CPU.
 #[inline]
@@ -33,7 +35,7 @@ pub const NEVER: u64 = u64::MAX;
 pub struct Cpu<P> {
     policy: UnsafeCell<P>,
     policy_lock: Lock,
-    timers: UnsafeCell<Timers>,
+    timers: UnsafeCell<Deadlines<ThreadRef>>,
     pub(crate) inbox: Inbox,
     /// The timer interrupt came: deadlines may be over.
     pub(crate) expired: AtomicBool,
@@ -44,6 +46,11 @@ pub struct Cpu<P> {
     /// Ticks so far.
     pub(crate) ticks: AtomicU32,
     pub(crate) idle: AtomicBool,
+    /// The scheduler that the CPU belongs to.
+    pub(crate) instance: &'static Instance,
+    /// Other CPUs with which it exchanges threads, a bit each.
+    #[cfg(feature = "smp")]
+    pub(crate) peers: AtomicU64,
     /// The thread that ended, and whose stack was left by the last switch.
     pub(crate) ended: AtomicPtr<Thread>,
     /// The thread that the last switch left, for other CPUs that wait to take it.
@@ -57,11 +64,14 @@ unsafe impl<P: Policy> Sync for Cpu<P> {}
 
 impl<P: Policy> Cpu<P> {
     /// A CPU with nothing to do.
-    pub const fn new(policy: P) -> Self {
+    pub const fn new(policy: P, instance: &'static Instance) -> Self {
         Self {
+            instance,
+            #[cfg(feature = "smp")]
+            peers: AtomicU64::new(0),
             policy: UnsafeCell::new(policy),
             policy_lock: Lock::new(),
-            timers: UnsafeCell::new(Timers::new()),
+            timers: UnsafeCell::new(Deadlines::new()),
             inbox: Inbox::new(),
             expired: AtomicBool::new(false),
             armed: AtomicU64::new(NEVER),
@@ -89,7 +99,10 @@ impl<P: Policy> Cpu<P> {
     /// # Safety
     /// On this CPU alone, with preemption disabled, not in an interrupt handler.
     #[inline]
-    pub(crate) unsafe fn with_timers<R>(&self, work: impl FnOnce(&mut Timers) -> R) -> R {
+    pub(crate) unsafe fn with_timers<R>(
+        &self,
+        work: impl FnOnce(&mut Deadlines<ThreadRef>) -> R,
+    ) -> R {
         // SAFETY: the caller's promise makes this the only reference.
         work(unsafe { &mut *self.timers.get() })
     }
@@ -106,14 +119,14 @@ impl<P> core::fmt::Debug for Cpu<P> {
 #[derive(Debug)]
 pub struct Lock {
     #[cfg(feature = "smp")]
-    spin: ukalloc::SpinLock,
+    spin: SpinLock,
 }
 
 impl Lock {
     pub const fn new() -> Self {
         Self {
             #[cfg(feature = "smp")]
-            spin: ukalloc::SpinLock::new(),
+            spin: SpinLock::new(),
         }
     }
 

@@ -1,10 +1,11 @@
 //! What other libraries want to do when threads begin and end.
 
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::Ordering;
 
 use ukplat::StaticRef;
 
 use crate::ThreadRef;
+use crate::sys::atomic::AtomicUsize;
 
 /// Functions that are called for every thread.
 #[derive(Clone, Copy, Debug)]

@@ -1,11 +1,12 @@
 //! Threads that were woken for a CPU: by interrupt handlers, by other CPUs, or by its own threads.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 
 use ukalloc::RawLock;
 
-use crate::{Queue, Ready};
+use crate::sys::atomic::AtomicBool;
+use crate::{Queue, Ready, sys};
 
 /// A queue that anybody may put threads into. The CPU it belongs to takes them out.
 pub struct Inbox {
@@ -29,7 +30,7 @@ impl Inbox {
 
     fn with<R>(&self, work: impl FnOnce(&mut Queue) -> R) -> R {
         // Interrupt handlers put threads in: they must not come while this CPU is inside.
-        let _no_interrupts = ukplat::irq::disable();
+        let _no_interrupts = sys::irq::disable();
         self.lock.acquire();
         // SAFETY: interrupts are disabled and other CPUs are locked out; `work` is code of this file.
         let result = work(unsafe { &mut *self.queue.get() });
@@ -64,7 +65,7 @@ impl Inbox {
 
 /// Excludes other CPUs while interrupts are disabled.
 #[cfg(feature = "smp")]
-type IrqLock = ukalloc::SpinLock;
+type IrqLock = sys::SpinLock;
 
 /// Without other CPUs there is nobody to exclude.
 #[cfg(not(feature = "smp"))]

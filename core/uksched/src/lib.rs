@@ -1,9 +1,9 @@
 //! Threads: creation, switching, waiting with deadlines; policies are libraries of their own.
 //!
 //! A [`Policy`] (one of the libraries in `sched/`) decides who runs next; this library does the
-//! rest: stacks, switching, sleeping, waking. The generated root crate binds the one policy of the
+//! rest: stacks, switching, sleeping, waking. The generated root crate binds the policy of the
 //! image with [`bind!`], so that no call is indirect. An image without a scheduler contains none of
-//! this.
+//! this; one with several CPUs may have several schedulers, an [`Instance`] each.
 //!
 //! Waiting rests on one pair of calls, [`park`] and [`ThreadRef::unpark`], with a token as in the
 //! standard library: a token that comes first is kept, so a wake-up is never lost. What waits for
@@ -21,25 +21,31 @@
 #![cfg_attr(not(test), no_std)]
 
 mod bind;
+mod completion;
 mod core_loop;
 mod cpu;
+mod either;
 mod hooks;
 mod inbox;
+mod instance;
 mod parker;
 mod policy;
 mod queue;
 mod report;
 mod spawn;
 mod stack;
+mod sys;
 mod thread;
-mod timers;
 
 pub use bind::{
-    Bound, CpuHooks, PreemptGuard, Table, cpus, init, is_preemptive, on_cpu_events, park,
+    Bound, CpuHooks, PreemptGuard, Table, cpus, init, is_mixed, is_preemptive, on_cpu_events, park,
     preempt_disable, sleep_until, yield_now,
 };
+pub use completion::{RunToCompletion, run_on};
 pub use cpu::Cpu;
+pub use either::Either;
 pub use hooks::{Hook, MAX_HOOKS, add_hook};
+pub use instance::{Instance, instance_of, instances};
 pub use policy::{Policy, Reason};
 pub use queue::{Queue, Ready};
 pub use spawn::{Builder, Exited, JoinHandle, MIN_STACK, SpawnError, exit, spawn};

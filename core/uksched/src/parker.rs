@@ -1,6 +1,10 @@
 //! The token of a thread: what makes waiting and waking meet.
 
-use core::sync::atomic::{AtomicU8, Ordering};
+use core::sync::atomic::Ordering;
+
+use crate::sys::atomic::AtomicU8;
+#[cfg(not(feature = "smp"))]
+use crate::sys::irq;
 
 /// `unpark` came, and no `park` has taken it yet.
 const TOKEN: u8 = 1;
@@ -34,7 +38,7 @@ impl Parker {
     #[cfg(not(feature = "smp"))]
     #[inline]
     fn update(&self, change: impl Fn(u8) -> u8) -> u8 {
-        let _no_interrupts = ukplat::irq::disable();
+        let _no_interrupts = irq::disable();
         let old = self.0.load(Ordering::Relaxed);
         self.0.store(change(old), Ordering::Relaxed);
         old

@@ -34,12 +34,6 @@ pub trait Policy: Send + 'static {
     /// Whether no thread is ready.
     fn is_empty(&self) -> bool;
 
-    /// Whether `woken`, just made ready, goes before the running thread.
-    fn goes_before(&self, woken: ThreadRef, running: ThreadRef) -> bool {
-        let _ = (woken, running);
-        false
-    }
-
     /// Nanoseconds for which the running thread may keep others waiting that are ready now;
     /// `None` for ever.
     fn time_slice_ns(&self, running: ThreadRef) -> Option<u64> {
@@ -51,5 +45,11 @@ pub trait Policy: Send + 'static {
     fn steal(&mut self, may: &mut dyn FnMut(ThreadRef) -> bool) -> Option<Ready> {
         let _ = may;
         None
+    }
+
+    /// Whether CPUs of this policy that have nothing to do get threads of each other. Otherwise a
+    /// thread stays on the CPU where it was placed when it was made. Asked once, at boot.
+    fn steals(&self) -> bool {
+        true
     }
 }

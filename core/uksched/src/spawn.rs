@@ -5,22 +5,23 @@ use core::marker::PhantomData;
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicPtr, AtomicU32};
 
-use ukplat::{Context, StaticRef, preempt};
+use ukplat::StaticRef;
 
 use crate::cpu::Lock;
 use crate::hooks;
 use crate::stack::{Stack, Store};
+use crate::sys::atomic::{AtomicPtr, AtomicU32};
+use crate::sys::{self, Context, preempt};
 use crate::thread::{DEFAULT_PRIORITY, Thread};
-use crate::{Config, PRIORITIES, ThreadRef, bind};
+use crate::{Config, Instance, PRIORITIES, ThreadRef, bind, instance_of, instances};
 
 /// Smallest stack in bytes, its guard page included: what the scheduler, an interrupt's saved
 /// registers and a crash report need.
 pub const MIN_STACK: usize = 16 << 10;
 
 /// The result is written.
-const DONE: u8 = 1;
+pub(crate) const DONE: u8 = 1;
 /// Nobody will ask for the result.
 const DETACHED: u8 = 2;
 /// Somebody waits for the result.
@@ -46,8 +47,10 @@ pub enum SpawnError {
     OutOfMemory,
     /// What the thread takes with it does not fit into half of its stack.
     StackTooSmall,
-    /// The image does not use that CPU.
+    /// The image does not use that CPU, or the machine does not have it.
     NoSuchCpu,
+    /// The CPUs do not all belong to one scheduler.
+    SeveralSchedulers,
     /// A hook refused the thread.
     Refused,
 }
@@ -57,7 +60,8 @@ impl fmt::Display for SpawnError {
         f.write_str(match self {
             SpawnError::OutOfMemory => "there is no memory for another thread",
             SpawnError::StackTooSmall => "the thread's closure or result does not fit on its stack",
-            SpawnError::NoSuchCpu => "the image does not use that CPU",
+            SpawnError::NoSuchCpu => "the image does not use that CPU, or the machine has none",
+            SpawnError::SeveralSchedulers => "a thread's CPUs must belong to one scheduler",
             SpawnError::Refused => "a hook refused the thread",
         })
     }
@@ -78,18 +82,24 @@ impl fmt::Display for Exited {
 impl core::error::Error for Exited {}
 
 /// How a thread is to be.
+///
+/// Without [`on_cpu`](Builder::on_cpu), [`on_cpus`](Builder::on_cpus) or
+/// [`on_instance`](Builder::on_instance) the thread belongs to the scheduler of the CPU it is made
+/// on, or to that of CPU 0 when CPUs here [run to completion](Instance::runs_to_completion). It is
+/// placed on one of its CPUs after the other.
 #[derive(Clone, Copy, Debug)]
 pub struct Builder<'a> {
     name: &'a str,
     stack: Option<usize>,
     priority: u8,
-    cpu: Option<usize>,
+    cpus: Option<u64>,
+    instance: Option<&'static Instance>,
 }
 
 impl<'a> Builder<'a> {
     /// A thread of that name (of which 23 bytes are kept), with the usual stack and priority.
     pub const fn new(name: &'a str) -> Self {
-        Self { name, stack: None, priority: DEFAULT_PRIORITY, cpu: None }
+        Self { name, stack: None, priority: DEFAULT_PRIORITY, cpus: None, instance: None }
     }
 
     /// Another size for the stack, in bytes; rounded up to pages.
@@ -103,9 +113,21 @@ impl<'a> Builder<'a> {
         Self { priority, ..self }
     }
 
-    /// The thread runs on this CPU alone.
+    /// The thread runs on this CPU alone, under the scheduler that it belongs to.
     pub const fn on_cpu(self, cpu: usize) -> Self {
-        Self { cpu: Some(cpu), ..self }
+        let bit = if cpu < u64::BITS as usize { 1 << cpu } else { 0 };
+        self.on_cpus(bit)
+    }
+
+    /// The thread runs on these CPUs alone, which must belong to one scheduler: bit `i` stands for
+    /// CPU `i`.
+    pub const fn on_cpus(self, cpus: u64) -> Self {
+        Self { cpus: Some(cpus), ..self }
+    }
+
+    /// The thread runs on CPUs of this scheduler.
+    pub const fn on_instance(self, instance: &'static Instance) -> Self {
+        Self { instance: Some(instance), ..self }
     }
 
     /// Makes the thread; it is ready at once.
@@ -127,13 +149,7 @@ impl<'a> Builder<'a> {
                 .saturating_add(ukalloc::PAGE_SIZE - 1)
                 & !(ukalloc::PAGE_SIZE - 1)
         });
-        let cpus = bind::cpus();
-        let cpu = match self.cpu {
-            Some(cpu) if cpu < cpus => cpu,
-            Some(_) => return Err(SpawnError::NoSuchCpu),
-            None if cpus == 1 => 0,
-            None => NEXT_CPU.fetch_add(1, Relaxed) as usize % cpus,
-        };
+        let place = self.place()?;
         let heap = ukalloc::for_library("uksched");
         let thread = new_thread(heap).ok_or(SpawnError::OutOfMemory)?;
         let Some(stack) = STACKS.take(heap, len, usual) else {
@@ -145,11 +161,10 @@ impl<'a> Builder<'a> {
             recycle(thread);
             return Err(SpawnError::StackTooSmall);
         };
-        let affinity = self.cpu.map_or(u64::MAX, |cpu| 1 << cpu);
         let inner = thread.0;
         inner.begin(self.name, self.priority);
-        inner.cpu.store(cpu as u32, Relaxed);
-        inner.affinity.store(affinity, Relaxed);
+        inner.cpu.store(place.cpu as u32, Relaxed);
+        inner.affinity.store(place.affinity, Relaxed);
         inner.life.bits.store(0, Relaxed);
         inner.life.joiner.store(core::ptr::null_mut(), Relaxed);
         // From the closure's move on it is only on the new stack, which who looks at all threads'
@@ -177,6 +192,51 @@ impl<'a> Builder<'a> {
         // SAFETY: the result follows the closure in the packet.
         let result = unsafe { NonNull::new_unchecked(&raw mut (*packet.as_ptr()).result) };
         Ok(JoinHandle { thread, result, _result: PhantomData })
+    }
+}
+
+/// Where a thread may run, and where it is ready first.
+struct Place {
+    affinity: u64,
+    cpu: usize,
+}
+
+impl Builder<'_> {
+    fn place(&self) -> Result<Place, SpawnError> {
+        let affinity = self.affinity()?;
+        let running = affinity & u64::MAX >> (u64::BITS as usize - bind::cpus());
+        let count = running.count_ones();
+        if count == 0 {
+            return Err(SpawnError::NoSuchCpu);
+        }
+        let turn = if count == 1 { 0 } else { NEXT_CPU.fetch_add(1, Relaxed) % count };
+        let mut left = running;
+        for _ in 0..turn {
+            left &= left - 1;
+        }
+        Ok(Place { affinity, cpu: left.trailing_zeros() as usize })
+    }
+
+    fn affinity(&self) -> Result<u64, SpawnError> {
+        let here = || match instance_of(sys::cpu_id()) {
+            Some(instance) if !instance.runs_to_completion() => instance,
+            _ => &instances()[0],
+        };
+        let Some(cpus) = self.cpus else {
+            return Ok(self.instance.unwrap_or_else(here).cpus());
+        };
+        let first = instance_of(cpus.trailing_zeros() as usize);
+        let instance = self.instance.or(first).ok_or(SpawnError::NoSuchCpu)?;
+        if cpus & !instance.cpus() != 0 {
+            let known = instances().iter().fold(0, |all, instance| all | instance.cpus());
+            let several = cpus & !known == 0;
+            return Err(if several {
+                SpawnError::SeveralSchedulers
+            } else {
+                SpawnError::NoSuchCpu
+            });
+        }
+        Ok(cpus)
     }
 }
 

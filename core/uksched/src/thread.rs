@@ -4,12 +4,13 @@ use core::cell::{Cell, UnsafeCell};
 use core::fmt;
 use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
-use ukplat::Context;
+use uktimers::{Entry, Node};
 
 use crate::parker::Parker;
 use crate::stack::Stack;
+use crate::sys::Context;
+use crate::sys::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize};
 
 /// Number of priorities; 0 is the lowest.
 pub const PRIORITIES: u8 = 32;
@@ -28,7 +29,8 @@ pub struct Thread {
     pub(crate) context: UnsafeCell<Context>,
     pub(crate) stack: Cell<Stack>,
     pub(crate) link: Cell<Option<ThreadRef>>,
-    pub(crate) timer: TimerNode,
+    /// The place among the deadlines of the CPU.
+    pub(crate) timer: Node<ThreadRef>,
     pub(crate) parker: Parker,
     pub(crate) priority: AtomicU8,
     pub(crate) cpu: AtomicU32,
@@ -48,18 +50,6 @@ pub struct Thread {
 
 // SAFETY: the cells are touched as the type's documentation says; all else is atomic.
 unsafe impl Sync for Thread {}
-
-/// The thread's place among the deadlines of its CPU: a node of a pairing heap.
-#[derive(Default)]
-pub struct TimerNode {
-    pub(crate) deadline_ns: Cell<u64>,
-    pub(crate) child: Cell<Option<ThreadRef>>,
-    pub(crate) sibling: Cell<Option<ThreadRef>>,
-    /// The sibling before this one, or the parent of the first.
-    pub(crate) before: Cell<Option<ThreadRef>>,
-    /// Read by other CPUs, written by the own one.
-    pub(crate) queued: AtomicBool,
-}
 
 /// From creation to the last use of a thread's memory.
 pub struct Life {
@@ -93,13 +83,7 @@ impl Thread {
             context: UnsafeCell::new(Context::NONE),
             stack: Cell::new(Stack::NONE),
             link: Cell::new(None),
-            timer: TimerNode {
-                deadline_ns: Cell::new(0),
-                child: Cell::new(None),
-                sibling: Cell::new(None),
-                before: Cell::new(None),
-                queued: AtomicBool::new(false),
-            },
+            timer: Node::new(),
             parker: Parker::new(),
             priority: AtomicU8::new(DEFAULT_PRIORITY),
             cpu: AtomicU32::new(0),
@@ -271,6 +255,13 @@ impl PartialEq for ThreadRef {
 }
 
 impl Eq for ThreadRef {}
+
+impl Entry for ThreadRef {
+    #[inline]
+    fn node(&self) -> &Node<Self> {
+        &self.0.timer
+    }
+}
 
 impl fmt::Debug for ThreadRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -94,8 +94,11 @@ pub fn start_all() -> Result<usize, &'static str> {
     Ok(count)
 }
 
-/// Runs `task` on all CPUs, the calling one included.
-fn everywhere(task: fn()) -> Result<(), &'static str> {
+/// Runs `task` on all CPUs, the calling one included, and waits until it has ended everywhere.
+///
+/// # Errors
+/// It took too long.
+pub fn everywhere(task: fn()) -> Result<(), &'static str> {
     TASKS_DONE.store(0, Relaxed);
     TASK.store(task as usize, Release);
     let others = 1..ukplat::cpu_count();

@@ -9,7 +9,7 @@
 //! use uksched::Policy;
 //! use ukschedpreempt::{Config, Preempt};
 //!
-//! assert!(Preempt::new(Config { slice_us: 10_000 }).is_empty());
+//! assert!(Preempt::new(Config { slice_us: 10_000, work_stealing: true }).is_empty());
 //! ```
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -21,12 +21,15 @@ use uksched::{PRIORITIES, Policy, Queue, Ready, Reason, ThreadRef};
 pub struct Config {
     /// Microseconds for which a thread may keep others of its priority waiting.
     pub slice_us: i64,
+    /// Whether a CPU that has nothing to do takes ready threads from others.
+    pub work_stealing: bool,
 }
 
 /// The policy.
 #[derive(Debug)]
 pub struct Preempt {
     slice_ns: u64,
+    steals: bool,
     /// Bit `i`: the queue of priority `i` is not empty.
     filled: u32,
     ready: [Queue; PRIORITIES as usize],
@@ -38,6 +41,7 @@ impl Preempt {
         const { assert!(PRIORITIES as u32 == u32::BITS) };
         Self {
             slice_ns: config.slice_us as u64 * 1_000,
+            steals: config.work_stealing,
             filled: 0,
             ready: [const { Queue::new() }; PRIORITIES as usize],
         }
@@ -81,14 +85,14 @@ impl Policy for Preempt {
         self.filled == 0
     }
 
-    fn goes_before(&self, woken: ThreadRef, running: ThreadRef) -> bool {
-        woken.priority() > running.priority()
-    }
-
     fn time_slice_ns(&self, running: ThreadRef) -> Option<u64> {
         // Lower priorities wait until nobody above them is ready: no tick is needed for them.
         let same = self.highest() == Some(usize::from(running.priority()));
         same.then_some(self.slice_ns)
+    }
+
+    fn steals(&self) -> bool {
+        self.steals
     }
 
     fn steal(&mut self, may: &mut dyn FnMut(ThreadRef) -> bool) -> Option<Ready> {

@@ -227,6 +227,8 @@ fn rustc_flags(
         "-Csymbol-mangling-version=v0",
         "-Clink-arg=-static",
         "-Clink-arg=--gc-sections",
+        // Tables that the linker puts together stay as a whole when something reads them.
+        "-Clink-arg=-znostart-stop-gc",
         "-Clink-arg=-znorelro",
         "-Clink-arg=--build-id=none",
         // Constants of the precompiled core with the same text become one.

@@ -3,6 +3,9 @@
 //! It lies in `<build>/gen/<image>`; files are only written when their content changes, so that
 //! cargo rebuilds nothing without need.
 
+mod schedulers;
+
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +13,7 @@ use crate::diagnostic::{Context, Result};
 use crate::manifest::Optimize;
 use crate::option::{OptionKind, OptionSpec, Value};
 use crate::pool::{AllocatorType, EARLY_SIZE, Library};
-use crate::resolve::{Resolution, SCHED};
+use crate::resolve::Resolution;
 
 /// The library with the parameter table.
 const PARAM: &str = "ukparam";
@@ -115,7 +118,7 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
         resolution.image_name(),
         platform_config(resolution),
     );
-    scheduler(resolution, &mut out);
+    schedulers::write(resolution, &mut out);
     heaps(resolution, &mut out);
     params(resolution, &mut out);
     configs(resolution, &mut out);
@@ -157,16 +160,27 @@ pub fn main_rs(resolution: &Resolution<'_>) -> String {
     let _ = write!(
         out,
         "    ],\n    default_arguments: &[{}],\n    \
-         main: |arguments| ukboot::Termination::exit_code(app::main(arguments)),\n}};\n\n\
+         main: {},\n}};\n\n\
          #[panic_handler]\nfn panic(info: &core::panic::PanicInfo<'_>) -> ! {{\n    \
          ukboot::panic(info)\n}}\n\n\
          // Libraries that nothing above names are linked for what they register.\n",
-        arguments.join(", ")
+        arguments.join(", "),
+        main_of(resolution)
     );
     for library in &resolution.libraries {
         let _ = writeln!(out, "use {} as _;", library.rust_name());
     }
     out
+}
+
+/// What runs when the image is booted.
+fn main_of(resolution: &Resolution<'_>) -> String {
+    let runs = schedulers::runs(resolution);
+    let main = "ukboot::Termination::exit_code(app::main(arguments))";
+    if runs.is_empty() {
+        return format!("|arguments| {main}");
+    }
+    format!("|arguments| {{\n{runs}        {main}\n    }}")
 }
 
 fn platform_config(resolution: &Resolution<'_>) -> String {
@@ -194,6 +208,10 @@ fn config_of<'a>(
 
 fn field(resolution: &Resolution<'_>, library: &Library, option: &OptionSpec) -> Option<String> {
     let value = resolution.value(&library.name, &option.name)?;
+    Some(field_of(library, option, value))
+}
+
+fn field_of(library: &Library, option: &OptionSpec, value: &Value) -> String {
     let value = match value {
         Value::Bool(v) => v.to_string(),
         Value::Int(v) => v.to_string(),
@@ -204,7 +222,22 @@ fn field(resolution: &Resolution<'_>, library: &Library, option: &OptionSpec) ->
             None => format!("{v:?}"),
         },
     };
-    Some(format!("{}: {value}", option.name.replace('-', "_")))
+    format!("{}: {value}", option.name.replace('-', "_"))
+}
+
+/// A value of the library's `Config` in which some options are other than the image's.
+fn config_with(
+    resolution: &Resolution<'_>,
+    library: &Library,
+    other: &BTreeMap<String, Value>,
+) -> String {
+    let fields: Vec<String> = constants(library)
+        .filter_map(|option| match other.get(&option.name) {
+            Some(value) => Some(field_of(library, option, value)),
+            None => field(resolution, library, option),
+        })
+        .collect();
+    format!("{}::Config {{ {} }}", library.rust_name(), fields.join(", "))
 }
 
 fn camel_case(word: &str) -> String {
@@ -275,18 +308,6 @@ fn collection(resolution: &Resolution<'_>, name: &str) -> String {
     format!("{}: &[{}]", name.replace('-', "_"), items.join(", "))
 }
 
-fn scheduler(resolution: &Resolution<'_>, out: &mut String) {
-    let Some(library) = resolution.provider(SCHED) else { return };
-    let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
-    let path = policy_path(library);
-    let _ = write!(
-        out,
-        "\n// Threads.\nuksched::bind!({path}, {path}::new({}), {});\n",
-        config.unwrap_or_default(),
-        resolution.manifest.cpus
-    );
-}
-
 /// How flows of control that allocate at the same time are kept apart.
 struct LockType {
     name: String,
@@ -297,7 +318,7 @@ struct LockType {
 /// The lock that the image needs: it depends on its scheduler and its number of CPUs.
 fn lock_type(resolution: &Resolution<'_>) -> LockType {
     let cpus = resolution.manifest.cpus;
-    let policy = resolution.provider(SCHED).map(policy_path);
+    let policy = schedulers::policy(resolution);
     if policy.is_none() && cpus == 1 {
         return LockType {
             name: "ukalloc::NoLock".into(),
@@ -314,11 +335,6 @@ fn lock_type(resolution: &Resolution<'_>) -> LockType {
         value: "unsafe { ukalloc::FlowLock::new() }".into(),
         safety: "// SAFETY: these are the scheduler and the number of CPUs of this image.\n",
     }
-}
-
-fn policy_path(library: &Library) -> String {
-    let policy = library.scheduler.as_deref().unwrap_or("Policy");
-    format!("{}::{policy}", library.rust_name())
 }
 
 /// Type and initial value of a heap.

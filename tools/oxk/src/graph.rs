@@ -20,7 +20,7 @@ pub use boot::{PhaseTime, parse_times};
 ///
 /// JSON: {"image", "libraries": [{"name", "pool", "reason"}], "edges": [{"from", "to",
 /// "interface"}], "phases": [{"name", "library", "after", "ns"}], "heaps": [{"name", "backend",
-/// "bytes", "libraries"}]}; "ns" only with --boot.
+/// "bytes", "libraries"}], "schedulers": [{"name", "cpus", "run"}]}; "ns" only with --boot.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     after_help = "Examples:\n  oxk graph apps/hello\n  oxk graph apps/hello --format svg -o hello.svg\n  oxk graph apps/hello --boot\n  oxk graph --check"
@@ -193,6 +193,13 @@ pub fn tree(resolution: &Resolution<'_>) -> String {
             branch(&library.name, "", &below, &mut shown, &mut out);
         }
     }
+    // One for all CPUs is in the tree already.
+    if let several @ [_, _, ..] = &*resolution.schedulers {
+        out.push_str("schedulers\n");
+        for scheduler in several {
+            let _ = writeln!(out, "    {scheduler}");
+        }
+    }
     out
 }
 
@@ -235,6 +242,10 @@ pub fn dot(resolution: &Resolution<'_>) -> String {
         }
         out.push_str("  }\n");
     }
+    if let several @ [_, _, ..] = &*resolution.schedulers {
+        let lines: Vec<String> = several.iter().map(ToString::to_string).collect();
+        let _ = writeln!(out, "  labelloc=b; label={:?};", lines.join("\n"));
+    }
     for edge in edges(resolution) {
         let style = match &edge.interface {
             Some(interface) => format!(" [style=dashed, label={interface:?}]"),
@@ -268,12 +279,18 @@ fn json(resolution: &Resolution<'_>, times: Option<&[PhaseTime]>) -> serde_json:
             })
         })
         .collect();
+    let schedulers: Vec<serde_json::Value> = resolution
+        .schedulers
+        .iter()
+        .map(|s| serde_json::json!({ "name": s.name(), "cpus": s.cpus, "run": s.run }))
+        .collect();
     serde_json::json!({
         "image": resolution.image_name(),
         "libraries": libraries,
         "edges": edges,
         "phases": boot::json(resolution, times),
         "heaps": heaps,
+        "schedulers": schedulers,
     })
 }
 

@@ -24,7 +24,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("fs", &["core", "block"]),
     ("posix", &["core", "block", "net", "fs"]),
     ("libc", &["core", "posix"]),
-    ("debug", &["core"]),
+    ("debug", &["core", "sched"]),
     ("apps", &["core", "alloc", "sched", "block", "net", "fs", "posix", "libc", "debug"]),
     ("bench", &["core", "alloc"]),
     ("tools", &[]),
@@ -32,7 +32,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
 ];
 
 /// Crates and pools that may contain unsafe code; all others forbid it.
-const UNSAFE_ALLOWED: [&str; 11] = [
+const UNSAFE_ALLOWED: [&str; 13] = [
     "arch/",
     "plat/",
     "alloc/",
@@ -41,13 +41,16 @@ const UNSAFE_ALLOWED: [&str; 11] = [
     "core/ukalloc",
     "core/uklock",
     "core/uksched",
+    "sched/ukasync",
+    "posix/syscall-shim/",
     "debug/ukcrash",
     "debug/ukplatcheck",
     "bench/",
 ];
 
-/// Folders in which source code may name an architecture.
-const ARCH_ALLOWED: [&str; 5] = ["arch/", "plat/", "bench/", "tools/", "tests/"];
+/// Folders in which source code may name an architecture. Numbers of system calls differ.
+const ARCH_ALLOWED: [&str; 6] =
+    ["arch/", "plat/", "posix/syscall-shim/", "bench/", "tools/", "tests/"];
 const ARCH_NAMES: [&str; 5] = ["x86", "x86_64", "aarch64", "riscv64", "arm64"];
 
 /// One rule broken in one place.

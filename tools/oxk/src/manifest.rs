@@ -1,5 +1,7 @@
 //! The manifest of an application, `oxk.toml`: what it is and what differs from the defaults.
 
+mod schedulers;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,11 +11,16 @@ use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::option::parse_size;
 use crate::pool::{Reader, dependency_names, toml_error};
 
+pub use schedulers::{SchedulerSpec, cpus_as_text};
+
 /// Name of the manifest file.
 pub const FILE_NAME: &str = "oxk.toml";
 
 /// CPUs of an image at most.
 pub const MAX_CPUS: u32 = 64;
+
+/// What stands for a provider when there is to be none.
+pub const NONE: &str = "none";
 
 /// A piece of the manifest with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,6 +115,8 @@ pub struct Manifest {
     pub requires: Vec<Spanned<String>>,
     /// Chosen providers: interface and library.
     pub providers: Vec<(Spanned<String>, Spanned<String>)>,
+    /// Several schedulers.
+    pub schedulers: Vec<SchedulerSpec>,
     /// Option values.
     pub settings: Vec<Setting>,
     /// Extra heaps.
@@ -170,6 +179,7 @@ impl Manifest {
                 "libraries",
                 "requires",
                 "providers",
+                "schedulers",
                 "options",
                 "heaps",
                 "pools",
@@ -329,6 +339,7 @@ impl Manifest {
             libraries: list("libraries")?,
             requires: list("requires")?,
             providers,
+            schedulers: schedulers::read(&read, root)?,
             settings,
             heaps,
             pools: read.list(root, "pools")?.into_iter().map(|p| dir.join(p)).collect(),

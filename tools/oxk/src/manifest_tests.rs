@@ -52,6 +52,10 @@ fn lines() -> impl Strategy<Value = String> {
         "providers",
         "options",
         "heaps",
+        "schedulers",
+        "provider",
+        "cpus",
+        "run",
         "pools",
         "args",
         "memory",
@@ -83,6 +87,9 @@ fn lines() -> impl Strategy<Value = String> {
         "[options.x]",
         "[options]",
         "[providers]",
+        "[[schedulers]]",
+        "[schedulers]",
+        "[schedulers.options]",
         "[[heaps]]",
         "[heaps.x.y]",
     ]);
@@ -107,5 +114,52 @@ fn any_text_is_read_or_refused() {
                 Ok(())
             })
             .unwrap();
+    });
+}
+
+#[test]
+fn schedulers_have_cpus_of_their_own() {
+    const LIST: &str = "oxk.toml:2:1";
+    in_crate(|dir| {
+        let read = |text: &str| parse(&format!("name = \"a\"\n{text}"), dir);
+        let good = read(
+            "[[schedulers]]\nprovider = \"p\"\ncpus = [1, 0]\noptions = { slice-us = 1 }\n\
+             [[schedulers]]\nprovider = \"none\"\ncpus = \"2-3\"\nrun = \"data::plane\"",
+        )
+        .unwrap();
+        let cpus: Vec<_> = good.schedulers.iter().map(|s| s.cpus.value.clone()).collect();
+        assert_eq!(cpus, [[0, 1], [2, 3]]);
+        assert_eq!(good.schedulers[0].settings.len(), 1);
+        assert_eq!(good.schedulers[1].run.as_ref().map(|r| r.value.as_str()), Some("data::plane"));
+        for (text, cause, place) in [
+            ("schedulers = 1", "`schedulers` must be tables", "oxk.toml:2:14"),
+            ("[[schedulers]]\ncpus = [0]", "`provider` is missing", LIST),
+            ("[[schedulers]]\nprovider = \"p\"", "a scheduler needs `cpus`", "oxk.toml:3:12"),
+            (
+                "[[schedulers]]\nprovider = \"p\"\ncpus = [64]",
+                "`cpus` must be numbers of CPUs from 0 to 63",
+                "oxk.toml:4:8",
+            ),
+            (
+                "[[schedulers]]\nprovider = \"p\"\ncpus = [0]\n\
+                 [[schedulers]]\nprovider = \"q\"\ncpus = \"0-1\"",
+                "CPU 0 belongs to two schedulers",
+                "oxk.toml:7:8",
+            ),
+            (
+                "[[schedulers]]\nprovider = \"p\"\ncpus = [0]\nrun = \"main\"",
+                "`run` is for CPUs without a scheduler",
+                "oxk.toml:5:7",
+            ),
+            (
+                "[[schedulers]]\nprovider = \"none\"\ncpus = [0]\nrun = \"a b\"",
+                "`a b` is not the path of a function",
+                "oxk.toml:5:7",
+            ),
+            ("[[schedulers]]\nprovider = \"none\"\ncpu = [0]", "unknown key `cpu`", "oxk.toml:4:1"),
+        ] {
+            let message = read(text).unwrap_err().to_string();
+            assert!(message.starts_with(cause) && message.contains(place), "{message}");
+        }
     });
 }

@@ -6,14 +6,17 @@
 mod heaps;
 mod order;
 mod providers;
+mod schedulers;
 mod values;
 
 use std::collections::BTreeMap;
 
 use crate::diagnostic::{Diagnostic, Result, did_you_mean};
-use crate::manifest::{Manifest, Spanned};
+use crate::manifest::{Manifest, NONE, Spanned};
 use crate::option::Value;
 use crate::pool::{Library, Phase, Pool, SMP};
+
+pub use schedulers::Scheduler;
 
 /// The interface that general-purpose heaps implement.
 pub const ALLOC: &str = "alloc";
@@ -102,6 +105,8 @@ pub struct Resolution<'a> {
     pub values: BTreeMap<(String, String), Value>,
     /// Heaps, the one that gets the rest last; empty when nothing requires `alloc`.
     pub heaps: Vec<Heap>,
+    /// Schedulers in the order of their first CPUs; empty in an image without threads.
+    pub schedulers: Vec<Scheduler>,
     /// Boot phases in order.
     pub phases: Vec<BootPhase>,
 }
@@ -226,20 +231,15 @@ impl<'a> Resolver<'a> {
         }
         for (interface, library) in &manifest.providers {
             self.known_interface(interface)?;
-            let provider = self.known_library(library)?;
-            if !provider.provides.contains(&interface.value) {
-                let cause = format!("`{}` does not provide `{}`", library.value, interface.value);
-                return Err(error(manifest, cause, &library.span).help(format!(
-                    "providers: {}",
-                    self.names(&self.providers(&interface.value))
-                )));
-            }
             self.chosen.insert(interface.value.clone(), library.value.clone());
-            // Who names a scheduler wants threads.
-            if !self.required.iter().any(|r| r.value == interface.value) {
-                self.required.push(interface.clone());
+            if library.value == NONE {
+                continue;
             }
+            self.check_provider(&interface.value, library)?;
+            // Who names a scheduler wants threads.
+            self.require(interface.clone());
         }
+        self.seed_schedulers()?;
         for interface in &self.required {
             self.known_interface(interface)?;
         }
@@ -254,15 +254,29 @@ impl<'a> Resolver<'a> {
                     self.seeds.insert(backend.value.clone(), Reason::Manifest);
                 }
             }
-            if !self.required.iter().any(|r| r.value == ALLOC) {
-                self.required.push(Spanned::implied(ALLOC.to_owned()));
-            }
+            self.require(Spanned::implied(ALLOC.to_owned()));
             if self.needs_default_backend() {
                 let provider = self.pick(ALLOC, "the manifest's heaps")?;
                 self.seeds.insert(provider.name.clone(), Reason::Manifest);
             }
         }
         Ok(())
+    }
+
+    fn require(&mut self, interface: Spanned<String>) {
+        if !self.required.iter().any(|r| r.value == interface.value) {
+            self.required.push(interface);
+        }
+    }
+
+    fn check_provider(&self, interface: &str, library: &Spanned<String>) -> Result<()> {
+        let provider = self.known_library(library)?;
+        if provider.provides.iter().any(|p| p == interface) {
+            return Ok(());
+        }
+        let cause = format!("`{}` does not provide `{interface}`", library.value);
+        let others = self.names(&self.providers(interface));
+        Err(error(self.manifest, cause, &library.span).help(format!("providers: {others}")))
     }
 
     fn run(self) -> Result<Resolution<'a>> {
@@ -272,6 +286,7 @@ impl<'a> Resolver<'a> {
         let libraries = self.sort(&reasons)?;
         let values = self.values(&reasons)?;
         let heaps = self.heaps(&reasons)?;
+        let schedulers = self.schedulers(&reasons)?;
         let phases = self.boot_order(&libraries, &reasons)?;
         Ok(Resolution {
             manifest: self.manifest,
@@ -281,6 +296,7 @@ impl<'a> Resolver<'a> {
             reasons,
             values,
             heaps,
+            schedulers,
             phases,
         })
     }

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::diagnostic::Source;
+use crate::option::{OptionKind, OptionSpec};
 use crate::pool::{AllocatorType, Interface, Machine, PlatformSpec};
 use proptest::prelude::*;
 
@@ -489,4 +490,133 @@ proptest! {
             prop_assert!(!closed(&fewer), "{m} is superfluous in {members:?}");
         }
     }
+}
+
+/// Two schedulers, one of them with an option, and a library that needs one.
+fn sched_pool() -> Pool {
+    pool(|list| {
+        let option = |name: &str, runtime| OptionSpec {
+            name: name.into(),
+            kind: OptionKind::Int { min: 1, max: 9 },
+            default: Value::Int(5),
+            help: String::new(),
+            feature: None,
+            runtime,
+            rust_type: None,
+        };
+        let sched = |name: &str| Library {
+            provides: vec!["sched".into()],
+            scheduler: Some("Policy".into()),
+            ..library(name)
+        };
+        list.push(Library { default_for: vec!["sched".into()], ..sched("coop") });
+        list.push(Library {
+            options: vec![option("slice", false), option("late", true)],
+            ..sched("preempt")
+        });
+        list.push(Library { requires: vec!["sched".into()], ..library("threads") });
+    })
+}
+
+#[test]
+fn one_scheduler_has_all_cpus() {
+    let pool = sched_pool();
+    for (text, name) in [("cpus = 2", "coop"), ("[providers]\nsched = \"preempt\"", "preempt")] {
+        let manifest = manifest(text, &["threads"]);
+        let resolution = resolve(&manifest, &pool, None, None).unwrap();
+        let [only] = &*resolution.schedulers else { panic!("{:?}", resolution.schedulers) };
+        assert_eq!((only.name(), only.cpus.len() as u32), (name, manifest.cpus));
+    }
+    let manifest = manifest("", &["ukalloc"]);
+    assert!(resolve(&manifest, &pool, None, None).unwrap().schedulers.is_empty());
+}
+
+#[test]
+fn several_schedulers_share_the_cpus() {
+    let text = "cpus = 5\n[providers]\nsched = \"coop\"\n\
+                [[schedulers]]\nprovider = \"none\"\ncpus = \"3-4\"\nrun = \"poll\"\n\
+                [[schedulers]]\nprovider = \"preempt\"\ncpus = [1]\noptions = { slice = 7 }";
+    let (manifest, pool) = (manifest(text, &["threads"]), sched_pool());
+    let resolution = resolve(&manifest, &pool, None, None).unwrap();
+    let list: Vec<String> = resolution.schedulers.iter().map(ToString::to_string).collect();
+    assert_eq!(list, ["coop on CPU 0,2", "preempt on CPU 1", "none on CPU 3-4 runs poll"]);
+    assert_eq!(resolution.schedulers[1].values["slice"], Value::Int(7));
+    assert_eq!(resolution.value("preempt", "slice"), Some(&Value::Int(5)));
+    assert!(names(&resolution).contains(&"preempt".to_owned()));
+}
+
+#[test]
+fn schedulers_that_do_not_fit_are_explained() {
+    const CONTROL: &str = "[[schedulers]]\nprovider = \"preempt\"\ncpus = [0]\n";
+    let pool = sched_pool();
+    for (text, cause, way) in [
+        (
+            CONTROL.to_owned() + "options = { pace = 1 }",
+            "`preempt` has no option `pace`",
+            "did you mean",
+        ),
+        (
+            CONTROL.to_owned() + "options = { slice = 10 }",
+            "10 is not a value for preempt.slice",
+            "",
+        ),
+        (
+            CONTROL.to_owned() + "options = { late = 2 }",
+            "`late` is the same for the whole image",
+            "[options.preempt]",
+        ),
+        (format!("cpus = 2\n{CONTROL}"), "no scheduler has CPU 1", "sched = "),
+        (
+            format!("{CONTROL}[[schedulers]]\nprovider = \"none\"\ncpus = [1]"),
+            "the image has 1 CPU, and a scheduler is to have CPU 1",
+            "set `cpus`",
+        ),
+        (
+            format!("{CONTROL}[providers]\nsched = \"coop\""),
+            "no CPU is left for `coop`",
+            "leave this line out",
+        ),
+        (
+            "[[schedulers]]\nprovider = \"none\"\ncpus = [0]".into(),
+            "CPU 0, which boots and runs `main`, needs a scheduler",
+            "leave out all [[schedulers]]",
+        ),
+        (
+            "cpus = 2\n[providers]\nsched = \"none\"\n\
+             [[schedulers]]\nprovider = \"preempt\"\ncpus = [1]"
+                .into(),
+            "CPU 0, which boots and runs `main`, needs a scheduler",
+            "name it in [[schedulers]]",
+        ),
+        (
+            "[[schedulers]]\nprovider = \"tlsf\"\ncpus = [0]".into(),
+            "`tlsf` does not provide `sched`",
+            "coop, preempt",
+        ),
+        (
+            "cpus = 2\n[[schedulers]]\nprovider = \"none\"\ncpus = [1]\noptions = { x = 1 }\n\
+             [providers]\nsched = \"coop\""
+                .into(),
+            "`none` has no options",
+            "",
+        ),
+        (
+            "libraries = [\"coop\"]\n[[schedulers]]\nprovider = \"preempt\"\ncpus = [0]".into(),
+            "two libraries provide `sched`",
+            "leave one of them out",
+        ),
+    ] {
+        let said = failure(&manifest(&text, &["threads"]), &pool);
+        assert!(said.contains(cause) && said.contains(way), "{said}");
+    }
+}
+
+#[test]
+fn no_provider_can_be_wanted() {
+    let pool = sched_pool();
+    let none = "[providers]\nsched = \"none\"";
+    let said = failure(&manifest(none, &["threads"]), &pool);
+    assert!(said.contains("threads requires `sched`, and there is to be none"), "{said}");
+    let manifest = manifest(none, &["ukalloc"]);
+    assert!(resolve(&manifest, &pool, None, None).unwrap().schedulers.is_empty());
 }

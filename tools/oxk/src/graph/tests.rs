@@ -4,8 +4,12 @@ use std::path::Path;
 
 /// The real hello of this repository.
 fn with_hello(check: impl FnOnce(&Resolution<'_>)) {
+    with_app("hello", check);
+}
+
+fn with_app(name: &str, check: impl FnOnce(&Resolution<'_>)) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    let manifest = Manifest::read(&root.join("apps/hello")).unwrap();
+    let manifest = Manifest::read(&root.join("apps").join(name)).unwrap();
     let pool = Project { root: root.to_owned() }.pool(Some(&manifest)).unwrap();
     check(&crate::resolve::resolve(&manifest, &pool, Some("kvm"), Some("x86_64")).unwrap());
 }
@@ -55,5 +59,27 @@ fn the_json_form_has_all_parts() {
         for key in ["libraries", "edges", "phases", "heaps"] {
             assert!(value[key].as_array().is_some_and(|a| !a.is_empty()), "{key}");
         }
+    });
+}
+
+#[test]
+fn several_schedulers_are_shown() {
+    with_app("instances", |resolution| {
+        let tree = tree(resolution);
+        assert!(tree.contains("schedulers\n    ukschedpreempt on CPU 0-1\n"), "{tree}");
+        assert!(tree.contains("    none on CPU 3 runs plane::poll\n"), "{tree}");
+        assert!(dot(resolution).contains("ukschedcoop on CPU 2\\n"), "{}", dot(resolution));
+        let value = json(resolution, None);
+        assert_eq!(value["schedulers"][2]["cpus"][0], 3, "{value:#}");
+        let main = crate::generate::main_rs(resolution);
+        assert!(main.contains("uksched::run_on(3, \"poll\", app::plane::poll);"), "{main}");
+    });
+    with_app("schedtest", |resolution| {
+        assert!(!tree(resolution).contains("on CPU"), "{}", tree(resolution));
+        let main = crate::generate::main_rs(resolution);
+        // One type, not one of several.
+        let line =
+            "uksched::bind!(\"ukschedcoop\", ukschedcoop::Coop, ukschedcoop::Coop::new(), 1);";
+        assert!(main.contains(line) && !main.contains("Either"), "{main}");
     });
 }

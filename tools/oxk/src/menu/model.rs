@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::edit;
-use crate::diagnostic::{Context, Result, Source};
+use crate::diagnostic::{Context, Diagnostic, Result, Source};
 use crate::manifest::{Manifest, Optimize};
 use crate::option::OptionKind;
 use crate::pool::Pool;
@@ -31,6 +31,7 @@ enum What {
     Platform,
     Optimize,
     Provider(String),
+    Schedulers,
     Library(String),
     Option(String, String),
 }
@@ -62,6 +63,7 @@ impl Entry {
             What::Platform => "platform".into(),
             What::Optimize => "optimize".into(),
             What::Provider(interface) => format!("providers.{interface}"),
+            What::Schedulers => "schedulers".into(),
             What::Library(library) => format!("libraries.{library}"),
             What::Option(library, option) => format!("{library}.{option}"),
         }
@@ -188,6 +190,18 @@ impl<'p> Model<'p> {
                 format!("{value}: {about}"),
             ));
         }
+        if !manifest.schedulers.is_empty() {
+            let list: Vec<String> = resolution.schedulers.iter().map(ToString::to_string).collect();
+            entries.push(image(
+                What::Schedulers,
+                "schedulers",
+                list.join("; "),
+                "",
+                OptionKind::Text,
+                "Which scheduler has which CPUs",
+                "changed in the manifest, at [[schedulers]]".into(),
+            ));
+        }
         for library in &resolution.libraries {
             for option in &library.options {
                 let value = resolution.value(&library.name, &option.name);
@@ -276,6 +290,7 @@ impl<'p> Model<'p> {
             What::Provider(interface) => edit::set(text, &["providers", interface], new),
             What::Option(library, option) => edit::set(text, &["options", library, option], new),
             What::Library(name) => edit::set_in_list(text, "libraries", name, new.is_some()),
+            What::Schedulers => Err(Diagnostic::new(entry.hint.clone())),
         };
         match changed {
             Ok(text) => self.try_text(text),
@@ -312,6 +327,10 @@ impl<'p> Model<'p> {
     /// Toggles, goes to the next choice, or starts typing.
     pub fn activate(&mut self) {
         let Some(entry) = self.selected().cloned() else { return };
+        if entry.what == What::Schedulers {
+            self.message = entry.hint;
+            return;
+        }
         match &entry.kind {
             OptionKind::Bool => {
                 let flipped = if entry.value == "true" { "false" } else { "true" };

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{MANIFEST, Reason, Resolver, error};
+use super::{MANIFEST, Reason, Resolver, SCHED, error};
 use crate::diagnostic::Result;
+use crate::manifest::NONE;
 use crate::pool::Library;
 
 impl<'a> Resolver<'a> {
@@ -49,7 +50,9 @@ impl<'a> Resolver<'a> {
             }
         }
         wanted.into_iter().find_map(|(interface, by)| {
+            let several = interface == SCHED && !self.manifest.schedulers.is_empty();
             let satisfied = match self.chosen.get(interface) {
+                Some(none) if several && none == NONE => true,
                 Some(chosen) => members.contains_key(chosen),
                 None => members
                     .keys()
@@ -64,6 +67,13 @@ impl<'a> Resolver<'a> {
     pub(super) fn pick(&self, interface: &str, required_by: &str) -> Result<&'a Library> {
         if let Some(library) = self.chosen.get(interface).and_then(|c| self.pool.get(c)) {
             return Ok(library);
+        }
+        if self.chosen.get(interface).is_some_and(|chosen| chosen == NONE) {
+            let cause = format!("{required_by} requires `{interface}`, and there is to be none");
+            let named = self.manifest.providers.iter().find(|(i, _)| i.value == interface);
+            let span = named.and_then(|(_, library)| library.span.clone());
+            return Err(error(self.manifest, cause, &span)
+                .help("name a provider instead of `none`, or leave out what requires it"));
         }
         let all = self.providers(interface);
         let fitting: Vec<&Library> =
@@ -142,6 +152,14 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Whether the manifest lists schedulers, this one among them, or for the rest of the CPUs.
+    fn is_named_scheduler(&self, name: &str) -> bool {
+        let manifest = self.manifest;
+        let rest = manifest.providers.iter().filter(|(interface, _)| interface.value == SCHED);
+        let mut named = manifest.schedulers.iter().map(|s| &s.provider).chain(rest.map(|(_, l)| l));
+        !manifest.schedulers.is_empty() && named.any(|l| l.value == name)
+    }
+
     pub(super) fn check(&self, members: &BTreeMap<String, Reason>) -> Result<()> {
         for (name, reason) in members {
             let Some(library) = self.pool.get(name) else { continue };
@@ -182,7 +200,10 @@ impl<'a> Resolver<'a> {
                 .into_iter()
                 .filter(|l| members.contains_key(&l.name))
                 .collect();
-            if providers.len() > 1 && !spec.many {
+            // All that the manifest gave CPUs.
+            let named = |l: &&Library| self.is_named_scheduler(&l.name);
+            let several = interface == SCHED && providers.iter().all(named);
+            if providers.len() > 1 && !spec.many && !several {
                 let why: Vec<String> = providers
                     .iter()
                     .map(|l| format!("{} ({})", l.name, members[&l.name]))

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{Reason, Resolver, error};
 use crate::diagnostic::{Result, did_you_mean};
-use crate::manifest::SettingValue;
-use crate::option::Value;
+use crate::manifest::{Setting, SettingValue};
+use crate::option::{OptionSpec, Value};
 
 impl Resolver<'_> {
     /// The value of every option of the members: the default, or what the manifest says.
@@ -28,32 +28,39 @@ impl Resolver<'_> {
                     library.name
                 )));
             }
-            let Some(option) = library.option(&setting.option.value) else {
-                let known: Vec<&str> = library.options.iter().map(|o| o.name.as_str()).collect();
-                let help = match did_you_mean(&setting.option.value, known.iter().copied()) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None if known.is_empty() => format!("`{}` has no options", library.name),
-                    None => format!("its options: {}", known.join(", ")),
-                };
-                let cause = format!("`{}` has no option `{}`", library.name, setting.option.value);
-                return Err(error(self.manifest, cause, &setting.option.span).help(help));
-            };
-            let value = match &setting.value {
-                SettingValue::Toml(value) => option.kind.from_toml(value),
-                SettingValue::Text(text) => option.kind.parse(text),
-            };
-            let Some(value) = value else {
-                let (given, span) = match &setting.value {
-                    SettingValue::Toml(v) => (v.to_string().trim().to_owned(), v.span()),
-                    SettingValue::Text(text) => (text.clone(), None),
-                };
-                let cause =
-                    format!("{given} is not a value for {}.{}", library.name, setting.option.value);
-                return Err(error(self.manifest, cause, &span)
-                    .help(format!("it takes {} (default {})", option.kind, option.default)));
-            };
+            let (option, value) = self.option_value(setting)?;
             values.insert((library.name.clone(), option.name.clone()), value);
         }
         Ok(values)
+    }
+
+    /// The option that is set, and its value.
+    pub(super) fn option_value(&self, setting: &Setting) -> Result<(&OptionSpec, Value)> {
+        let library = self.known_library(&setting.library)?;
+        let Some(option) = library.option(&setting.option.value) else {
+            let known: Vec<&str> = library.options.iter().map(|o| o.name.as_str()).collect();
+            let help = match did_you_mean(&setting.option.value, known.iter().copied()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None if known.is_empty() => format!("`{}` has no options", library.name),
+                None => format!("its options: {}", known.join(", ")),
+            };
+            let cause = format!("`{}` has no option `{}`", library.name, setting.option.value);
+            return Err(error(self.manifest, cause, &setting.option.span).help(help));
+        };
+        let value = match &setting.value {
+            SettingValue::Toml(value) => option.kind.from_toml(value),
+            SettingValue::Text(text) => option.kind.parse(text),
+        };
+        let Some(value) = value else {
+            let (given, span) = match &setting.value {
+                SettingValue::Toml(v) => (v.to_string().trim().to_owned(), v.span()),
+                SettingValue::Text(text) => (text.clone(), None),
+            };
+            let cause =
+                format!("{given} is not a value for {}.{}", library.name, setting.option.value);
+            return Err(error(self.manifest, cause, &span)
+                .help(format!("it takes {} (default {})", option.kind, option.default)));
+        };
+        Ok((option, value))
     }
 }

@@ -1,0 +1,103 @@
+//! System calls: handlers registered by attribute, called directly or by number.
+//!
+//! ```
+//! use syscall_shim::{Errno, UserSlice, syscall};
+//!
+//! /// Adds the bytes of a buffer.
+//! #[syscall(nr = 500)]
+//! fn sum(bytes: UserSlice<u8>, start: u32) -> Result<u32, Errno> {
+//!     bytes.as_slice().iter().try_fold(start, |sum, &byte| {
+//!         sum.checked_add(byte.into()).ok_or(Errno::EOVERFLOW)
+//!     })
+//! }
+//!
+//! let bytes = [1u8, 2, 3];
+//! let words = [bytes.as_ptr() as usize, bytes.len(), 10, 0, 0, 0];
+//! // SAFETY: the words are what the call asks for.
+//! assert_eq!(unsafe { syscall_shim::dispatch(500, words) }, 16);
+//! ```
+//!
+//! From a registration come: the symbol `uk_sys_NAME`, which a libc made for this system calls in
+//! place of a trap; an entry in the table that [`dispatch`] looks numbers up in; the line that the
+//! option `strace` prints for a call; and what `oxk syscalls` lists. The linker drops handlers that
+//! the application has no call of, and the table with all that it refers to when nothing calls by
+//! number.
+//!
+//! Handlers take words as the types they mean. Memory of the application comes as [`UserPtr`],
+//! [`UserSlice`], [`UserSliceMut`] and [`CStrPtr`], all valid for the length of the call. The
+//! application is linked with the system and shares its address space: null and addresses that
+//! can never be memory give `EFAULT`; any other wrong pointer has the same effect as in a call of any
+//! other function, a fault and its crash report.
+//!
+//! Unsafe code in this crate: taking the application's word for what is behind its pointers, and
+//! the table that the linker puts together.
+#![cfg_attr(not(test), no_std)]
+
+#[cfg(feature = "after-call")]
+mod after;
+mod argument;
+#[cfg(feature = "counters")]
+mod counters;
+mod missing;
+pub mod nr;
+#[cfg(feature = "strace")]
+mod strace;
+mod table;
+#[cfg(test)]
+mod tests;
+mod user;
+
+#[cfg(feature = "after-call")]
+pub use after::{AfterCall, on_call_end, request_call_end};
+pub use argument::{Argument, Outcome, Scalar, Value};
+#[doc(hidden)]
+pub use argument::{plain, take, trace, words};
+#[cfg(feature = "counters")]
+pub use counters::calls;
+pub use missing::missing;
+pub use syscall_macros::{Plain, syscall};
+pub use table::{Parameter, Syscall, WORDS, by_number, dispatch, registered};
+pub use ukerrno::Errno;
+pub use user::{CStrPtr, Plain, Raw, Scope, UserPtr, UserSlice, UserSliceMut};
+
+#[cfg(test)]
+extern crate self as syscall_shim;
+
+/// A call of a registered handler: what the options of the image put around it.
+#[doc(hidden)]
+#[inline(always)]
+pub fn run(
+    call: &'static Syscall,
+    words: &[usize; WORDS],
+    handler: impl FnOnce() -> isize,
+) -> isize {
+    let _ = (call, words);
+    #[cfg(feature = "counters")]
+    counters::count(call.number);
+    #[cfg(feature = "strace")]
+    let started = strace::begin(call, words);
+    let result = handler();
+    #[cfg(feature = "strace")]
+    strace::end(call, words, started, result);
+    #[cfg(feature = "after-call")]
+    let result = after::run(result);
+    result
+}
+
+/// What a description holds of its parameters: nothing, where nobody prints them.
+#[doc(hidden)]
+#[cfg(feature = "strace")]
+#[macro_export]
+macro_rules! __parameters {
+    ($($parameters:tt)*) => { &[$($parameters)*] };
+}
+
+/// What a description holds of its parameters: nothing, where nobody prints them.
+#[doc(hidden)]
+#[cfg(not(feature = "strace"))]
+#[macro_export]
+macro_rules! __parameters {
+    ($($parameters:tt)*) => {
+        &[]
+    };
+}

@@ -1,0 +1,90 @@
+//! Lines as `strace` prints them: `write(fd 1, "hello", 5) = 5 <0.000012>`.
+
+use core::fmt::{self, Write};
+
+use crate::{Errno, Syscall, WORDS, nr};
+
+/// Results from here on are printed as addresses.
+const ADDRESSES: isize = 1 << 24;
+/// Longest line, in bytes; what does not fit is cut off.
+const LINE: usize = 512;
+
+/// A line that is printed at once, so that those of several threads do not mix.
+struct Line {
+    bytes: [u8; LINE],
+    len: usize,
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = LINE - 1 - self.len;
+        let cut = text.floor_char_boundary(room.min(text.len()));
+        self.bytes[self.len..self.len + cut].copy_from_slice(&text.as_bytes()[..cut]);
+        self.len += cut;
+        Ok(())
+    }
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { bytes: [0; LINE], len: 0 }
+    }
+
+    fn print(mut self) {
+        self.bytes[self.len] = b'\n';
+        ukplat::console_write(ukplat::Stream::Err, &self.bytes[..=self.len]);
+    }
+
+    fn call(&mut self, call: &Syscall, words: &[usize; WORDS]) -> fmt::Result {
+        write!(self, "{}(", call.name)?;
+        for (index, parameter) in call.parameters.iter().enumerate() {
+            let comma = if index > 0 { ", " } else { "" };
+            write!(self, "{comma}{} ", parameter.name)?;
+            (parameter.trace)(words, self)?;
+        }
+        self.write_str(")")
+    }
+}
+
+/// Before a call: its time in [`ukplat::ticks`]. Prints those that do not return.
+pub(crate) fn begin(call: &Syscall, words: &[usize; WORDS]) -> u64 {
+    if !call.returns {
+        let mut line = Line::new();
+        // Lines take everything.
+        let _ = line.call(call, words).and_then(|()| line.write_str(" = ?"));
+        line.print();
+    }
+    ukplat::ticks()
+}
+
+/// After a call: prints it, with what it has written to memory.
+pub(crate) fn end(call: &Syscall, words: &[usize; WORDS], started: u64, result: isize) {
+    let ns = ukplat::ticks_to_ns(ukplat::ticks() - started);
+    let mut line = Line::new();
+    let _ = line
+        .call(call, words)
+        .and_then(|()| line.result(result))
+        .and_then(|()| write!(line, " <{}.{:09}>", ns / 1_000_000_000, ns % 1_000_000_000));
+    line.print();
+}
+
+impl Line {
+    fn result(&mut self, result: isize) -> fmt::Result {
+        match ukerrno::from_raw(result) {
+            Err(error) => write!(self, " = -1 {error:?} ({error})"),
+            Ok(_) if result >= ADDRESSES => write!(self, " = {result:#x}"),
+            Ok(_) => write!(self, " = {result}"),
+        }
+    }
+}
+
+/// A call without a handler.
+pub(crate) fn missing(number: usize) {
+    let mut line = Line::new();
+    let _ = match nr::name(number) {
+        Some(name) => write!(line, "{name}(…)"),
+        None => write!(line, "{number}(…)"),
+    }
+    .and_then(|()| line.result(Errno::ENOSYS.to_raw()));
+    line.print();
+}

@@ -1,0 +1,361 @@
+//! Memory of the application, as it passes it to calls.
+
+use core::ffi::CStr;
+use core::fmt::{self, Debug, Write};
+use core::marker::PhantomData;
+
+use crate::{Argument, Errno, WORDS};
+
+/// The first page is never memory, so that null pointers to fields of structures are found too.
+const FIRST_PAGE: usize = 4096;
+/// Longest path in bytes with its terminator, as in `limits.h`.
+const PATH_MAX: usize = 4096;
+/// Bytes of a buffer that `strace` prints.
+const SHOWN: usize = 32;
+
+/// Types that applications pass in memory: any bytes are a value, and all bytes belong to it.
+/// Structures get it by `#[derive(Plain)]`.
+///
+/// # Safety
+/// Every bit pattern must be valid, and there must be no padding and no reference inside.
+pub unsafe trait Plain: Copy + Debug + 'static {}
+
+macro_rules! plain {
+    ($($number:ty)*) => {
+        // SAFETY: numbers have no padding and no invalid values.
+        $(unsafe impl Plain for $number {})*
+    };
+}
+
+plain!(i8 u8 i16 u16 i32 u32 i64 u64 i128 u128 isize usize f32 f64);
+
+// SAFETY: elements of an array follow each other without padding.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
+
+/// Whether `len` elements of this size can lie at an address; says nothing about what is there.
+#[inline(always)]
+fn check(address: usize, len: usize, size: usize) -> Result<(), Errno> {
+    let bytes = len.checked_mul(size).ok_or(Errno::EFAULT)?;
+    let end = address.checked_add(bytes).ok_or(Errno::EFAULT)?;
+    // The upper half of the address space is never the application's.
+    if (address < FIRST_PAGE && bytes > 0) || end > isize::MAX as usize {
+        return Err(Errno::EFAULT);
+    }
+    Ok(())
+}
+
+/// How long memory of a call may be used.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope<'a>(PhantomData<&'a mut u8>);
+
+/// A pointer inside of a structure that the application passed; null is possible.
+#[repr(transparent)]
+pub struct Raw<T> {
+    address: usize,
+    target: PhantomData<fn() -> T>,
+}
+
+// SAFETY: it is an address, of which every value is valid.
+unsafe impl<T: 'static> Plain for Raw<T> {}
+
+impl<T> Clone for Raw<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Raw<T> {}
+
+impl<T> Debug for Raw<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#x}", self.address)
+    }
+}
+
+impl<T: Plain> Raw<T> {
+    /// The address; 0 for null.
+    pub fn address(self) -> usize {
+        self.address
+    }
+
+    /// One object there.
+    ///
+    /// # Errors
+    /// `EFAULT` when it is no address of memory.
+    pub fn pointer(self, _: Scope<'_>) -> Result<UserPtr<'_, T>, Errno> {
+        UserPtr::checked(self.address)
+    }
+
+    /// `len` objects there, to be read.
+    ///
+    /// # Errors
+    /// `EFAULT` when it is no address of memory.
+    pub fn slice(self, _: Scope<'_>, len: usize) -> Result<UserSlice<'_, T>, Errno> {
+        UserSlice::checked(self.address, len)
+    }
+
+    /// `len` objects there, to be written.
+    ///
+    /// # Errors
+    /// `EFAULT` when it is no address of memory.
+    pub fn slice_mut(self, _: Scope<'_>, len: usize) -> Result<UserSliceMut<'_, T>, Errno> {
+        UserSliceMut::checked(self.address, len)
+    }
+}
+
+/// A pointer to one object of the application. `Option<UserPtr<T>>` is a pointer that may be null.
+pub struct UserPtr<'a, T> {
+    address: usize,
+    target: PhantomData<&'a mut T>,
+}
+
+impl<T> Clone for UserPtr<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for UserPtr<'_, T> {}
+
+impl<'a, T: Plain> UserPtr<'a, T> {
+    #[inline(always)]
+    fn checked(address: usize) -> Result<Self, Errno> {
+        check(address, 1, size_of::<T>())?;
+        Ok(Self { address, target: PhantomData })
+    }
+
+    /// The address, for those to whom the place itself means something.
+    pub fn address(self) -> usize {
+        self.address
+    }
+
+    /// How long what it points to may be used.
+    pub fn scope(self) -> Scope<'a> {
+        Scope(PhantomData)
+    }
+
+    /// What is there.
+    #[inline]
+    pub fn read(self) -> T {
+        // SAFETY: the application promised an object there, and any bytes are a value.
+        unsafe { (self.address as *const T).read_unaligned() }
+    }
+
+    /// Replaces what is there.
+    #[inline]
+    pub fn write(self, value: T) {
+        // SAFETY: the application promised room for an object there.
+        unsafe { (self.address as *mut T).write_unaligned(value) }
+    }
+}
+
+impl<'a, T: Plain> Argument<'a> for UserPtr<'a, T> {
+    #[inline(always)]
+    unsafe fn from_words(words: &[usize; WORDS], at: usize) -> Result<Self, Errno> {
+        Self::checked(words[at])
+    }
+
+    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+        write!(out, "{:?}", self.read())
+    }
+}
+
+impl<'a, T: Plain> Argument<'a> for Option<UserPtr<'a, T>> {
+    #[inline(always)]
+    unsafe fn from_words(words: &[usize; WORDS], at: usize) -> Result<Self, Errno> {
+        if words[at] == 0 { Ok(None) } else { UserPtr::checked(words[at]).map(Some) }
+    }
+
+    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+        match self {
+            Some(pointer) => pointer.trace(out),
+            None => out.write_str("NULL"),
+        }
+    }
+}
+
+macro_rules! slice {
+    ($slice:ident, $doc:literal) => {
+        #[doc = $doc]
+        ///
+        /// As a parameter it takes two words, the address and the number of elements.
+        pub struct $slice<'a, T> {
+            address: usize,
+            len: usize,
+            target: PhantomData<&'a mut T>,
+        }
+
+        impl<'a, T: Plain> $slice<'a, T> {
+            #[inline(always)]
+            fn checked(address: usize, len: usize) -> Result<Self, Errno> {
+                check(address, len, size_of::<T>())?;
+                Ok(Self { address, len, target: PhantomData })
+            }
+
+            /// Number of elements.
+            #[inline]
+            #[allow(clippy::len_without_is_empty)]
+            pub fn len(&self) -> usize {
+                self.len
+            }
+
+            /// Whether there are none.
+            #[inline]
+            pub fn is_empty(&self) -> bool {
+                self.len == 0
+            }
+
+            /// The address of the first element.
+            pub fn address(&self) -> usize {
+                self.address
+            }
+
+            /// How long what is there may be used.
+            pub fn scope(&self) -> Scope<'a> {
+                Scope(PhantomData)
+            }
+
+            /// The element at `index`.
+            #[inline]
+            pub fn get(&self, index: usize) -> Option<T> {
+                let place = (self.address as *const T).wrapping_add(index);
+                // SAFETY: the application promised `len` objects there; any bytes are a value.
+                (index < self.len).then(|| unsafe { place.read_unaligned() })
+            }
+
+            /// All elements.
+            pub fn iter(&self) -> impl Iterator<Item = T> + '_ {
+                (0..self.len).filter_map(|index| self.get(index))
+            }
+        }
+
+        impl<'a, T: Plain> Argument<'a> for $slice<'a, T> {
+            const WORDS: usize = 2;
+
+            #[inline(always)]
+            unsafe fn from_words(words: &[usize; WORDS], at: usize) -> Result<Self, Errno> {
+                Self::checked(words[at], words[at + 1])
+            }
+
+            fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+                if size_of::<T>() == 1 {
+                    let bytes = UserSlice::<u8>::checked(self.address, self.len.min(SHOWN));
+                    trace_bytes(bytes.as_ref().map_or(&[], |b| b.as_slice()), self.len, out)?;
+                } else {
+                    out.write_str("[")?;
+                    for (index, value) in self.iter().take(SHOWN).enumerate() {
+                        let comma = if index > 0 { ", " } else { "" };
+                        write!(out, "{comma}{value:?}")?;
+                    }
+                    out.write_str(if self.len > SHOWN { ", …]" } else { "]" })?;
+                }
+                write!(out, ", {}", self.len)
+            }
+        }
+    };
+}
+
+slice!(UserSlice, "Memory of the application that a call reads.");
+slice!(UserSliceMut, "Memory of the application that a call writes.");
+
+impl<'a> UserSlice<'a, u8> {
+    /// The bytes.
+    #[inline]
+    pub fn as_slice(&self) -> &'a [u8] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: the application promised that many bytes there, unchanged until the call ends.
+        unsafe { core::slice::from_raw_parts(self.address as *const u8, self.len) }
+    }
+}
+
+impl UserSliceMut<'_, u8> {
+    /// The bytes, to be written.
+    #[inline]
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        if self.len == 0 {
+            return &mut [];
+        }
+        // SAFETY: the application promised that many bytes there for this call alone.
+        unsafe { core::slice::from_raw_parts_mut(self.address as *mut u8, self.len) }
+    }
+}
+
+impl<T: Plain> UserSliceMut<'_, T> {
+    /// Replaces the element at `index`; returns whether there is one.
+    #[inline]
+    pub fn set(&mut self, index: usize, value: T) -> bool {
+        let inside = index < self.len;
+        if inside {
+            let place = (self.address as *mut T).wrapping_add(index);
+            // SAFETY: the application promised room for `len` objects there.
+            unsafe { place.write_unaligned(value) };
+        }
+        inside
+    }
+}
+
+/// A text of the application, with a zero byte at its end.
+#[derive(Clone, Copy)]
+pub struct CStrPtr<'a> {
+    text: &'a CStr,
+}
+
+impl<'a> CStrPtr<'a> {
+    /// The text.
+    pub fn as_c_str(self) -> &'a CStr {
+        self.text
+    }
+
+    /// The text without the zero byte.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.text.to_bytes()
+    }
+
+    /// The text as a path.
+    ///
+    /// # Errors
+    /// `ENAMETOOLONG` from 4096 bytes on.
+    pub fn path(self) -> Result<&'a [u8], Errno> {
+        let bytes = self.as_bytes();
+        if bytes.len() < PATH_MAX { Ok(bytes) } else { Err(Errno::ENAMETOOLONG) }
+    }
+}
+
+impl<'a> Argument<'a> for CStrPtr<'a> {
+    #[inline(always)]
+    unsafe fn from_words(words: &[usize; WORDS], at: usize) -> Result<Self, Errno> {
+        check(words[at], 1, 1)?;
+        // SAFETY: the application promised a text there, unchanged until the call ends.
+        Ok(Self { text: unsafe { CStr::from_ptr(words[at] as *const core::ffi::c_char) } })
+    }
+
+    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+        let bytes = self.as_bytes();
+        trace_bytes(&bytes[..bytes.len().min(SHOWN)], bytes.len(), out)
+    }
+}
+
+impl<'a> Argument<'a> for Option<CStrPtr<'a>> {
+    #[inline(always)]
+    unsafe fn from_words(words: &[usize; WORDS], at: usize) -> Result<Self, Errno> {
+        if words[at] == 0 {
+            return Ok(None);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { CStrPtr::from_words(words, at) }.map(Some)
+    }
+
+    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+        match self {
+            Some(text) => text.trace(out),
+            None => out.write_str("NULL"),
+        }
+    }
+}
+
+/// Bytes as a C string literal; `…` when there are more than shown.
+fn trace_bytes(shown: &[u8], len: usize, out: &mut dyn Write) -> fmt::Result {
+    write!(out, "\"{}\"{}", shown.escape_ascii(), if len > shown.len() { "…" } else { "" })
+}
