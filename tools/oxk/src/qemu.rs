@@ -265,9 +265,10 @@ impl Spec<'_> {
     /// A virtio device, which the image finds as number `index`.
     fn virtio(&self, kind: &str, index: usize, options: &str) -> String {
         match self.model {
-            // By default the machine fills its places from the last one on.
+            // By default the machine fills its places from the last one on. The interrupt of the
+            // first one is lost: QEMU takes line 0 of its second I/O APIC for that of a PC's timer.
             Model::Microvm => {
-                format!("virtio-{kind}-device,bus=virtio-mmio-bus.{index},{options}")
+                format!("virtio-{kind}-device,bus=virtio-mmio-bus.{},{options}", index + 1)
             }
             Model::Q35 => format!("virtio-{kind}-pci,disable-legacy=on,{options}"),
         }
