@@ -26,5 +26,6 @@ pages! {
     Uklog "docs/src/api/uklog.md",
     Uktime "docs/src/api/uktime.md",
     Ukerrno "docs/src/api/ukerrno.md",
+    Files "docs/src/files.md",
     SyscallShim "docs/src/api/syscall-shim.md",
 }

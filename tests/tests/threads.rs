@@ -81,6 +81,32 @@ fn an_idle_image_uses_no_cpu_time() {
 }
 
 #[test]
+fn who_holds_a_mutex_inherits_the_priority_of_who_waits() {
+    let provider = "sched=ukschedpreempt";
+    for (inherits, dir, whom) in [
+        ("false", "build/with-ukschedpreempt", "a less urgent thread"),
+        ("true", "build/inherit", "the owner alone"),
+    ] {
+        let set = format!("uklock.priority-inheritance={inherits}");
+        let args = ["--provider", provider, "--build-dir", dir, "--set", &set, "--", "inversion"];
+        for machine in MACHINES {
+            let lines = ["owner", "chain"]
+                .map(|case| format!("{case}: waited for {whom}; the owner has priority 3 again"));
+            run(OXK, "apps/schedtest", machine, &args).expect(0, &[&lines[0], &lines[1]]);
+        }
+    }
+    // The same with several CPUs, where queues have locks of their own.
+    let set = "uklock.priority-inheritance=true";
+    let args =
+        ["--provider", provider, "--build-dir", "build/smp-inherit", "--set", set, "--cpus", "2"];
+    let said = run(OXK, "apps/schedtest", MACHINES[0], &args);
+    said.expect(0, &[" checks, 0 failed"]);
+    let args: Vec<&str> = args.into_iter().chain(["--", "inversion"]).collect();
+    run(OXK, "apps/schedtest", MACHINES[0], &args)
+        .expect(0, &["owner: waited for the owner alone"]);
+}
+
+#[test]
 fn threads_move_to_idle_cpus_unless_they_may_not() {
     let (provider, machine) = ("sched=ukschedpreempt", MACHINES[0]);
     for (stealing, dir, outcome) in [

@@ -2,16 +2,19 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use core::time::Duration;
 
+use uklock::rcu::{self, Rcu};
 use uklock::{Barrier, Condvar, Mutex, RwLock, Semaphore};
 use uksched::{Builder, JoinHandle, Wakeup, current, park, yield_now};
 use uktest::{Check, ensure};
 
-pub const CHECKS: [Check; 4] = [
+pub const CHECKS: [Check; 5] = [
     ("a token travels round all schedulers", ring),
     ("a mutex keeps them all apart", exclusion),
     ("a queue feeds the data plane", queue),
+    ("what all read can be replaced", replacing),
     ("deadlines end waits everywhere", deadlines),
 ];
 
@@ -92,6 +95,48 @@ fn queue() -> Result<(), &'static str> {
         }
     }
     ensure(consumer.join() == Ok(ITEMS * (ITEMS + 1) / 2), "items are missing")
+}
+
+fn replacing() -> Result<(), &'static str> {
+    let cell = Arc::new((Rcu::new(Arc::new(0u64)), AtomicBool::new(false)));
+    let shared = cell.clone();
+    let readers: Vec<_> = CPUS
+        .into_iter()
+        .map(|cpu| {
+            let shared = shared.clone();
+            Builder::new("reader").on_cpu(cpu).spawn(move || {
+                let (mut last, mut good) = (0, true);
+                while !shared.1.load(SeqCst) {
+                    let section = rcu::read();
+                    let number = **shared.0.get(&section);
+                    drop(section);
+                    good &= number >= last;
+                    last = number;
+                    // On the data plane too: it says that nothing is being read.
+                    yield_now();
+                }
+                good
+            })
+        })
+        .collect::<Result<_, _>>()
+        .map_err(|_| "no thread")?;
+    let values: Vec<Arc<u64>> = (1..=50).map(Arc::new).collect();
+    for value in &values {
+        cell.0.replace_later(value.clone());
+        yield_now();
+    }
+    rcu::synchronize();
+    let limit = uklock::deadline(Duration::from_secs(20));
+    let left = || values.iter().filter(|value| Arc::strong_count(value) > 1).count();
+    while left() > 1 && ukplat::monotonic_ns() < limit {
+        uksched::sleep_until(uklock::deadline(Duration::from_millis(1)));
+    }
+    let left = left();
+    cell.1.store(true, SeqCst);
+    for reader in readers {
+        ensure(reader.join() == Ok(true), "an older value came back")?;
+    }
+    ensure(left == 1, "values that nobody reads are still there")
 }
 
 fn deadlines() -> Result<(), &'static str> {

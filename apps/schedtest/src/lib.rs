@@ -2,13 +2,15 @@
 //!
 //! Without arguments it runs all checks that fit the scheduler of the image and ends with the number
 //! of failures. `schedtest idle MS` waits with many threads, `overflow` uses a thread's stack up,
-//! `threads` lists threads, `placement` tells whether they move to idle CPUs.
+//! `threads` lists threads, `placement` tells whether they move to idle CPUs, `inversion` whom urgent threads
+//! wait for.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 mod basics;
+mod inversion;
 mod locks;
 mod placement;
 mod preemption;
@@ -29,6 +31,7 @@ pub fn main(args: &[&str]) -> u8 {
         }
         [] => uktest::run(&CHECKS),
         ["idle", ms] => waiting::idle(Duration::from_millis(ms.parse().unwrap_or(0))),
+        ["inversion"] => inversion::report(),
         ["placement"] => placement::report(),
         ["overflow"] => basics::overflow(),
         ["threads"] => {

@@ -2,15 +2,18 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use core::time::Duration;
 
+use uklock::rcu::{self, Rcu};
 use uklock::{Barrier, Condvar, Mutex, OnceLock, RwLock, Semaphore, SeqLock, deadline};
 use ukplat::println;
 use uksched::{JoinHandle, sleep_until, spawn, yield_now};
 use uktest::{Check, ensure};
 use uktime::Instant;
 
-pub const CHECKS: [Check; 7] = [
+pub const CHECKS: [Check; 8] = [
+    ("what is replaced is dropped when nobody reads it", replacing),
     ("a mutex keeps threads apart", exclusion),
     ("producers and consumers", queue),
     ("semaphores hand permits on", semaphores),
@@ -220,4 +223,63 @@ fn once_and_sequence() -> Result<(), &'static str> {
         yield_now();
     }
     writer.join().map_err(|_| "it ended early")
+}
+
+static DROPS: AtomicU64 = AtomicU64::new(0);
+
+/// A value that says when it is gone.
+struct Value([u64; 2]);
+
+impl Value {
+    fn new(number: u64) -> Self {
+        Self([number, !number])
+    }
+
+    fn is_whole(&self) -> bool {
+        self.0[0] == !self.0[1]
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        self.0 = [1, 1];
+        DROPS.fetch_add(1, SeqCst);
+    }
+}
+
+fn replacing() -> Result<(), &'static str> {
+    const VALUES: u64 = 200;
+    let cell = Arc::new((Rcu::new(Value::new(0)), AtomicU64::new(0)));
+    let handles = threads(4, |_| {
+        let shared = cell.clone();
+        move || {
+            let mut good = true;
+            while shared.1.load(SeqCst) == 0 {
+                let section = rcu::read();
+                let value = shared.0.get(&section);
+                good &= value.is_whole();
+                core::hint::spin_loop();
+                good &= value.is_whole();
+                drop(section);
+                yield_now();
+            }
+            good
+        }
+    })?;
+    for number in 1..=VALUES {
+        cell.0.replace_later(Value::new(number));
+        if number % 8 == 0 {
+            yield_now();
+        }
+    }
+    // Nobody calls anything: a thread of the library does it.
+    let limit = deadline(Duration::from_secs(20));
+    while DROPS.load(SeqCst) < VALUES && ukplat::monotonic_ns() < limit {
+        sleep_until(deadline(Duration::from_millis(1)));
+    }
+    let dropped = DROPS.load(SeqCst);
+    cell.1.store(1, SeqCst);
+    let good = join_all(handles)?;
+    ensure(good.iter().all(|good| *good), "a value went while it was read")?;
+    ensure(dropped == VALUES, "values were left, or dropped twice")
 }

@@ -94,9 +94,18 @@ impl Default for SpinLock {
 // SAFETY: only the caller whose exchange found 0 returns; `release` publishes its writes.
 unsafe impl RawLock for SpinLock {
     fn acquire(&self) {
+        /// Looks at the lock before the CPU is offered to others: the holder may be a virtual CPU
+        /// that its host does not run.
+        const LOOKS: u32 = 1000;
+        let mut looks = 0;
         while self.taken.swap(1, Ordering::Acquire) != 0 {
             while self.taken.load(Ordering::Relaxed) != 0 {
-                core::hint::spin_loop();
+                looks += 1;
+                if looks < LOOKS {
+                    core::hint::spin_loop();
+                } else {
+                    ukplat::relax();
+                }
             }
         }
     }

@@ -121,13 +121,6 @@ impl fmt::Debug for Errno {
 
 impl core::error::Error for Errno {}
 
-/// There was no memory: `ENOMEM`.
-impl From<core::alloc::LayoutError> for Errno {
-    fn from(_: core::alloc::LayoutError) -> Self {
-        Self::ENOMEM
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -122,6 +122,9 @@ pub use seqlock::{Plain, SeqLock};
 pub use spin::{IrqSpinGuard, IrqSpinLock, RawSpinGuard, RawSpinLock, SpinGuard, SpinLock};
 #[cfg(all(feature = "smp", not(feature = "threads"), not(feature = "host")))]
 pub use sys::cpu_index;
+/// For models of priority inheritance.
+#[cfg(all(feature = "model", feature = "inherit", any(feature = "threads", feature = "smp")))]
+pub use sys::{current_priority, set_priority};
 
 /// The monotonic time in nanoseconds that is `from_now` away, for the functions with a deadline.
 ///

@@ -15,8 +15,8 @@
 //! sections are not preempted: a grace period is over at once, and those hooks are nothing. This
 //! holds as long as readers keep the rule of not waiting inside a section.
 //!
-//! * [`reclaim`] now and then, from a thread outside sections, for example when idle: drops what
-//!   `Rcu::replace_later` left, in every configuration.
+//! What `Rcu::replace_later` leaves is dropped by a thread `rcu`, made when the first value is left,
+//! or where there are no threads by whoever calls [`reclaim`] now and then.
 //!
 //! The hooks are `unsafe`, because one that is called inside a section takes values from under
 //! its reader.
@@ -235,7 +235,7 @@ mod owned {
     /// let guard = rcu::read();
     /// assert_eq!(routes.get(&guard).len(), 2);
     /// drop(guard);
-    /// routes.replace_later(vec![3]); // the old one is dropped by `reclaim`
+    /// routes.replace_later(vec![3]); // the old one is dropped when nobody reads it
     /// // SAFETY: outside sections.
     /// let old = unsafe { routes.replace(vec![4]) }; // waits for readers of the old one
     /// assert_eq!(old, [3]);
@@ -317,8 +317,9 @@ mod owned {
     }
 
     impl<T: Send + 'static> Rcu<T> {
-        /// Replaces the value without waiting; [`reclaim`] drops the old one when nobody reads it.
-        /// Costs a small allocation.
+        /// Replaces the value without waiting for readers; the old one is dropped when nobody reads
+        /// it, by a thread of this library. Without threads [`reclaim`] has to be called. Costs a
+        /// small allocation.
         pub fn replace_later(&self, value: T) {
             let old = self.unlink(|_| value);
             #[cfg(feature = "smp")]
@@ -330,6 +331,8 @@ mod owned {
                 next: None,
             });
             RETIRED.with(|list| push(list, retired));
+            #[cfg(all(feature = "threads", not(feature = "host")))]
+            reclaimer::call();
         }
     }
 
@@ -391,6 +394,60 @@ mod owned {
             count += 1;
         }
         count
+    }
+
+    /// The thread that drops what nobody reads any more.
+    #[cfg(all(feature = "threads", not(feature = "host")))]
+    mod reclaimer {
+        use crate::guarded::Guarded;
+
+        enum State {
+            None,
+            Begins,
+            Runs(uksched::ThreadRef),
+        }
+
+        static STATE: Guarded<State> = Guarded::new(State::None);
+
+        /// Something was left.
+        pub fn call() {
+            let (begins, thread) = STATE.with(|state| match state {
+                State::None => {
+                    *state = State::Begins;
+                    (true, None)
+                }
+                // Who makes it wakes it once more.
+                State::Begins => (false, None),
+                State::Runs(thread) => (false, Some(*thread)),
+            });
+            if begins {
+                begin();
+            }
+            if let Some(thread) = thread {
+                thread.unpark();
+            }
+        }
+
+        fn begin() {
+            let made = uksched::spawn("rcu", run);
+            // Without memory for it now, the next value left is the next try.
+            let thread = made.ok().map(|handle| handle.thread());
+            STATE.with(|state| *state = thread.map_or(State::None, State::Runs));
+            if let Some(thread) = thread {
+                thread.unpark();
+            }
+        }
+
+        fn run() {
+            loop {
+                // SAFETY: this function reads nothing.
+                if unsafe { super::reclaim() } == 0 {
+                    let _ = uksched::park(None);
+                } else {
+                    super::super::synchronize();
+                }
+            }
+        }
     }
 
     impl<T> Drop for Rcu<T> {

@@ -33,6 +33,12 @@ fn models_of_one_cpu() {
 }
 
 #[test]
+fn models_of_priority_inheritance() {
+    tests("model,threads,alloc,inherit", &["--test", "model"]);
+    tests("model,threads,smp,alloc,inherit", &["--test", "model"]);
+}
+
+#[test]
 fn models_of_several_cpus() {
     tests("model,threads,smp,alloc", &["--test", "model"]);
 }

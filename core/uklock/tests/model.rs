@@ -13,7 +13,14 @@ use uklock::{
     RwLock, SeqLock, SpinLock, WaitQueue,
 };
 
+/// One model at a time where they share variables: with priority inheritance.
+fn turn() -> Option<std::sync::MutexGuard<'static, ()>> {
+    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    cfg!(feature = "inherit").then(|| TURN.lock().unwrap_or_else(|error| error.into_inner()))
+}
+
 fn check(model: impl Fn() + Send + Sync + 'static) {
+    let _turn = turn();
     let model = Arc::new(model);
     let again = model.clone();
     shuttle::check_random(move || again(), 600);
@@ -26,7 +33,16 @@ fn together(threads: usize, f: impl Fn(usize) + Send + Sync + 'static) {
     let handles: Vec<_> = (0..threads)
         .map(|i| {
             let f = f.clone();
-            thread::spawn(move || f(i))
+            thread::spawn(move || {
+                #[cfg(feature = "inherit")]
+                uklock::set_priority(i as u8 % 3);
+                f(i);
+                // Whatever it held, nothing of it is left, once those that gave up have said so.
+                #[cfg(feature = "inherit")]
+                while uklock::current_priority() != i as u8 % 3 {
+                    thread::yield_now();
+                }
+            })
         })
         .collect();
     for handle in handles {
@@ -114,6 +130,7 @@ impl shuttle::scheduler::Scheduler for Adversary {
 
 #[test]
 fn mutex_is_handed_to_a_thread_that_came_too_late_once() {
+    let _turn = turn();
     let holding = Arc::new(AtomicUsize::new(0));
     let adversary = Adversary { runs: 0, holding: holding.clone() };
     let mut config = shuttle::Config::new();
@@ -533,3 +550,37 @@ fn rcu_keeps_what_is_read() {
         assert_eq!(unsafe { rcu::reclaim() }, 0);
     });
 }
+
+#[cfg(feature = "inherit")]
+#[test]
+fn who_holds_is_as_urgent_as_who_waits() {
+    check(|| {
+        let shared = Arc::new((Mutex::new(()), Mutex::new(()), AtomicUsize::new(0)));
+        let again = shared.clone();
+        together(3, move |i| {
+            let (first, second, seen) = &*again;
+            match i {
+                // Holds the first until the most urgent thread is known to wait, or is through.
+                0 => {
+                    let _first = first.lock();
+                    for _ in 0..20 {
+                        thread::yield_now();
+                        seen.fetch_max(uklock::current_priority().into(), Relaxed);
+                    }
+                }
+                1 => {
+                    let _second = second.lock();
+                    let _first = first.lock_until(SOON);
+                }
+                _ => drop(second.lock()),
+            }
+        });
+        assert!(shared.2.load(Relaxed) <= 2);
+        SEEN.fetch_max(shared.2.load(Relaxed), Relaxed);
+    });
+    // Passed on through the thread in the middle, in some runs.
+    assert_eq!(SEEN.load(Relaxed), 2);
+}
+
+#[cfg(feature = "inherit")]
+static SEEN: AtomicUsize = AtomicUsize::new(0);

@@ -41,6 +41,12 @@ pub trait Platform {
     /// pending interrupts are handled before it returns.
     fn idle_until(deadline_ns: Option<u64>);
 
+    /// See [`crate::relax`].
+    #[inline(always)]
+    fn relax() {
+        core::hint::spin_loop();
+    }
+
     /// Disables interrupts on this CPU; returns whether they were enabled.
     fn irq_disable() -> bool;
     /// Enables interrupts on this CPU; what is pending is handled at once.
@@ -226,6 +232,7 @@ pub struct PlatformTable {
     monotonic_ns: fn() -> u64,
     wall_ns: fn() -> u64,
     idle_until: fn(Option<u64>),
+    relax: fn(),
     pub(crate) irq_disable: fn() -> bool,
     pub(crate) irq_enable: fn(),
     timer_on_expiry: fn(fn()),
@@ -267,6 +274,7 @@ impl PlatformTable {
             monotonic_ns: P::monotonic_ns,
             wall_ns: P::wall_ns,
             idle_until: P::idle_until,
+            relax: P::relax,
             irq_disable: P::irq_disable,
             irq_enable: P::irq_enable,
             timer_on_expiry: P::timer_on_expiry,
@@ -372,6 +380,22 @@ pub fn wall_ns() -> u64 {
 pub fn idle_until(deadline_ns: Option<u64>) {
     (bound().idle_until)(deadline_ns);
     crate::preempt::check();
+}
+
+/// To be called in a loop that waits for another CPU and went round for some time already: where
+/// CPUs are threads of a host that has fewer of its own, as on `linuxu`, lets another one run, which
+/// may be the one that is waited for.
+///
+/// ```
+/// let mut looks = 0;
+/// while ukplat::monotonic_ns() == 0 {
+///     looks += 1;
+///     if looks > 100 { ukplat::relax() } else { core::hint::spin_loop() }
+/// }
+/// ```
+#[inline]
+pub fn relax() {
+    (bound().relax)()
 }
 
 /// Sets the function called by the timer interrupt; see [`Platform::timer_on_expiry`].

@@ -50,6 +50,8 @@ pub struct Table {
     park: fn(Option<u64>) -> Wakeup,
     sleep: fn(u64),
     make_ready: fn(ThreadRef),
+    #[cfg(feature = "inherit")]
+    prioritize: fn(ThreadRef, u8),
     arrive: fn(),
     leave: fn() -> !,
     on_timer: fn(),
@@ -70,6 +72,8 @@ impl Table {
             park: imp::park::<B>,
             sleep: imp::sleep::<B>,
             make_ready: imp::make_ready::<B>,
+            #[cfg(feature = "inherit")]
+            prioritize: imp::prioritize::<B>,
             arrive: first_arrival::<B>,
             leave: imp::leave::<B>,
             on_timer: imp::on_timer::<B>,
@@ -206,6 +210,11 @@ pub(crate) fn cpu_hooks() -> Option<&'static CpuHooks> {
 #[inline]
 pub(crate) fn make_ready(thread: ThreadRef) {
     (bound().make_ready)(thread)
+}
+
+#[cfg(feature = "inherit")]
+pub(crate) fn prioritize(thread: ThreadRef, priority: u8) {
+    (bound().prioritize)(thread, priority)
 }
 
 pub(crate) fn arrive() {

@@ -143,6 +143,33 @@ fn place<B: Bound>(thread: ThreadRef) -> (usize, bool) {
     }
 }
 
+/// Makes another priority of a thread count, wherever it is.
+#[cfg(feature = "inherit")]
+pub fn prioritize<B: Bound>(thread: ThreadRef, priority: u8) {
+    let _here = preempt::disable();
+    thread.0.priority.store(priority, Relaxed);
+    // Where it is not ready now it gets its place by the new priority when it is.
+    fence(SeqCst);
+    for (number, cpu) in B::cpus().iter().enumerate() {
+        let may_be_here = thread.affinity() >> number & 1 != 0;
+        // SAFETY: preemption is disabled, and this is no interrupt handler (contract).
+        if may_be_here && unsafe { cpu.with_policy(|policy| policy.reorder(thread)) } {
+            break;
+        }
+    }
+    // It may have to go before who runs there now, or not any more.
+    let home = thread.cpu();
+    if !preempts::<B>(&B::cpus()[home]) {
+        return;
+    }
+    if home == sys::cpu_id() {
+        preempt::request();
+    } else {
+        #[cfg(feature = "smp")]
+        sys::cpu_interrupt(home);
+    }
+}
+
 /// The timer's interrupt.
 pub fn on_timer<B: Bound>() {
     let cpu = B::cpu();

@@ -49,6 +49,10 @@ impl<A: Policy, B: Policy> Policy for Either<A, B> {
         each!(self, policy => policy.steal(may))
     }
 
+    fn reorder(&mut self, thread: ThreadRef) -> bool {
+        each!(self, policy => policy.reorder(thread))
+    }
+
     fn steals(&self) -> bool {
         each!(self, policy => policy.steals())
     }

@@ -18,7 +18,7 @@
 //! Each thread belongs to one CPU at a time. What belongs to a CPU (its policy, its timers) is
 //! touched by that CPU alone, outside of interrupt handlers; others leave woken threads in the
 //! CPU's inbox.
-#![cfg_attr(not(test), no_std)]
+#![cfg_attr(not(any(test, feature = "model")), no_std)]
 
 mod bind;
 mod completion;
@@ -48,6 +48,12 @@ pub use hooks::{Hook, MAX_HOOKS, add_hook};
 pub use instance::{Instance, instance_of, instances};
 pub use policy::{Policy, Reason};
 pub use queue::{Queue, Ready};
+#[cfg(feature = "model")]
+pub mod model {
+    //! The machine of the models.
+    pub use crate::sys::{Machine, cpu_id, interrupts, monotonic_ns};
+}
+
 pub use spawn::{Builder, Exited, JoinHandle, MIN_STACK, SpawnError, exit, spawn};
 pub use thread::{
     Name, PRIORITIES, SavedStack, ThreadRef, ThreadStats, current, threads, try_current,

@@ -47,6 +47,13 @@ pub trait Policy: Send + 'static {
         None
     }
 
+    /// The priority of a thread has changed: if it is ready here, gives it its new place. Returns
+    /// whether it is.
+    fn reorder(&mut self, thread: ThreadRef) -> bool {
+        let _ = thread;
+        false
+    }
+
     /// Whether CPUs of this policy that have nothing to do get threads of each other. Otherwise a
     /// thread stays on the CPU where it was placed when it was made. Asked once, at boot.
     fn steals(&self) -> bool {

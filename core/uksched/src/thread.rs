@@ -32,7 +32,10 @@ pub struct Thread {
     /// The place among the deadlines of the CPU.
     pub(crate) timer: Node<ThreadRef>,
     pub(crate) parker: Parker,
+    /// The priority that counts.
     pub(crate) priority: AtomicU8,
+    #[cfg(feature = "inherit")]
+    inherit: Inherit,
     pub(crate) cpu: AtomicU32,
     /// Bit `i`: the thread may run on CPU `i`.
     pub(crate) affinity: AtomicU64,
@@ -50,6 +53,14 @@ pub struct Thread {
 
 // SAFETY: the cells are touched as the type's documentation says; all else is atomic.
 unsafe impl Sync for Thread {}
+
+/// What a thread needs to have another priority for a while.
+#[cfg(feature = "inherit")]
+struct Inherit {
+    /// The thread's own priority.
+    base: AtomicU8,
+    words: [AtomicUsize; 2],
+}
 
 /// From creation to the last use of a thread's memory.
 pub struct Life {
@@ -86,6 +97,11 @@ impl Thread {
             timer: Node::new(),
             parker: Parker::new(),
             priority: AtomicU8::new(DEFAULT_PRIORITY),
+            #[cfg(feature = "inherit")]
+            inherit: Inherit {
+                base: AtomicU8::new(DEFAULT_PRIORITY),
+                words: [const { AtomicUsize::new(0) }; 2],
+            },
             cpu: AtomicU32::new(0),
             affinity: AtomicU64::new(u64::MAX),
             life: Life {
@@ -130,6 +146,11 @@ impl Thread {
         }
         self.id.store(NEXT_ID.fetch_add(1, Relaxed), Relaxed);
         self.priority.store(priority.min(PRIORITIES - 1), Relaxed);
+        #[cfg(feature = "inherit")]
+        {
+            self.inherit.base.store(priority.min(PRIORITIES - 1), Relaxed);
+            self.inherit.words.iter().for_each(|word| word.store(0, Relaxed));
+        }
         self.thread_pointer.store(0, Relaxed);
         for counter in [
             &self.counters.switches,
@@ -158,7 +179,8 @@ impl ThreadRef {
         Name(core::array::from_fn(|i| self.0.name[i].load(Relaxed)))
     }
 
-    /// Priority from 0 (lowest) to [`PRIORITIES`] - 1.
+    /// Priority from 0 (lowest) to [`PRIORITIES`] - 1; with priority inheritance the one that counts
+    /// now.
     #[inline]
     pub fn priority(self) -> u8 {
         self.0.priority.load(Relaxed)
@@ -166,7 +188,35 @@ impl ThreadRef {
 
     /// Sets the priority, effective when the thread becomes ready the next time.
     pub fn set_priority(self, priority: u8) {
-        self.0.priority.store(priority.min(PRIORITIES - 1), Relaxed);
+        let priority = priority.min(PRIORITIES - 1);
+        #[cfg(feature = "inherit")]
+        let before = self.0.inherit.base.swap(priority, Relaxed);
+        // What is inherited still counts, until the mutex is released.
+        #[cfg(feature = "inherit")]
+        if self.priority() > before.max(priority) {
+            return;
+        }
+        self.0.priority.store(priority, Relaxed);
+    }
+
+    /// The priority that was set, without what is inherited.
+    #[cfg(feature = "inherit")]
+    pub fn base_priority(self) -> u8 {
+        self.0.inherit.base.load(Relaxed)
+    }
+
+    /// Makes another priority count, at once: also while the thread runs or is ready. For the
+    /// library with the locks, which calls this for one thread at a time and not from interrupt
+    /// handlers.
+    #[cfg(feature = "inherit")]
+    pub fn inherit_priority(self, priority: u8) {
+        crate::bind::prioritize(self, priority);
+    }
+
+    /// Two words for the library with the locks, 0 when the thread begins.
+    #[cfg(feature = "inherit")]
+    pub fn lock_words(self) -> &'static [AtomicUsize; 2] {
+        &self.0.inherit.words
     }
 
     /// The CPU the thread belongs to.

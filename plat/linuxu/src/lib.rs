@@ -84,6 +84,11 @@ impl Platform for Linuxu {
     fn idle_until(deadline_ns: Option<u64>) {
         timer::idle_until(deadline_ns)
     }
+    #[cfg(feature = "smp")]
+    fn relax() {
+        // SAFETY: no pointers.
+        unsafe { sys::call(sys::SCHED_YIELD, [0; 6]) };
+    }
     fn irq_disable() -> bool {
         timer::irq_disable()
     }

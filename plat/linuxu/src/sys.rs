@@ -22,6 +22,8 @@ pub const TIMER_SETTIME: usize = 223;
 pub const CLOCK_GETTIME: usize = 228;
 pub const EXIT_GROUP: usize = 231;
 pub const PPOLL: usize = 271;
+#[cfg(feature = "smp")]
+pub const SCHED_YIELD: usize = 24;
 
 pub const EINTR: isize = -4;
 pub const EAGAIN: isize = -11;

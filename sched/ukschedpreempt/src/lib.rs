@@ -91,6 +91,17 @@ impl Policy for Preempt {
         same.then_some(self.slice_ns)
     }
 
+    fn reorder(&mut self, thread: ThreadRef) -> bool {
+        for priority in 0..usize::from(PRIORITIES) {
+            if let Some(ready) = self.ready[priority].remove_if(&mut |other| other == thread) {
+                self.taken(priority);
+                self.push(ready, Reason::Woken);
+                return true;
+            }
+        }
+        false
+    }
+
     fn steals(&self) -> bool {
         self.steals
     }

@@ -1,6 +1,7 @@
 //! `oxk bench`: the measurements behind the numbers in SPEC.md.
 
-mod alloc;
+mod program;
+mod sched;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -23,9 +24,13 @@ use crate::run::{self, RunArgs};
 ///
 /// `alloc`: time, latency, memory, start and instructions of our allocators and of the best that
 /// others made, in the same harness, as tables and as bars (SVG).
+///
+/// `sched`: switches, waking, locks, making threads and tasks, under every scheduler, in images
+/// that run as Linux processes; beside them the threads and locks of the C library, the tasks of
+/// tokio, and the bare switch as limit.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg"
+    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick"
 )]
 pub struct BenchArgs {
     /// What to measure
@@ -35,13 +40,13 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub runs: u32,
     /// Print JSON: for hello a list of {"what", "image_bytes", "boot_ns", "run_ns",
-    /// "memory_bytes"}, for alloc an object of tables; times as [min, median, max]
+    /// "memory_bytes"}, for the others an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,
-    /// A few seconds instead of minutes: less exact [alloc]
+    /// A few seconds instead of minutes: less exact [alloc, sched]
     #[arg(long)]
     pub quick: bool,
-    /// Where to write the bars [alloc; default: build/bench-alloc.svg]
+    /// Where to write the bars [alloc, sched; default: build/bench-NAME.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -53,6 +58,8 @@ pub enum Experiment {
     Hello,
     /// Allocators, ours and others
     Alloc,
+    /// Threads, locks and tasks, ours and others
+    Sched,
 }
 
 /// Results for one platform.
@@ -76,7 +83,8 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
                 .help("--runs 1 is quick; --json is for scripts"))
         }
         Experiment::Hello => hello(args),
-        Experiment::Alloc => alloc::run(args),
+        Experiment::Alloc => program::run(args, "alloc", &[]),
+        Experiment::Sched => sched::run(args),
     }
 }
 

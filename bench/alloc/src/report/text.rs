@@ -167,6 +167,5 @@ fn spread(spread: Spread) -> String {
 }
 
 fn three(a: f64, b: f64, c: f64) -> String {
-    let one = |v: f64| if v < 100.0 { format!("{v:.1}") } else { format!("{v:.0}") };
-    format!("{} / {} / {}", one(a), one(b), one(c))
+    bench_report::three([a, b, c])
 }

@@ -27,6 +27,21 @@ impl ThreadRef {
     pub fn from_usize(word: usize) -> Self {
         Self(word)
     }
+    /// CPUs have no priorities.
+    #[cfg(feature = "inherit")]
+    pub fn priority(self) -> u8 {
+        0
+    }
+    #[cfg(feature = "inherit")]
+    pub fn base_priority(self) -> u8 {
+        0
+    }
+    #[cfg(feature = "inherit")]
+    pub fn inherit_priority(self, _priority: u8) {}
+    #[cfg(feature = "inherit")]
+    pub fn lock_words(self) -> Option<&'static [atomic::AtomicUsize; 2]> {
+        None
+    }
     /// The waiting CPU watches memory; nothing is to be sent.
     #[inline(always)]
     pub fn unpark(self) {}
@@ -69,8 +84,8 @@ pub fn park(deadline_ns: Option<u64>) -> Wakeup {
 #[inline(always)]
 pub fn interleave() {}
 
-/// A spin loop goes round once more.
+/// A spin loop goes round once more, after some time.
 #[inline]
 pub fn relax() {
-    core::hint::spin_loop();
+    ukplat::relax();
 }

@@ -13,6 +13,11 @@ pub use core::sync::atomic;
 #[repr(align(8))]
 struct Record {
     thread: Thread,
+    /// The thread's own and the one that counts: only noted, the host knows nothing of them.
+    #[cfg(feature = "inherit")]
+    priorities: Cell<(u8, u8)>,
+    #[cfg(feature = "inherit")]
+    words: [atomic::AtomicUsize; 2],
 }
 
 /// A thread of `std`.
@@ -20,10 +25,26 @@ struct Record {
 pub struct ThreadRef(&'static Record);
 
 impl ThreadRef {
+    #[cfg(feature = "inherit")]
+    pub fn priority(self) -> u8 {
+        self.0.priorities.get().1
+    }
+    #[cfg(feature = "inherit")]
+    pub fn base_priority(self) -> u8 {
+        self.0.priorities.get().0
+    }
+    #[cfg(feature = "inherit")]
+    pub fn inherit_priority(self, priority: u8) {
+        self.0.priorities.set((self.base_priority(), priority));
+    }
+    #[cfg(feature = "inherit")]
+    pub fn lock_words(self) -> Option<&'static [atomic::AtomicUsize; 2]> {
+        Some(&self.0.words)
+    }
     pub fn to_usize(self) -> usize {
         core::ptr::from_ref(self.0).expose_provenance()
     }
-    #[cfg(feature = "smp")]
+    #[cfg(any(feature = "smp", feature = "inherit"))]
     pub fn from_usize(word: usize) -> Self {
         // SAFETY: words come from `to_usize`, and records are never freed.
         Self(unsafe { &*core::ptr::with_exposed_provenance(word) })
@@ -64,7 +85,14 @@ thread_local! {
 #[inline]
 pub fn current() -> ThreadRef {
     ME.get().unwrap_or_else(|| {
-        let me = ThreadRef(Box::leak(Box::new(Record { thread: thread::current() })));
+        let record = Record {
+            thread: thread::current(),
+            #[cfg(feature = "inherit")]
+            priorities: Cell::new((0, 0)),
+            #[cfg(feature = "inherit")]
+            words: [const { atomic::AtomicUsize::new(0) }; 2],
+        };
+        let me = ThreadRef(Box::leak(Box::new(record)));
         ME.set(Some(me));
         me
     })

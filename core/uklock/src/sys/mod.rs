@@ -11,7 +11,8 @@
 //! | `model` | feature `model` and one of both | a thread of shuttle | shuttle's park |
 //!
 //! Each gives [`critical`] (not preempted on this CPU while the guard lives; nests) and, where
-//! something can wait, `ThreadRef`, `current`, `park`, `is_running`, `relax`.
+//! something can wait, `ThreadRef`, `current`, `park`, `is_running`, `relax`; with the feature
+//! `inherit` also the priorities of a `ThreadRef` and two words of it.
 
 #[cfg(all(feature = "model", any(feature = "threads", feature = "smp")))]
 mod model;

@@ -27,6 +27,11 @@ struct Record {
     token: Cell<bool>,
     unpark: Sender<()>,
     park: Receiver<()>,
+    /// The thread's own and the one that counts.
+    #[cfg(feature = "inherit")]
+    priorities: Cell<(u8, u8)>,
+    #[cfg(feature = "inherit")]
+    words: [atomic::AtomicUsize; 2],
 }
 
 impl Record {
@@ -50,10 +55,26 @@ thread_local! {
 }
 
 impl ThreadRef {
+    #[cfg(feature = "inherit")]
+    pub fn priority(self) -> u8 {
+        self.0.priorities.get().1
+    }
+    #[cfg(feature = "inherit")]
+    pub fn base_priority(self) -> u8 {
+        self.0.priorities.get().0
+    }
+    #[cfg(feature = "inherit")]
+    pub fn inherit_priority(self, priority: u8) {
+        self.0.priorities.set((self.base_priority(), priority));
+    }
+    #[cfg(feature = "inherit")]
+    pub fn lock_words(self) -> Option<&'static [atomic::AtomicUsize; 2]> {
+        Some(&self.0.words)
+    }
     pub fn to_usize(self) -> usize {
         core::ptr::from_ref(self.0).expose_provenance()
     }
-    #[cfg(feature = "smp")]
+    #[cfg(any(feature = "smp", feature = "inherit"))]
     pub fn from_usize(word: usize) -> Self {
         // SAFETY: words come from `to_usize`, and records are never freed.
         Self(unsafe { &*core::ptr::with_exposed_provenance(word) })
@@ -100,12 +121,33 @@ pub fn current() -> ThreadRef {
         me.get().unwrap_or_else(|| {
             let (unpark, park) = channel();
             let token = Cell::new(false);
-            let record = Record { id: thread::current().id(), token, unpark, park };
+            let record = Record {
+                id: thread::current().id(),
+                token,
+                unpark,
+                park,
+                #[cfg(feature = "inherit")]
+                priorities: Cell::new((0, 0)),
+                #[cfg(feature = "inherit")]
+                words: [const { atomic::AtomicUsize::new(0) }; 2],
+            };
             let new = ThreadRef(Box::leak(Box::new(record)));
             me.set(Some(new));
             new
         })
     })
+}
+
+/// Sets the calling thread's own priority, which it does before it uses locks.
+#[cfg(feature = "inherit")]
+pub fn set_priority(priority: u8) {
+    current().0.priorities.set((priority, priority));
+}
+
+/// The calling thread's priority that counts.
+#[cfg(feature = "inherit")]
+pub fn current_priority() -> u8 {
+    current().priority()
 }
 
 /// There is no clock: a deadline passes after any number of switches.

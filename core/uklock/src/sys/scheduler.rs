@@ -33,7 +33,7 @@ impl ThreadRef {
         self.0.map_or(BOOT, uksched::ThreadRef::to_usize)
     }
 
-    #[cfg(feature = "smp")]
+    #[cfg(any(feature = "smp", feature = "inherit"))]
     #[inline(always)]
     pub fn from_usize(word: usize) -> Self {
         // SAFETY: the words of locks are numbers that `to_usize` gave.
@@ -45,6 +45,32 @@ impl ThreadRef {
         if let Some(thread) = self.0 {
             thread.unpark();
         }
+    }
+
+    /// The priority that counts.
+    #[cfg(feature = "inherit")]
+    pub fn priority(self) -> u8 {
+        self.0.map_or(0, uksched::ThreadRef::priority)
+    }
+
+    /// The priority without what is inherited.
+    #[cfg(feature = "inherit")]
+    pub fn base_priority(self) -> u8 {
+        self.0.map_or(0, uksched::ThreadRef::base_priority)
+    }
+
+    /// Makes another priority count.
+    #[cfg(feature = "inherit")]
+    pub fn inherit_priority(self, priority: u8) {
+        if let Some(thread) = self.0 {
+            thread.inherit_priority(priority);
+        }
+    }
+
+    /// Two words of the thread for this crate, 0 when the thread begins.
+    #[cfg(feature = "inherit")]
+    pub fn lock_words(self) -> Option<&'static [atomic::AtomicUsize; 2]> {
+        self.0.map(uksched::ThreadRef::lock_words)
     }
 
     #[cfg(feature = "smp")]
@@ -94,8 +120,8 @@ pub fn park(deadline_ns: Option<u64>) -> Wakeup {
 #[inline(always)]
 pub fn interleave() {}
 
-/// A spin loop goes round once more.
+/// A spin loop goes round once more, after some time.
 #[inline]
 pub fn relax() {
-    core::hint::spin_loop();
+    ukplat::relax();
 }

@@ -124,6 +124,33 @@ impl List {
         self.len += 1;
     }
 
+    /// Adds a node before the first one that `goes_after` it, else at the end.
+    ///
+    /// # Safety
+    /// As [`List::push_back`].
+    #[cfg(feature = "inherit")]
+    pub unsafe fn insert_before(&mut self, node: &Node, goes_after: impl Fn(&Node) -> bool) {
+        let mut next = self.head;
+        // SAFETY: nodes in the list are alive (contract of `push_back`).
+        while let Some(other) = unsafe { next.as_ref() } {
+            if goes_after(other) {
+                node.prev.set(other.prev.get());
+                node.next.set(other);
+                // SAFETY: as above.
+                match unsafe { other.prev.get().as_ref() } {
+                    Some(before) => before.next.set(node),
+                    None => self.head = node,
+                }
+                other.prev.set(node);
+                self.len += 1;
+                return;
+            }
+            next = other.next.get();
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.push_back(node) };
+    }
+
     /// Takes a node out.
     ///
     /// # Safety

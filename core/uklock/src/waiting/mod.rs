@@ -2,6 +2,7 @@
 
 mod barrier;
 mod condvar;
+mod inherit;
 mod list;
 mod mutex;
 mod once;

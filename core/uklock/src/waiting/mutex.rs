@@ -2,9 +2,11 @@
 
 use core::panic::Location;
 
+#[cfg(feature = "inherit")]
+use super::inherit::Links;
+use super::inherit::{self, Change, Queue};
 use super::list::{List, Node, Taken};
 use crate::diagnose::{self, Kind};
-use crate::guarded::Guarded;
 use crate::sys::{self, ThreadRef, Wakeup};
 use crate::word::Word;
 
@@ -39,15 +41,48 @@ const LOOKS: u32 = 100;
 /// // SAFETY: this thread holds it.
 /// unsafe { LOCK.unlock() };
 /// ```
+///
+/// With the option `priority-inheritance` the most urgent waiting thread comes first instead, and
+/// nobody is faster than threads that wait. The owner runs with the priority of that thread as long
+/// as it waits: it waits for the owner's critical section, not for threads that are less urgent.
 pub struct RawMutex {
     word: Word,
-    queue: Guarded<List>,
+    pub(super) queue: Queue,
+    #[cfg(feature = "inherit")]
+    pub(super) links: Links,
+}
+
+/// Who owns a mutex with this word.
+fn owner_in(word: usize) -> Option<ThreadRef> {
+    #[cfg(feature = "inherit")]
+    return (word & !FLAGS != 0).then(|| ThreadRef::from_usize(word & !FLAGS));
+    #[cfg(not(feature = "inherit"))]
+    {
+        let _ = word;
+        None
+    }
 }
 
 impl RawMutex {
     /// A free mutex.
     pub const fn new() -> Self {
-        Self { word: Word::new(0), queue: Guarded::new(List::new()) }
+        Self {
+            word: Word::new(0),
+            queue: Queue::new(),
+            #[cfg(feature = "inherit")]
+            links: Links::new(),
+        }
+    }
+
+    /// Its owner, while others wait for it.
+    #[cfg(feature = "inherit")]
+    pub(super) fn owner(&self) -> Option<ThreadRef> {
+        owner_in(self.word.load())
+    }
+
+    /// Another node is the first of the queue, which was not woken.
+    pub(super) fn front_changed(&self) {
+        self.word.update(|word| (word & WOKEN != 0).then_some(word & !WOKEN));
     }
 
     fn id(&self) -> *const () {
@@ -71,12 +106,36 @@ impl RawMutex {
     #[inline]
     #[cfg_attr(any(feature = "diagnose", debug_assertions), track_caller)]
     pub fn try_lock(&self) -> bool {
-        let me = sys::current().to_usize();
-        let taken = self.word.update(|word| (word & !FLAGS == 0).then_some(word | me)).1;
+        let me = sys::current();
+        let taken = if inherit::ENABLED {
+            self.word.compare_exchange(0, me.to_usize()).is_ok() || self.try_lock_queued(me)
+        } else {
+            self.take_if_free(me).is_some()
+        };
         if taken {
             diagnose::held(self.id(), Kind::Mutex, Location::caller());
         }
         taken
+    }
+
+    /// Takes it if it is free; returns the word before.
+    #[inline]
+    fn take_if_free(&self, me: ThreadRef) -> Option<usize> {
+        let (before, taken) =
+            self.word.update(|word| (word & !FLAGS == 0).then_some(word | me.to_usize()));
+        taken.then_some(before)
+    }
+
+    /// The same where others may wait for it.
+    #[cold]
+    fn try_lock_queued(&self, me: ThreadRef) -> bool {
+        Queue::with(self, |_| match self.take_if_free(me) {
+            None => (false, Change::None),
+            Some(before) => {
+                let queued = before & QUEUED != 0;
+                (true, Change::Taken { owner: Some(me), node: None, queued })
+            }
+        })
     }
 
     /// Waits for the mutex until the monotonic clock is at `deadline_ns`; returns whether it was
@@ -100,8 +159,9 @@ impl RawMutex {
     pub unsafe fn unlock(&self) {
         diagnose::released(self.id());
         let released = self.word.update(|word| {
-            // Somebody to be woken?
-            (word & (QUEUED | WOKEN) != QUEUED).then_some(word & FLAGS)
+            // Somebody to be woken, or to inherit from no more?
+            let looks = if inherit::ENABLED { QUEUED } else { QUEUED | WOKEN };
+            (word & looks != QUEUED).then_some(word & FLAGS)
         });
         if !released.1 {
             self.unlock_slow();
@@ -123,16 +183,19 @@ impl RawMutex {
         }
         let _waits = diagnose::waits(self.id(), Kind::Mutex, place, deadline_ns.is_none());
         let node = Node::new(me);
-        let queued = self.queue.with(|list| {
+        let queued = Queue::with(self, |list| {
             let (before, _) = self.word.update(|word| {
                 Some(if word & !FLAGS == 0 { word | me.to_usize() } else { word | QUEUED })
             });
-            let taken = before & !FLAGS == 0;
-            if !taken {
-                // SAFETY: the node is new; `wait_queued` returns when it is out of the list.
-                unsafe { list.push_back(&node) };
+            if before & !FLAGS == 0 {
+                let queued = before & QUEUED != 0;
+                return (false, Change::Taken { owner: Some(me), node: None, queued });
             }
-            !taken
+            // SAFETY: the node is new; `wait_queued` returns when it is out of the list.
+            if unsafe { Queue::insert(list, &node) } {
+                self.front_changed();
+            }
+            (true, Change::Waits { node: &raw const node, owner: owner_in(before) })
         });
         !queued || {
             let timed_out = sys::park(deadline_ns) == Wakeup::TimedOut;
@@ -146,6 +209,10 @@ impl RawMutex {
         for _ in 0..LOOKS {
             let word = self.word.load();
             if word & !FLAGS == 0 {
+                if inherit::ENABLED && word != 0 {
+                    // Who waits goes first.
+                    return false;
+                }
                 if self.word.compare_exchange(word, word | me.to_usize()).is_ok() {
                     return true;
                 }
@@ -166,7 +233,7 @@ impl RawMutex {
             if node.is_granted() {
                 return true;
             }
-            match self.queue.with(|list| self.look(list, node, timed_out)) {
+            match Queue::with(self, |list| self.look(list, node, timed_out)) {
                 Look::HandedOver => {
                     node.wait_granted();
                     return true;
@@ -180,16 +247,19 @@ impl RawMutex {
     }
 
     /// A queued thread looks whether it can have the mutex, or gives up.
-    fn look(&self, list: &mut List, node: &Node, timed_out: bool) -> Look {
+    fn look(&self, list: &mut List, node: &Node, timed_out: bool) -> (Look, Change) {
         if node.is_taken() {
-            return Look::HandedOver;
+            return (Look::HandedOver, Change::None);
         }
         let front = list.is_front(node);
-        let queued = if list.has_second() { QUEUED } else { 0 };
-        // Only the first is ever woken: when that is this one, it has now looked.
+        let has_others = list.has_second();
+        let queued = if has_others { QUEUED } else { 0 };
+        // Only the first is ever woken: when that is this one, it has now looked. (Who inherits may
+        // have been the first when it was woken, and then takes what is free.)
         let others_woken = if front { 0 } else { WOKEN };
+        let may_take = front || timed_out || inherit::ENABLED;
         let (before, changed) = self.word.update(|word| {
-            if word & !FLAGS == 0 && (front || timed_out) {
+            if word & !FLAGS == 0 && may_take {
                 Some(node.thread.to_usize() | queued | (word & others_woken))
             } else if timed_out {
                 Some((word & !FLAGS) | queued | (word & others_woken))
@@ -200,15 +270,22 @@ impl RawMutex {
             }
         });
         let free = before & !FLAGS == 0;
+        let this = &raw const *node;
         if changed && (free || timed_out) {
             // SAFETY: it is neither taken nor was it removed before.
             unsafe { list.remove(node) };
-            return if free { Look::Took } else { Look::GaveUp };
+            return if free {
+                let owner = Some(node.thread);
+                (Look::Took, Change::Taken { owner, node: Some(this), queued: has_others })
+            } else {
+                let owner = owner_in(before);
+                (Look::GaveUp, Change::GaveUp { node: this, owner, queued: has_others })
+            };
         }
         if front && before & WOKEN != 0 {
             node.impatient.set(true);
         }
-        Look::WaitOn
+        (Look::WaitOn, Change::None)
     }
 
     #[cold]
@@ -216,15 +293,19 @@ impl RawMutex {
         // Not preempted between marking a thread as woken and waking it: meanwhile nobody else
         // would.
         let _critical = sys::critical();
-        let (taken, woken) = self.queue.with(|list| {
+        let (taken, woken) = Queue::with(self, |list| {
+            let before = self.word.load();
             if let Some(front) = list.front()
                 && front.impatient.get()
             {
-                let owner = front.thread.to_usize();
-                let queued = if list.has_second() { QUEUED } else { 0 };
+                let (owner, node) = (front.thread.to_usize(), &raw const *front);
+                let has_others = list.has_second();
+                let queued = if has_others { QUEUED } else { 0 };
                 // The holder is in here; others only set flags, under the queue's lock.
                 self.word.store(owner | queued);
-                return (list.take_front(), None);
+                let from = owner_in(before);
+                let change = Change::HandedOver { from, node, queued: has_others };
+                return ((list.take_front(), None), change);
             }
             let (before, _) = self.word.update(|word| {
                 let woken = if word & QUEUED != 0 { WOKEN } else { 0 };
@@ -232,7 +313,7 @@ impl RawMutex {
             });
             let wake = before & (QUEUED | WOKEN) == QUEUED;
             let woken = if wake { list.front().map(|front| front.thread) } else { None };
-            (Taken::NOBODY, woken)
+            ((Taken::NOBODY, woken), Change::Released { owner: owner_in(before) })
         });
         taken.grant();
         if let Some(thread) = woken {
@@ -246,16 +327,19 @@ impl RawMutex {
     /// # Safety
     /// The node is in no list and its thread calls `wait_moved` when it sees `MOVED`.
     pub(super) unsafe fn move_here(&self, node: &Node) -> Option<ThreadRef> {
-        self.queue.with(|list| {
+        Queue::with(self, |list| {
             node.set_moved();
             // SAFETY: in no list (contract); `wait_moved` keeps it alive until it is out.
-            unsafe { list.push_back(node) };
+            if unsafe { Queue::insert(list, node) } {
+                self.front_changed();
+            }
             let (before, _) = self.word.update(|word| {
                 let woken = if word & !FLAGS == 0 { WOKEN } else { 0 };
                 Some(word | QUEUED | woken)
             });
             let wake = before & !FLAGS == 0 && before & WOKEN == 0;
-            if wake { list.front().map(|front| front.thread) } else { None }
+            let woken = if wake { list.front().map(|front| front.thread) } else { None };
+            (woken, Change::Waits { node: &raw const *node, owner: owner_in(before) })
         })
     }
 

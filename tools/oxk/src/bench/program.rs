@@ -1,4 +1,4 @@
-//! `oxk bench alloc`: builds the program that measures allocators, optimised, and runs it.
+//! The programs in `bench/`: building and calling them.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -10,26 +10,26 @@ use super::BenchArgs;
 use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
 use crate::project::Project;
 
-const PACKAGE: &str = "bench-alloc";
-
-pub fn run(args: &BenchArgs) -> Result<u8> {
+/// Builds `bench/NAME` and calls it with the arguments that all take, and others.
+pub fn run(args: &BenchArgs, name: &str, others: &[String]) -> Result<u8> {
     let project = Project::find()?;
-    if !project.root.join("bench/alloc/Cargo.toml").is_file() {
-        return Err(Diagnostic::new("there is no bench/alloc in this project")
+    if !project.root.join("bench").join(name).join("Cargo.toml").is_file() {
+        return Err(Diagnostic::new(format!("there is no bench/{name} in this project"))
             .help("run this in a clone of the Oxikraft repository"));
     }
     // Optimising over all crates takes a minute, in which a quick look is over.
-    let program = build(&project.root, if args.quick { "release" } else { "measure" })?;
+    let profile = if args.quick { "release" } else { "measure" };
+    let program = build(&project.root, &format!("bench-{name}"), profile)?;
     let output = match &args.output {
         Some(path) => path.clone(),
         None => {
             let dir = project.root.join("build");
             std::fs::create_dir_all(&dir).context(format!("cannot create {}", dir.display()))?;
-            relative_to_cwd(&dir.join("bench-alloc.svg"))
+            relative_to_cwd(&dir.join(format!("bench-{name}.svg")))
         }
     };
     let mut command = Command::new(&program);
-    command.arg("--runs").arg(args.runs.to_string()).arg("-o").arg(output);
+    command.arg("--runs").arg(args.runs.to_string()).arg("-o").arg(output).args(others);
     if args.json {
         command.arg("--json");
     }
@@ -38,18 +38,18 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     }
     let status = command.status().context(format!("cannot start {}", program.display()))?;
     if !status.success() {
-        return Err(Diagnostic::new(format!("measuring allocators ended with {status}"))
+        return Err(Diagnostic::new(format!("measuring {name} ended with {status}"))
             .help("the reason is printed above"));
     }
     Ok(0)
 }
 
 /// Builds it with a profile, the same for ours and the others: `measure` optimises over all crates.
-fn build(root: &Path, profile: &str) -> Result<PathBuf> {
+fn build(root: &Path, package: &str, profile: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command
-        .args(["build", "--quiet", "--package", PACKAGE, "--profile", profile])
+        .args(["build", "--quiet", "--package", package, "--profile", profile])
         .args(["--message-format", "json-render-diagnostics"])
         // What the shell says about other builds must not reach this one.
         .env_remove("RUSTFLAGS")
@@ -59,7 +59,7 @@ fn build(root: &Path, profile: &str) -> Result<PathBuf> {
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     let mut child = command.spawn().context("cannot start cargo")?;
-    let bar = ProgressBar::new_spinner().with_message("building the allocators, optimised");
+    let bar = ProgressBar::new_spinner().with_message(format!("building {package}, optimised"));
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
     let mut program = None;
     if let Some(stdout) = child.stdout.take() {
@@ -75,7 +75,7 @@ fn build(root: &Path, profile: &str) -> Result<PathBuf> {
     bar.finish_and_clear();
     match program {
         Some(path) if status.success() => Ok(path),
-        _ => Err(Diagnostic::new(format!("cannot build {PACKAGE}: cargo reported errors"))
-            .help("they are printed above; the C mimalloc needs a C compiler")),
+        _ => Err(Diagnostic::new(format!("cannot build {package}: cargo reported errors"))
+            .help("they are printed above; what is compared may need a C compiler")),
     }
 }

@@ -1,0 +1,255 @@
+//! Open file descriptions.
+
+use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use ukerrno::Errno;
+use uklock::Mutex;
+
+use crate::{File, OpenFlags, Seek, fallible};
+
+/// An open file description: a file, the position in it, and the flags it was opened with. All
+/// descriptors that `dup` made of one share it (POSIX.1-2024, 3.239).
+///
+/// One block of memory: the file is inside.
+pub struct Description<F: ?Sized = dyn File> {
+    flags: AtomicU32,
+    position: Mutex<u64>,
+    file: F,
+}
+
+impl<F: File> Description<F> {
+    /// Opens `file` with `flags`, of which those that matter for `open` only are left out.
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    pub fn new(file: F, flags: OpenFlags) -> Result<Arc<Description>, Errno> {
+        let flags = flags.difference(OpenFlags::CREATION);
+        fallible::arc(Self { flags: AtomicU32::new(flags.bits()), position: Mutex::new(0), file })
+            .map(|one| one as Arc<Description>)
+    }
+}
+
+impl Description {
+    /// The file.
+    pub fn file(&self) -> &dyn File {
+        &self.file
+    }
+
+    /// The file as one of a certain type.
+    pub fn downcast<T: File>(&self) -> Option<&T> {
+        let any: &dyn core::any::Any = &self.file;
+        any.downcast_ref()
+    }
+
+    /// The flags, as `fcntl(F_GETFL)` tells them.
+    #[inline]
+    pub fn flags(&self) -> OpenFlags {
+        OpenFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// Sets those flags that can be changed (`fcntl(F_SETFL)`).
+    pub fn set_flags(&self, flags: OpenFlags) {
+        let keep = self.flags().difference(OpenFlags::SETTABLE);
+        let flags = keep | (flags & OpenFlags::SETTABLE);
+        self.flags.store(flags.bits(), Ordering::Relaxed);
+    }
+
+    fn readable(&self, extra: OpenFlags) -> Result<OpenFlags, Errno> {
+        let flags = self.flags();
+        if flags.reads() { Ok(flags | extra) } else { Err(Errno::EBADF) }
+    }
+
+    fn writable(&self, extra: OpenFlags) -> Result<OpenFlags, Errno> {
+        let flags = self.flags();
+        if flags.writes() { Ok(flags | extra) } else { Err(Errno::EBADF) }
+    }
+
+    /// Reads at the position, which moves on. Threads that share the description get different
+    /// parts.
+    ///
+    /// # Errors
+    /// As `readv(2)`.
+    pub fn read(&self, buffers: &mut [&mut [u8]]) -> Result<usize, Errno> {
+        self.read_with(buffers, OpenFlags::empty())
+    }
+
+    /// [`Description::read`] with more flags for this once.
+    ///
+    /// # Errors
+    /// As `preadv2(2)`.
+    pub fn read_with(&self, buffers: &mut [&mut [u8]], extra: OpenFlags) -> Result<usize, Errno> {
+        let flags = self.readable(extra)?;
+        if self.file.has_position() {
+            self.file.read(&mut self.position.lock(), buffers, flags)
+        } else {
+            self.file.read(&mut 0, buffers, flags)
+        }
+    }
+
+    /// Writes at the position, which moves on.
+    ///
+    /// # Errors
+    /// As `writev(2)`.
+    pub fn write(&self, buffers: &[&[u8]]) -> Result<usize, Errno> {
+        self.write_with(buffers, OpenFlags::empty())
+    }
+
+    /// [`Description::write`] with more flags for this once.
+    ///
+    /// # Errors
+    /// As `pwritev2(2)`.
+    pub fn write_with(&self, buffers: &[&[u8]], extra: OpenFlags) -> Result<usize, Errno> {
+        let flags = self.writable(extra)?;
+        if self.file.has_position() {
+            self.file.write(&mut self.position.lock(), buffers, flags)
+        } else {
+            self.file.write(&mut 0, buffers, flags)
+        }
+    }
+
+    /// Reads at `offset`; the position stays.
+    ///
+    /// # Errors
+    /// As `preadv2(2)`.
+    pub fn read_at(
+        &self,
+        offset: u64,
+        buffers: &mut [&mut [u8]],
+        extra: OpenFlags,
+    ) -> Result<usize, Errno> {
+        let mut at = self.checked(offset)?;
+        let flags = self.readable(extra)?;
+        self.file.read(&mut at, buffers, flags)
+    }
+
+    /// Writes at `offset`; the position stays. As on Linux, `O_APPEND` writes at the end even so.
+    ///
+    /// # Errors
+    /// As `pwritev2(2)`.
+    pub fn write_at(
+        &self,
+        offset: u64,
+        buffers: &[&[u8]],
+        extra: OpenFlags,
+    ) -> Result<usize, Errno> {
+        let mut at = self.checked(offset)?;
+        let flags = self.writable(extra)?;
+        self.file.write(&mut at, buffers, flags)
+    }
+
+    fn checked(&self, offset: u64) -> Result<u64, Errno> {
+        if i64::try_from(offset).is_err() {
+            return Err(Errno::EINVAL);
+        }
+        match self.file.has_position() || self.flags().contains(OpenFlags::PATH) {
+            true => Ok(offset),
+            false => Err(Errno::ESPIPE),
+        }
+    }
+
+    /// Moves the position.
+    ///
+    /// # Errors
+    /// As `lseek(2)`.
+    pub fn seek(&self, to: Seek) -> Result<u64, Errno> {
+        if self.flags().contains(OpenFlags::PATH) {
+            return Err(Errno::EBADF);
+        }
+        let mut position = self.position.lock();
+        *position = self.file.seek(*position, to)?;
+        Ok(*position)
+    }
+
+    /// Calls `f` with the position, which it may move; others wait meanwhile.
+    pub fn with_position<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
+        f(&mut self.position.lock())
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Description<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = OpenFlags::from_bits_retain(self.flags.load(Ordering::Relaxed));
+        f.debug_struct("Description").field("flags", &flags).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten bytes, each its own position.
+    struct Ten;
+
+    impl File for Ten {
+        fn read(
+            &self,
+            at: &mut u64,
+            buffers: &mut [&mut [u8]],
+            _: OpenFlags,
+        ) -> Result<usize, Errno> {
+            let mut read = 0;
+            for byte in buffers.iter_mut().flat_map(|b| b.iter_mut()) {
+                if *at >= 10 {
+                    break;
+                }
+                *byte = *at as u8;
+                *at += 1;
+                read += 1;
+            }
+            Ok(read)
+        }
+        fn has_position(&self) -> bool {
+            true
+        }
+        fn seek(&self, at: u64, to: Seek) -> Result<u64, Errno> {
+            match to {
+                Seek::Current(by) => at.checked_add_signed(by).ok_or(Errno::EINVAL),
+                _ => Err(Errno::EINVAL),
+            }
+        }
+    }
+
+    struct Stream;
+    impl File for Stream {}
+
+    #[test]
+    fn positions_are_shared_and_move() {
+        let file = Description::new(Ten, OpenFlags::READ_ONLY | OpenFlags::CREATE).unwrap();
+        let twin = file.clone();
+        let (mut a, mut b) = ([9; 3], [9; 2]);
+        assert_eq!(file.read(&mut [&mut a, &mut b]), Ok(5));
+        assert_eq!((a, b), ([0, 1, 2], [3, 4]));
+        assert_eq!(twin.read(&mut [&mut a]), Ok(3));
+        assert_eq!(a, [5, 6, 7]);
+        assert_eq!(file.read_at(1, &mut [&mut a], OpenFlags::empty()), Ok(3));
+        assert_eq!(a, [1, 2, 3]);
+        assert_eq!(file.seek(Seek::Current(-20)), Err(Errno::EINVAL));
+        assert_eq!(file.seek(Seek::Current(1)), Ok(9));
+        assert_eq!(file.read(&mut [&mut a]), Ok(1));
+        assert_eq!(file.read(&mut [&mut a]), Ok(0));
+        assert_eq!(file.flags(), OpenFlags::READ_ONLY, "O_CREAT is of open alone");
+        assert_eq!(file.write(&[b"x"]), Err(Errno::EBADF));
+        assert!(file.downcast::<Ten>().is_some() && file.downcast::<Stream>().is_none());
+    }
+
+    #[test]
+    fn streams_have_no_position() {
+        let file = Description::new(Stream, OpenFlags::READ_WRITE).unwrap();
+        assert_eq!(file.read_at(0, &mut [], OpenFlags::empty()), Err(Errno::ESPIPE));
+        assert_eq!(file.write_at(0, &[], OpenFlags::empty()), Err(Errno::ESPIPE));
+        assert_eq!(file.write_at(u64::MAX, &[], OpenFlags::empty()), Err(Errno::EINVAL));
+        assert_eq!(file.seek(Seek::Start(0)), Err(Errno::ESPIPE));
+        file.set_flags(OpenFlags::NONBLOCK | OpenFlags::WRITE_ONLY);
+        assert_eq!(file.flags(), OpenFlags::NONBLOCK | OpenFlags::READ_WRITE);
+    }
+
+    #[test]
+    fn what_is_open_for_its_path_alone_cannot_be_read() {
+        let file = Description::new(Ten, OpenFlags::PATH | OpenFlags::READ_WRITE).unwrap();
+        assert_eq!(file.read(&mut []), Err(Errno::EBADF));
+        assert_eq!(file.write(&[]), Err(Errno::EBADF));
+        assert_eq!(file.seek(Seek::Current(0)), Err(Errno::EBADF));
+    }
+}

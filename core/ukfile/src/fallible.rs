@@ -1,0 +1,73 @@
+//! Allocation that fails with `ENOMEM` instead of ending the image.
+//!
+//! ```
+//! let page = ukfile::fallible::zeroed(4096)?;
+//! assert_eq!((page.len(), page[7]), (4096, 0));
+//! assert!(ukfile::fallible::zeroed(usize::MAX / 2).is_err());
+//! # Ok::<(), ukerrno::Errno>(())
+//! ```
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::hint::black_box;
+
+use ukerrno::Errno;
+
+/// A shared value.
+///
+/// `Arc` has no fallible constructor in stable Rust: it is tried first whether a block of that size
+/// can be had, which then is free again. Another thread may take it in between; what is certain
+/// is that memory that runs out slowly is told as an error.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn arc<T>(value: T) -> Result<Arc<T>, Errno> {
+    reserve(size_of::<T>())?;
+    Ok(Arc::new(value))
+}
+
+/// Looks whether there is memory for a shared value of this size.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn reserve(bytes: usize) -> Result<(), Errno> {
+    let mut block: Vec<u64> = Vec::new();
+    // Two counters come before the value.
+    block.try_reserve_exact(bytes.div_ceil(8) + 2).map_err(|_| Errno::ENOMEM)?;
+    // Allocations that nobody looks at are optimised away.
+    black_box(block.as_ptr());
+    Ok(())
+}
+
+/// A block of zeros.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn zeroed(bytes: usize) -> Result<Box<[u8]>, Errno> {
+    let mut block = Vec::new();
+    block.try_reserve_exact(bytes).map_err(|_| Errno::ENOMEM)?;
+    block.resize(bytes, 0);
+    Ok(block.into_boxed_slice())
+}
+
+/// A copy of `bytes`.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn copy(bytes: &[u8]) -> Result<Box<[u8]>, Errno> {
+    let mut block = Vec::new();
+    block.try_reserve_exact(bytes.len()).map_err(|_| Errno::ENOMEM)?;
+    block.extend_from_slice(bytes);
+    Ok(block.into_boxed_slice())
+}
+
+/// Appends to a list.
+///
+/// # Errors
+/// `ENOMEM`; the list is as it was.
+pub fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), Errno> {
+    list.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+    list.push(value);
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Being told when a file gets ready.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
+
+use ukerrno::Errno;
+use uklock::Mutex;
+
+use crate::{Events, fallible};
+
+/// Who wants to know: a call of `poll` that waits, an `epoll` instance.
+pub trait Watcher: Send + Sync {
+    /// A file got ready for `events`. `key` is what the watcher gave when it began to watch.
+    ///
+    /// Called with the file's list of watchers locked: it must not watch, or stop watching, the
+    /// same file.
+    fn changed(&self, key: u64, events: Events);
+}
+
+/// A registration, for [`Watchers::unwatch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchId(u64);
+
+struct Registration {
+    id: WatchId,
+    interest: Events,
+    key: u64,
+    watcher: Arc<dyn Watcher>,
+}
+
+#[derive(Default)]
+struct List {
+    next: u64,
+    entries: Vec<Registration>,
+}
+
+/// Those that watch one file. Part of each file whose readiness changes; not for interrupt
+/// handlers.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+/// use ukfile::{Events, Watcher, Watchers};
+///
+/// #[derive(Default)]
+/// struct Last(AtomicU64);
+/// impl Watcher for Last {
+///     fn changed(&self, key: u64, _events: Events) {
+///         self.0.store(key, Relaxed);
+///     }
+/// }
+///
+/// let (watchers, last) = (Watchers::new(), Arc::new(Last::default()));
+/// let id = watchers.watch(last.clone(), Events::IN, 7)?;
+/// watchers.notify(Events::OUT);
+/// assert_eq!(last.0.load(Relaxed), 0, "not what was asked for");
+/// watchers.notify(Events::IN);
+/// assert_eq!(last.0.load(Relaxed), 7);
+/// watchers.unwatch(id);
+/// # Ok::<(), ukerrno::Errno>(())
+/// ```
+#[derive(Default)]
+pub struct Watchers {
+    // So that a file that nobody watches pays a load.
+    count: AtomicUsize,
+    list: Mutex<List>,
+}
+
+impl Watchers {
+    /// Nobody.
+    pub const fn new() -> Self {
+        Self { count: AtomicUsize::new(0), list: Mutex::new(List { next: 0, entries: Vec::new() }) }
+    }
+
+    /// Tells `watcher` from now on of `interest`, and of what [`Events::ALWAYS`] has.
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    pub fn watch(
+        &self,
+        watcher: Arc<dyn Watcher>,
+        interest: Events,
+        key: u64,
+    ) -> Result<WatchId, Errno> {
+        let mut list = self.list.lock();
+        let id = WatchId(list.next);
+        let interest = interest | Events::ALWAYS;
+        fallible::push(&mut list.entries, Registration { id, interest, key, watcher })?;
+        list.next += 1;
+        // Ordered before the watcher's look at the file, as `notify` is after the change.
+        self.count.fetch_add(1, Ordering::SeqCst);
+        Ok(id)
+    }
+
+    /// Ends it. When it returns, the watcher is not called any more.
+    pub fn unwatch(&self, id: WatchId) {
+        let removed = {
+            let mut list = self.list.lock();
+            list.entries.iter().position(|r| r.id == id).map(|at| list.entries.swap_remove(at))
+        };
+        if removed.is_some() {
+            self.count.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Changes what `id` wants to know.
+    pub fn set_interest(&self, id: WatchId, interest: Events) {
+        let mut list = self.list.lock();
+        if let Some(entry) = list.entries.iter_mut().find(|r| r.id == id) {
+            entry.interest = interest | Events::ALWAYS;
+        }
+    }
+
+    /// The file has just become ready for `events`: tells those that want to know. Called after
+    /// the change, without locks of the file.
+    #[inline]
+    pub fn notify(&self, events: Events) {
+        if self.count.load(Ordering::SeqCst) != 0 {
+            self.notify_all(events);
+        }
+    }
+
+    #[cold]
+    fn notify_all(&self, events: Events) {
+        let list = self.list.lock();
+        for entry in list.entries.iter().filter(|r| r.interest.intersects(events)) {
+            entry.watcher.changed(entry.key, events);
+        }
+    }
+}
+
+impl fmt::Debug for Watchers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watchers").field(&self.count.load(Ordering::Relaxed)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Log(std::sync::Mutex<Vec<(u64, Events)>>);
+
+    impl Watcher for Log {
+        fn changed(&self, key: u64, events: Events) {
+            self.0.lock().unwrap().push((key, events));
+        }
+    }
+
+    #[test]
+    fn each_hears_what_it_asked_for_while_it_watches() {
+        let (watchers, log) = (Watchers::new(), Arc::new(Log::default()));
+        let first = watchers.watch(log.clone(), Events::IN, 1).unwrap();
+        let second = watchers.watch(log.clone(), Events::OUT, 2).unwrap();
+        watchers.notify(Events::IN);
+        watchers.notify(Events::HANG_UP);
+        watchers.unwatch(first);
+        watchers.unwatch(first);
+        watchers.set_interest(second, Events::IN);
+        watchers.notify(Events::OUT);
+        watchers.notify(Events::IN);
+        watchers.unwatch(second);
+        watchers.notify(Events::IN);
+        let heard = log.0.lock().unwrap().clone();
+        assert_eq!(
+            heard,
+            [(1, Events::IN), (1, Events::HANG_UP), (2, Events::HANG_UP), (2, Events::IN)]
+        );
+        assert_eq!(Arc::strong_count(&log), 1);
+    }
+}

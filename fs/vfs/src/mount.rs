@@ -1,0 +1,267 @@
+//! Mounts: which file system is where.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+
+use bitflags::bitflags;
+use ukerrno::Errno;
+use uklock::{Mutex, RwLock};
+
+use crate::node::{FileSystem, NodeRef, same};
+use crate::walk::MAX_NAME;
+
+bitflags! {
+    /// Properties of a mount, with the values of `mount(2)`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+    pub struct MountFlags: u32 {
+        /// Nothing can be changed.
+        const READ_ONLY = 1;
+        /// Set-user-id bits do not count.
+        const NO_SUID = 2;
+        /// Device files cannot be opened.
+        const NO_DEVICES = 4;
+        /// Nothing can be executed.
+        const NO_EXECUTE = 8;
+        /// Every write waits until it cannot be lost.
+        const SYNCHRONOUS = 16;
+        /// Reading is not noted.
+        const NO_ATIME = 1024;
+        /// Reading of directories is not noted.
+        const NO_DIRECTORY_ATIME = 2048;
+        /// Reading is noted once after a change, and once a day: what file systems here do anyway.
+        const RELATIVE_ATIME = 1 << 21;
+    }
+}
+
+/// A file system, or a part of one, that stands somewhere in the tree.
+pub struct Mount {
+    id: u64,
+    file_system: Arc<dyn FileSystem>,
+    root: NodeRef,
+    source: Box<[u8]>,
+    flags: AtomicU32,
+    /// The directory it hides.
+    at: Mutex<Option<Location>>,
+    mounted: AtomicUsize,
+    /// What is mounted in it, and at which directory; the latest last.
+    children: RwLock<Vec<(NodeRef, Arc<Mount>)>>,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Mount {
+    /// A mount that is nowhere in a tree yet: the root of one, or for [`Location::mount`].
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    pub fn new(
+        file_system: Arc<dyn FileSystem>,
+        source: &[u8],
+        flags: MountFlags,
+    ) -> Result<Arc<Self>, Errno> {
+        let root = file_system.root();
+        Self::of(file_system, root, source, flags)
+    }
+
+    /// A mount of the part below `root` (a *bind mount*).
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    pub fn of(
+        file_system: Arc<dyn FileSystem>,
+        root: NodeRef,
+        source: &[u8],
+        flags: MountFlags,
+    ) -> Result<Arc<Self>, Errno> {
+        ukfile::fallible::arc(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            file_system,
+            root,
+            source: ukfile::fallible::copy(source)?,
+            flags: AtomicU32::new(flags.bits()),
+            at: Mutex::new(None),
+            mounted: AtomicUsize::new(0),
+            children: RwLock::new(Vec::new()),
+        })
+    }
+
+    /// Number, unique in the image.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// The file system.
+    pub fn file_system(&self) -> &Arc<dyn FileSystem> {
+        &self.file_system
+    }
+
+    /// The topmost directory.
+    pub fn root(&self) -> &NodeRef {
+        &self.root
+    }
+
+    /// What was mounted, in the words of whoever did.
+    pub fn source(&self) -> &[u8] {
+        &self.source
+    }
+
+    /// Properties.
+    #[inline]
+    pub fn flags(&self) -> MountFlags {
+        MountFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
+    }
+
+    /// Sets the properties.
+    pub fn set_flags(&self, flags: MountFlags) {
+        self.flags.store(flags.bits(), Ordering::Relaxed);
+    }
+
+    /// The directory it hides; `None` at the root of the tree, and when it is unmounted.
+    pub fn at(&self) -> Option<Location> {
+        self.at.lock().clone()
+    }
+
+    /// What is mounted at `node`, the latest.
+    #[inline]
+    fn child_at(&self, node: &NodeRef) -> Option<Arc<Mount>> {
+        if self.mounted.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let children = self.children.read();
+        children.iter().rev().find(|(at, _)| same(at, node)).map(|(_, mount)| mount.clone())
+    }
+
+    /// Calls `visit` with this mount and all below.
+    pub fn each(self: &Arc<Self>, visit: &mut dyn FnMut(&Arc<Mount>)) {
+        visit(self);
+        let children = self.children.read().clone();
+        for (_, child) in &children {
+            child.each(visit);
+        }
+    }
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount")
+            .field("id", &self.id)
+            .field("file_system", &self.file_system.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A place in the tree: a node, and the mount through which it was reached.
+#[derive(Clone)]
+pub struct Location {
+    /// The mount.
+    pub mount: Arc<Mount>,
+    /// The node.
+    pub node: NodeRef,
+}
+
+impl Location {
+    /// The topmost directory of a mount.
+    pub fn root_of(mount: Arc<Mount>) -> Self {
+        Self { node: mount.root.clone(), mount }
+    }
+
+    /// Whether both are the same place.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.mount, &other.mount) && same(&self.node, &other.node)
+    }
+
+    /// The node that `name` means in this directory.
+    #[inline]
+    pub(crate) fn child(&self, name: &[u8]) -> Result<NodeRef, Errno> {
+        if name.len() > MAX_NAME {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        self.node.lookup(name)
+    }
+
+    /// Goes into what is mounted here, if something is.
+    #[inline]
+    pub(crate) fn enter(mut self) -> Self {
+        while let Some(child) = self.mount.child_at(&self.node) {
+            self = Self::root_of(child);
+        }
+        self
+    }
+
+    /// Whether something is mounted here.
+    pub fn is_mount_point(&self) -> bool {
+        self.mount.child_at(&self.node).is_some()
+    }
+
+    /// Whether it is the topmost directory of its mount.
+    pub fn is_mount_root(&self) -> bool {
+        same(&self.node, &self.mount.root)
+    }
+
+    /// The directory above, also out of a mount; `None` at the root of the tree.
+    pub fn up(&self) -> Option<Self> {
+        if self.is_mount_root() {
+            // What it hides may itself be the top of another mount.
+            return self.mount.at()?.up();
+        }
+        let node = self.node.parent()?;
+        Some(Self { mount: self.mount.clone(), node })
+    }
+
+    /// Puts `mount` here. Other paths through this place see it from now on.
+    ///
+    /// # Errors
+    /// `ENOMEM`; `EBUSY` when it is mounted already.
+    pub fn mount(&self, mount: &Arc<Mount>) -> Result<(), Errno> {
+        let mut children = self.mount.children.write();
+        children.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        {
+            let mut at = mount.at.lock();
+            if at.is_some() {
+                return Err(Errno::EBUSY);
+            }
+            *at = Some(self.clone());
+        }
+        children.push((self.node.clone(), mount.clone()));
+        self.mount.mounted.store(children.len(), Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes away the mount whose topmost directory this is. Unless `detach`, nobody may be using
+    /// it: no open file, no working directory, no mount below.
+    ///
+    /// # Errors
+    /// `EINVAL` when this is no mount; `EBUSY`
+    pub fn unmount(self, detach: bool) -> Result<(), Errno> {
+        if !self.is_mount_root() {
+            return Err(Errno::EINVAL);
+        }
+        let Self { mount, node } = self;
+        drop(node);
+        let at = mount.at().ok_or(Errno::EINVAL)?;
+        let mut siblings = at.mount.children.write();
+        let index =
+            siblings.iter().position(|(_, m)| Arc::ptr_eq(m, &mount)).ok_or(Errno::EINVAL)?;
+        // The list of the mount above holds one reference, this call another.
+        if !detach && (Arc::strong_count(&mount) > 2 || !mount.children.read().is_empty()) {
+            return Err(Errno::EBUSY);
+        }
+        let (_, removed) = siblings.remove(index);
+        at.mount.mounted.store(siblings.len(), Ordering::Release);
+        drop(siblings);
+        *removed.at.lock() = None;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Location")
+            .field("mount", &self.mount)
+            .field("kind", &self.node.kind())
+            .finish_non_exhaustive()
+    }
+}

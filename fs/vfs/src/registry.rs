@@ -1,0 +1,89 @@
+//! The kinds of file systems and devices of the image.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use ukerrno::Errno;
+use ukfile::{File, Kind, OpenFlags};
+use uklock::RwLock;
+
+use crate::node::FileSystem;
+
+/// Makes a file system of `source` with `options`, as `mount` gets them.
+pub type OpenFileSystem = fn(source: &[u8], options: &[u8]) -> Result<Arc<dyn FileSystem>, Errno>;
+
+/// A kind of file system.
+pub struct FileSystemType {
+    /// Name, as `mount` takes it.
+    pub name: &'static str,
+    /// Whether it stores nothing on a device (`nodev` in `/proc/filesystems`).
+    pub virtual_only: bool,
+    /// Makes one.
+    pub open: OpenFileSystem,
+}
+
+impl fmt::Debug for FileSystemType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FileSystemType").field(&self.name).finish()
+    }
+}
+
+static TYPES: RwLock<Vec<&'static FileSystemType>> = RwLock::new(Vec::new());
+
+/// Makes a kind of file system known to `mount`.
+///
+/// # Errors
+/// `EEXIST` when there is one of that name; `ENOMEM`
+pub fn register(kind: &'static FileSystemType) -> Result<(), Errno> {
+    let mut types = TYPES.write();
+    if types.iter().any(|t| t.name == kind.name) {
+        return Err(Errno::EEXIST);
+    }
+    ukfile::fallible::push(&mut types, kind)
+}
+
+/// The kind of this name.
+///
+/// # Errors
+/// `ENODEV`
+pub fn by_name(name: &[u8]) -> Result<&'static FileSystemType, Errno> {
+    let types = TYPES.read();
+    types.iter().find(|t| t.name.as_bytes() == name).copied().ok_or(Errno::ENODEV)
+}
+
+/// Calls `visit` with each kind.
+pub fn registered(visit: &mut dyn FnMut(&'static FileSystemType)) {
+    TYPES.read().iter().for_each(|t| visit(t));
+}
+
+/// Opens the device with a number, on behalf of a device file.
+pub type OpenDevice = fn(number: u64, flags: OpenFlags) -> Result<Arc<dyn File>, Errno>;
+
+/// Devices by type and major number.
+static DEVICES: RwLock<Vec<(Kind, u32, OpenDevice)>> = RwLock::new(Vec::new());
+
+/// Makes the devices with a major number known to device files of all file systems.
+///
+/// # Errors
+/// `EEXIST`, `ENOMEM`
+pub fn register_devices(kind: Kind, major: u32, open: OpenDevice) -> Result<(), Errno> {
+    let mut devices = DEVICES.write();
+    if devices.iter().any(|d| (d.0, d.1) == (kind, major)) {
+        return Err(Errno::EEXIST);
+    }
+    ukfile::fallible::push(&mut devices, (kind, major, open))
+}
+
+/// Opens the device that a device file stands for.
+///
+/// # Errors
+/// `ENXIO` when nobody has registered it, and the device's own.
+pub fn open_device(kind: Kind, number: u64, flags: OpenFlags) -> Result<Arc<dyn File>, Errno> {
+    let major = ukfile::major(number);
+    let open = {
+        let devices = DEVICES.read();
+        devices.iter().find(|d| (d.0, d.1) == (kind, major)).map(|d| d.2)
+    };
+    open.ok_or(Errno::ENXIO)?(number, flags)
+}
