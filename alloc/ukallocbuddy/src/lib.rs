@@ -58,7 +58,7 @@ impl Buddy {
         if let Some(object) = self.slabs.take_next(class) {
             return Some(object);
         }
-        let page = self.pages.allocate(1, 0)?;
+        let page = self.pages.take_spare(1).or_else(|| self.pages.allocate(1, 0))?;
         // SAFETY: a run of one page, just allocated.
         unsafe { self.slabs.add(page, class) };
         self.slabs.take_next(class)
@@ -85,15 +85,19 @@ impl Buddy {
     }
 
     /// Whole pages.
-    #[inline(never)]
+    #[inline]
     fn allocate_run(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        let align = align.trailing_zeros().saturating_sub(PAGE_BITS);
-        let page = self.pages.allocate(size.div_ceil(PAGE), align)?;
+        let count = size.div_ceil(PAGE).max(1);
+        let spare = if align <= PAGE { self.pages.take_spare(count) } else { None };
+        let page = match spare {
+            Some(page) => page,
+            None => self.pages.allocate(count, align.trailing_zeros().saturating_sub(PAGE_BITS))?,
+        };
         // SAFETY: just allocated; no other reference is alive.
         NonNull::new(unsafe { page.get().address } as *mut u8)
     }
 
-    /// Runs, and small blocks whose slab has to change its list or that look wrong.
+    /// Runs that are not kept, and small blocks whose slab has to change its list or that look wrong.
     ///
     /// # Safety
     /// As [`Backend::free`].
@@ -106,7 +110,18 @@ impl Buddy {
                 return self.free_small(page, block);
             }
             page.get().check_run(block);
-            self.pages.free(page);
+            self.give_run(page);
+        }
+    }
+
+    /// # Safety
+    /// `page` must be a run that nobody uses any more.
+    unsafe fn give_run(&mut self, page: PageRef) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if !self.pages.keep(page, page.get().address) {
+                self.pages.free(page);
+            }
         }
     }
 
@@ -128,7 +143,7 @@ impl Buddy {
         // SAFETY: the caller's promise; the page is a run then.
         unsafe {
             self.slabs.remove(page);
-            self.pages.free(page);
+            self.give_run(page);
         }
     }
 }
@@ -165,6 +180,7 @@ unsafe impl Backend for Buddy {
         unsafe {
             match self.pages.page_in_first_piece(block.as_ptr() as usize) {
                 Some(page) if Slabs::give_simply(page, block) => {}
+                Some(page) if self.pages.keep(page, block.as_ptr() as usize) => {}
                 _ => self.free_slowly(block),
             }
         }

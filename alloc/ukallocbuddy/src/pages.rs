@@ -25,13 +25,13 @@ const ORDERS: usize = 32;
 /// Pages in a piece at most; their entries count them in 32 bits.
 const MAX_PAGES: usize = 1 << 31;
 /// Pages in a spare run at most.
-const MAX_SPARE_RUN: usize = 16;
-/// Pages in all spare runs at most: a 64th of memory within these bounds.
+const MAX_SPARE_RUN: usize = 32;
+/// Pages in all spare runs at most: a 32nd of memory within these bounds.
 ///
 /// So slabs and runs come and go without splitting and joining nodes, much as in Barkley and Lee:
 /// "A lazy buddy system bounded by two coalescing delays per class" (SOSP 1989). An allocation that
 /// would fail otherwise gets them first.
-const SPARE_PAGES: core::ops::RangeInclusive<usize> = 8..=512;
+const SPARE_PAGES: core::ops::RangeInclusive<usize> = 8..=1024;
 
 /// A piece of memory: a table of entries, then the pages.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +94,7 @@ pub struct Pages {
     spare_pages: usize,
     max_spare: usize,
     pieces: [Piece; MAX_PIECES],
-    /// Free pages, with the spare ones and those of nodes that are not known yet.
+    /// Free pages, with those of nodes that are not known yet, without the spare ones.
     free: usize,
     total_bytes: usize,
 }
@@ -131,7 +131,7 @@ impl Pages {
         *slot = Piece { first, known: 0, count, table: start as *mut Page };
         self.free += count;
         self.total_bytes += len;
-        let share = self.total_bytes / PAGE / 64;
+        let share = self.total_bytes / PAGE / 32;
         self.max_spare = share.clamp(*SPARE_PAGES.start(), *SPARE_PAGES.end());
         Ok(())
     }
@@ -207,20 +207,10 @@ impl Pages {
         None
     }
 
-    /// A run of `count` pages at a multiple of `2^align` pages; its entry is a [`Page::RUN`].
-    #[inline]
-    pub fn allocate(&mut self, count: usize, align: u32) -> Option<PageRef> {
-        if align == 0
-            && let Some(page) = self.take_spare(count)
-        {
-            return Some(page);
-        }
-        self.allocate_node(count, align)
-    }
-
-    /// The same, from nodes.
+    /// A run of `count` pages, which are not 0, at a multiple of `2^align` pages; its entry is a
+    /// [`Page::RUN`].
     #[inline(never)]
-    fn allocate_node(&mut self, count: usize, align: u32) -> Option<PageRef> {
+    pub fn allocate(&mut self, count: usize, align: u32) -> Option<PageRef> {
         if count > MAX_PAGES {
             return None;
         }
@@ -273,17 +263,32 @@ impl Pages {
         // SAFETY: the caller's promise.
         let (number, count) = unsafe { (page.get().number(), page.get().count as usize) };
         self.free += count;
-        if count <= MAX_SPARE_RUN && self.spare_pages + count <= self.max_spare {
-            self.spare_pages += count;
-            // SAFETY: the run belongs to nobody else.
-            unsafe {
-                page.get().tag = Page::SPARE;
-                self.spare[count].push_single(page);
-            }
-            return;
-        }
         // SAFETY: the caller's promise.
         unsafe { self.free_pages(page, number, count) };
+    }
+
+    /// Keeps a run as a spare one, if one starts at that address and there are not too many;
+    /// otherwise does nothing and returns `false`.
+    ///
+    /// # Safety
+    /// `page` must be started; if it is a run, nobody uses it any more.
+    #[inline]
+    pub unsafe fn keep(&mut self, page: PageRef, address: usize) -> bool {
+        // SAFETY: the caller's promise.
+        let entry = unsafe { page.get() };
+        let count = entry.count as usize;
+        let Some(list) = self.spare.get_mut(count) else { return false };
+        if entry.tag != Page::RUN
+            || entry.address != address
+            || self.spare_pages + count > self.max_spare
+        {
+            return false;
+        }
+        entry.tag = Page::SPARE;
+        self.spare_pages += count;
+        // SAFETY: the run belongs to nobody else.
+        unsafe { list.push_single(page) };
+        true
     }
 
     /// Joins pages in no list with free buddies and puts them into lists.
@@ -384,13 +389,12 @@ impl Pages {
 
     /// A spare run, as one in use.
     #[inline]
-    fn take_spare(&mut self, count: usize) -> Option<PageRef> {
+    pub fn take_spare(&mut self, count: usize) -> Option<PageRef> {
         // SAFETY: spare runs are in these lists, and started.
         unsafe {
             let page = self.spare.get_mut(count)?.pop_single()?;
             page.get().tag = Page::RUN;
             self.spare_pages -= count;
-            self.free -= count;
             Some(page)
         }
     }
@@ -425,7 +429,7 @@ impl Pages {
 
     /// Free pages.
     pub const fn free_count(&self) -> usize {
-        self.free
+        self.free + self.spare_pages
     }
 
     /// Pages of the largest run that could be allocated.

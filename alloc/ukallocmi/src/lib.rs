@@ -13,7 +13,8 @@
 //! - The first pages of a size are small and grow with demand, so that a heap of 1 MiB is not
 //!   used up by a dozen sizes.
 //! - Blocks above 64 KiB are runs of slices from a segregated list with immediate joining, as in
-//!   TLSF; there is no memory that is given back to an operating system.
+//!   TLSF; a shard keeps the last one that was freed. There is no memory that is given back to an
+//!   operating system.
 //!
 //! Sizes above 128 bytes are rounded up by less than an eighth; the table of a piece of memory takes
 //! 64 bytes for 8 KiB. Adding memory touches none of it. A second free of the same block, free
@@ -156,11 +157,14 @@ impl<S: Shards> Mi<S> {
             return block.cast();
         }
         let slices = size.max(1).div_ceil(SLICE);
-        let run = self.with_runs(|runs| runs.take(&self.pieces, slices, align.div_ceil(SLICE)));
-        let Some(run) = run else { return null_mut() };
+        // SAFETY: the caller's promise.
+        let run = unsafe { self.take_run(id, slices, align) };
+        if run.is_null() {
+            return null_mut();
+        }
         counters.allocated(slices * SLICE);
         // SAFETY: the run is an entry of its piece.
-        unsafe { self.pieces.get((*run).piece).start_of(run) }
+        unsafe { self.start_of(run) }
     }
 
     /// Gives empty pages back: of this shard and of those that nobody uses.
@@ -226,7 +230,7 @@ impl<S: Shards> Mi<S> {
             self.shard(id).counters.freed(size);
             let block = block.cast::<Block>();
             if tag == LARGE {
-                self.with_runs(|runs| runs.give(&self.pieces, page));
+                self.give_run(id, page);
             } else if owner(tag) == id {
                 if (*page).local_free == block {
                     ukalloc::corrupt("a block was freed twice");
@@ -237,6 +241,15 @@ impl<S: Shards> Mi<S> {
             }
             self.flows.leave(id);
         }
+    }
+
+    /// Where the slices of a page or run start.
+    ///
+    /// # Safety
+    /// `run` must be an entry of the piece that it names.
+    unsafe fn start_of(&self, run: *mut Page) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.pieces.get((*run).piece).start_of(run) }
     }
 
     /// The page or run of a block.
@@ -254,7 +267,7 @@ impl<S: Shards> Mi<S> {
     unsafe fn size_of(&self, page: *mut Page, block: *mut u8) -> usize {
         // SAFETY: the caller's promise; what the entry says is checked.
         unsafe {
-            let start = self.pieces.get((*page).piece).start_of(page);
+            let start = self.start_of(page);
             let offset = block.addr().wrapping_sub(start.addr());
             let tag = (*page).tag.load(Relaxed);
             if tag == LARGE {

@@ -8,7 +8,7 @@ use ukalloc::Shards;
 
 use crate::Mi;
 use crate::counters::Counters;
-use crate::page::{Block, FULL, Mailbox, Page, owned_by};
+use crate::page::{Block, FULL, LARGE, Mailbox, Page, owned_by};
 use crate::piece::SLICE;
 use crate::size_class::{BINS, BLOCK_SIZES, FIRST_SLICES};
 
@@ -16,6 +16,8 @@ use crate::size_class::{BINS, BLOCK_SIZES, FIRST_SLICES};
 const PAGE_MAX: usize = 64 << 10;
 /// A page takes no more than this part of all memory, so that a small heap can hold many sizes.
 const PAGE_SHARE: usize = 32;
+/// A shard keeps the last run that was freed up to this many slices, and this part of memory.
+const KEPT_MAX: usize = (4 << 20) / SLICE;
 /// Blocks are cut from a page that many bytes at a time.
 const CUT: usize = 4096;
 
@@ -39,6 +41,8 @@ pub struct Local {
     queues: [Queue; BINS],
     /// How often each bin's pages doubled in length.
     grown: [u8; BINS],
+    /// A run for the next block that needs as many slices, with tag 0; null when there is none.
+    kept: *mut Page,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +172,7 @@ impl<S: Shards> Mi<S> {
             let size = (*page).block_size as usize;
             let room = usize::from((*page).reserved - (*page).capacity);
             let count = (CUT / size).clamp(1, room);
-            let start = self.pieces.get((*page).piece).start_of(page);
+            let start = self.start_of(page);
             let offset = usize::from((*page).capacity) * size;
             let first = start.add(offset);
             // Blocks of more than a slice come one at a time: no slice in which one starts is left out.
@@ -294,7 +298,49 @@ impl<S: Shards> Mi<S> {
         }
     }
 
-    /// Gives all empty pages of a shard back; returns whether there were any.
+    /// A run that is one block of so many slices, at a multiple of `align` bytes; null when there is
+    /// none.
+    ///
+    /// # Safety
+    /// For the flow inside of shard `id`.
+    pub(crate) unsafe fn take_run(&self, id: usize, slices: usize, align: usize) -> *mut Page {
+        // SAFETY: the flow is inside of the shard; the kept run belongs to it.
+        unsafe {
+            let local = &mut *self.local(id);
+            if let Some(kept) = local.kept.as_ref()
+                && kept.slices as usize == slices
+                && (align <= SLICE || self.start_of(local.kept).addr().is_multiple_of(align))
+            {
+                kept.tag.store(LARGE, Relaxed);
+                return core::mem::replace(&mut local.kept, null_mut());
+            }
+        }
+        let run = self.with_runs(|runs| runs.take(&self.pieces, slices, align.div_ceil(SLICE)));
+        run.unwrap_or(null_mut())
+    }
+
+    /// Takes a run back that was one block.
+    ///
+    /// # Safety
+    /// For the flow inside of shard `id`; the run must be a block in use, which is used no more.
+    pub(crate) unsafe fn give_run(&self, id: usize, run: *mut Page) {
+        // SAFETY: the caller's promise; the kept run belongs to the shard.
+        unsafe {
+            let slices = (*run).slices as usize;
+            let share = self.pieces.get((*run).piece).slices() / PAGE_SHARE;
+            let mut unwanted = run;
+            if slices <= KEPT_MAX.min(share) {
+                // A second free finds this.
+                (*run).tag.store(0, Relaxed);
+                unwanted = core::mem::replace(&mut (*self.local(id)).kept, run);
+            }
+            if !unwanted.is_null() {
+                self.with_runs(|runs| runs.give(&self.pieces, unwanted));
+            }
+        }
+    }
+
+    /// Gives all empty pages of a shard back, and the run that it keeps; returns whether there were any.
     ///
     /// # Safety
     /// For the flow inside of shard `id`, or who adopted it.
@@ -302,6 +348,11 @@ impl<S: Shards> Mi<S> {
         // SAFETY: the flow is inside of the shard; pages in a queue are the shard's.
         unsafe {
             let mut any = self.open_mail(id);
+            let kept = core::mem::replace(&mut (*self.local(id)).kept, null_mut());
+            if !kept.is_null() {
+                self.with_runs(|runs| runs.give(&self.pieces, kept));
+                any = true;
+            }
             for bin in 0..BINS {
                 let local = &mut *self.local(id);
                 local.grown[bin] = 0;

@@ -70,6 +70,39 @@ fn all_memory_can_be_had_as_small_blocks() {
 }
 
 #[test]
+fn the_last_run_that_was_freed_is_kept() {
+    let Heap { heap, .. } = &heap(8 << 20);
+    let at_start = heap.stats().available;
+    let (a, b) = (heap.malloc(100_000), heap.malloc(100_000));
+    let large = heap.malloc(1 << 20);
+    // SAFETY: live blocks, freed once.
+    unsafe {
+        heap.free(a);
+        heap.free(b);
+        assert_eq!(heap.malloc(100_000), b, "b is kept, and a was given back for it");
+        heap.free(b);
+        // More than a 32nd of memory is not kept.
+        heap.free(large);
+    }
+    assert_eq!(heap.stats().available + (13 << 13), at_start);
+    assert!(heap.reclaim() && !heap.reclaim());
+    assert_eq!(heap.stats().available, at_start);
+    assert_eq!(heap.stats().largest_free, at_start);
+}
+
+#[test]
+#[should_panic(expected = "freed twice")]
+fn a_kept_run_is_not_freed_again() {
+    let Heap { heap, .. } = &heap(8 << 20);
+    let block = heap.malloc(100_000);
+    // SAFETY: that is what is tested: it is noticed before anything is used.
+    unsafe {
+        heap.free(block);
+        heap.free(block);
+    }
+}
+
+#[test]
 fn the_largest_free_block_can_be_had() {
     let Heap { heap, .. } = &heap(1 << 20);
     loop {

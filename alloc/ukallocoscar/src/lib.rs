@@ -37,7 +37,10 @@
 //! Either is hundreds of times what an allocator takes that only computes.
 //! Initialisation takes constant time; on `linuxu` it maps the memory anew.
 //!
-//! **Limits.** At most [four](ukplat::vm::PARTS) heaps of one image can use it. On `linuxu` a process may have
+//! **Limits.** At most [four](ukplat::vm::PARTS) heaps of one image can use it. On `kvm` an image
+//! with several CPUs is refused: a CPU that frees would have to wait, with the heap locked, until
+//! all others have forgotten the address, and one of them may wait for that lock with its
+//! interrupts off. On `linuxu` a process may have
 //! 65 530 mappings (sysctl `vm.max_map_count`), and so many blocks at a time; with more, allocation
 //! fails as it does when memory is used up.
 //!
@@ -233,6 +236,7 @@ unsafe impl Backend for Oscar {
 
     fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
         self.state?;
+        let size = size.max(1);
         let total = size.checked_add(HEADER + CANARY)?;
         // Beyond a page alignment is a matter of the shadow alone.
         let block = self.memory.allocate_with_offset(total, align.min(PAGE_SIZE), HEADER)?;

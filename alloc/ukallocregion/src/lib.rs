@@ -19,17 +19,23 @@
 
 use core::ptr::NonNull;
 
-use ukalloc::{AddMemoryError, Backend};
+use ukalloc::{AddMemoryError, Backend, MIN_ALIGN};
 
 /// Pieces of memory at most.
 const MAX_PIECES: usize = 8;
-/// Before each block stands its size.
+/// Before each block stands a word: how far it is to where the next block starts.
 const HEADER: usize = size_of::<usize>();
 
+/// Memory with blocks side by side. Blocks start at multiples of [`MIN_ALIGN`], the word before the
+/// next one included in what a block takes: so the next one needs no alignment, and no gap keeps
+/// a block from being the last when the next one is freed.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
+    /// Where the first block starts, at least a word behind the start of the memory.
     start: usize,
+    /// Where the next block starts.
     next: usize,
+    /// A multiple of [`MIN_ALIGN`] that `next` does not exceed.
     end: usize,
 }
 
@@ -39,12 +45,13 @@ pub struct Region {
     /// The first one is tried first: the one that the last block is from.
     pieces: [Piece; MAX_PIECES],
     count: usize,
+    total: usize,
 }
 
 impl Region {
     /// Without memory.
     pub const fn new() -> Self {
-        Self { pieces: [Piece { start: 0, next: 0, end: 0 }; MAX_PIECES], count: 0 }
+        Self { pieces: [Piece { start: 0, next: 0, end: 0 }; MAX_PIECES], count: 0, total: 0 }
     }
 
     fn pieces(&self) -> &[Piece] {
@@ -52,9 +59,9 @@ impl Region {
         self.pieces.get(..self.count).unwrap_or(&[])
     }
 
-    #[inline]
+    /// The piece whose last block ends at `end`. That is never where another one starts.
     fn piece_with_last(&mut self, end: usize) -> Option<&mut Piece> {
-        self.pieces.iter_mut().find(|p| p.start < end && p.next == end)
+        self.pieces.iter_mut().find(|p| p.next == end)
     }
 
     /// What the first piece cannot serve.
@@ -75,7 +82,7 @@ impl Region {
     #[inline(never)]
     fn free_elsewhere(&mut self, block: usize, end: usize) {
         if let Some(piece) = self.piece_with_last(end) {
-            piece.next = block - HEADER;
+            piece.next = block;
         }
     }
 }
@@ -86,64 +93,82 @@ impl Default for Region {
     }
 }
 
-/// Usable size for a request, 8 more than a multiple of 16: the next header follows at once, and
-/// its block is aligned. So no gap keeps a block from being the last when the next one is freed.
+/// Bytes that a block takes, with the word before the next one: a multiple of [`MIN_ALIGN`].
 /// `size` is at most `isize::MAX`.
 #[inline]
-const fn round_up(size: usize) -> usize {
-    ((size + HEADER - 1) & !(ukalloc::MIN_ALIGN - 1)) + HEADER
+const fn length(size: usize) -> usize {
+    (size + HEADER).next_multiple_of(MIN_ALIGN)
 }
 
 impl Piece {
     /// Cuts a block off what is left.
     #[inline]
     fn take(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        // Rounding up overflows nothing. The gap may be as large, so only the sum is checked.
-        let size = round_up(size);
-        let before = ((self.next + HEADER).wrapping_neg() & (align - 1)) + HEADER;
-        let len = before.saturating_add(size);
-        if len > self.end - self.next {
+        let len = length(size);
+        let gap = if align <= MIN_ALIGN { 0 } else { self.next.wrapping_neg() & (align - 1) };
+        // Both may be as large as half of all addresses.
+        let total = gap.checked_add(len)?;
+        if total > self.end - self.next {
             return None;
         }
-        let block = self.next + before;
-        self.next += len;
-        // SAFETY: the word before the block lies in this piece, between the last block and this one.
-        unsafe { (block as *mut usize).sub(1).write(size) };
-        NonNull::new(block as *mut u8)
+        let block = self.next + gap;
+        self.next += total;
+        // SAFETY: the word before the block lies in this piece, between the last block and this one;
+        // no piece starts at 0.
+        unsafe {
+            (block as *mut usize).sub(1).write(len);
+            Some(NonNull::new_unchecked(block as *mut u8))
+        }
     }
+}
+
+/// What [`length`] was for a block.
+///
+/// # Safety
+/// The block must be a live one.
+#[inline]
+unsafe fn length_of(block: NonNull<u8>) -> usize {
+    // SAFETY: `take` wrote it there.
+    unsafe { block.cast::<usize>().sub(1).read() }
 }
 
 // SAFETY: blocks are cut one after the other from memory that was added; each is aligned, and
 // `next` moves past it before the next one is cut.
 unsafe impl Backend for Region {
     unsafe fn add_memory(&mut self, base: *mut u8, len: usize) -> Result<(), AddMemoryError> {
-        let start = (base as usize).next_multiple_of(HEADER);
-        let end = (base as usize).saturating_add(len) & !(HEADER - 1);
-        if end < start + 4 * HEADER {
+        let start = (base as usize)
+            .checked_add(HEADER)
+            .and_then(|first| first.checked_next_multiple_of(MIN_ALIGN))
+            .ok_or(AddMemoryError::TooSmall)?;
+        let end = (base as usize).saturating_add(len) & !(MIN_ALIGN - 1);
+        if end < start + 2 * MIN_ALIGN {
             return Err(AddMemoryError::TooSmall);
         }
         let slot = self.pieces.get_mut(self.count).ok_or(AddMemoryError::TooMany)?;
         *slot = Piece { start, next: start, end };
         self.count += 1;
+        self.total += len;
         Ok(())
     }
 
     #[inline]
     fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        self.pieces[0].take(size, align).or_else(|| self.allocate_elsewhere(size, align))
+        match self.pieces[0].take(size, align) {
+            Some(block) => Some(block),
+            None => self.allocate_elsewhere(size, align),
+        }
     }
 
     #[inline]
     unsafe fn free(&mut self, block: NonNull<u8>) {
         // SAFETY: the caller's promise.
-        let size = unsafe { self.usable_size(block) };
+        let len = unsafe { length_of(block) };
         let block = block.as_ptr() as usize;
-        let end = block + size;
+        let end = block + len;
         let first = &mut self.pieces[0];
-        // The block before an empty piece may be of another piece that ends there.
-        if first.next == end && first.start < end {
-            // What aligned the block stays unused; the next block starts with its own header.
-            first.next = block - HEADER;
+        if first.next == end {
+            // What aligned the block stays unused.
+            first.next = block;
         } else {
             self.free_elsewhere(block, end);
         }
@@ -151,25 +176,24 @@ unsafe impl Backend for Region {
 
     #[inline]
     unsafe fn usable_size(&self, block: NonNull<u8>) -> usize {
-        // SAFETY: `allocate` wrote it there.
-        unsafe { block.cast::<usize>().sub(1).read() }
+        // SAFETY: the caller's promise.
+        unsafe { length_of(block) - HEADER }
     }
 
     unsafe fn resize_in_place(&mut self, block: NonNull<u8>, size: usize) -> bool {
         // SAFETY: the caller's promise.
-        let old = unsafe { self.usable_size(block) };
-        if let Some(piece) = self.piece_with_last(block.as_ptr() as usize + old) {
-            let end = (size <= isize::MAX as usize)
-                .then(|| (block.as_ptr() as usize).checked_add(round_up(size)))
-                .flatten();
-            if let Some(end) = end.filter(|end| *end <= piece.end) {
-                piece.next = end;
-                // SAFETY: the header of a live block.
-                unsafe { block.cast::<usize>().sub(1).write(end - block.as_ptr() as usize) };
-                return true;
-            }
+        let old = unsafe { length_of(block) };
+        let start = block.as_ptr() as usize;
+        if let Some(piece) = self.piece_with_last(start + old)
+            && size <= isize::MAX as usize
+            && length(size) <= piece.end - start
+        {
+            piece.next = start + length(size);
+            // SAFETY: the word before a live block.
+            unsafe { block.cast::<usize>().sub(1).write(length(size)) };
+            return true;
         }
-        size <= old
+        size <= old - HEADER
     }
 
     fn owns(&self, address: *const u8) -> bool {
@@ -177,7 +201,7 @@ unsafe impl Backend for Region {
     }
 
     fn total_memory(&self) -> usize {
-        self.pieces().iter().map(|p| p.end - p.start).sum()
+        self.total
     }
 
     fn available(&self) -> usize {
@@ -185,13 +209,7 @@ unsafe impl Backend for Region {
     }
 
     fn largest_free(&self) -> usize {
-        let left = |p: &Piece| {
-            let block = (p.next + HEADER).next_multiple_of(ukalloc::MIN_ALIGN);
-            p.end
-                .checked_sub(block + HEADER)
-                .map_or(0, |rest| (rest & !(ukalloc::MIN_ALIGN - 1)) + HEADER)
-        };
-        self.pieces().iter().map(left).max().unwrap_or(0)
+        self.pieces().iter().map(|p| (p.end - p.next).saturating_sub(HEADER)).max().unwrap_or(0)
     }
 }
 

@@ -117,7 +117,7 @@ unsafe impl Backend for Tiny {
     }
 
     fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
-        let units = size.div_ceil(UNIT);
+        let units = size.div_ceil(UNIT).max(1);
         let pieces = self.pieces.iter_mut().take_while(|piece| piece.exists());
         let address = pieces.filter_map(|piece| piece.allocate(units, align)).next()?;
         NonNull::new(address as *mut u8)

@@ -100,12 +100,7 @@ impl Block {
     #[inline]
     pub unsafe fn previous_free(self) -> Option<Self> {
         // SAFETY: the mark says that the block before left its address in its last word.
-        unsafe {
-            if self.0.read() & PREVIOUS_FREE == 0 {
-                return None;
-            }
-            self.0.sub(1).cast::<Option<Self>>().read()
-        }
+        unsafe { (self.0.read() & PREVIOUS_FREE != 0).then(|| self.0.sub(1).cast::<Self>().read()) }
     }
 
     /// The block that starts where a payload of `size` bytes of this one would end.
@@ -181,7 +176,9 @@ impl Block {
     #[inline]
     pub unsafe fn previous_is_used(self) {
         // SAFETY: the caller's promise.
-        unsafe { self.0.write(self.0.read() & !PREVIOUS_FREE) }
+        // Volatile, that it is not made a write of one byte: processors hand what was just written
+        // on to a read of the whole word only if the whole word was written.
+        unsafe { self.0.write_volatile(self.0.read_volatile() & !PREVIOUS_FREE) }
     }
 
     #[inline]

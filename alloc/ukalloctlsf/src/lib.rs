@@ -121,9 +121,8 @@ impl Tlsf {
             None => {
                 let row = class.in_row(&mut self.second);
                 *row &= !(1 << class.second());
-                if *row == 0 {
-                    self.first &= !(1 << class.first());
-                }
+                // Without a branch, which nothing would predict.
+                self.first &= !(u64::from(*row == 0) << class.first());
             }
         }
     }
@@ -188,8 +187,7 @@ impl Tlsf {
             }
             // What is left stays free: the block after it knows already.
             let (tail, rest) = (block.after(size), rest - HEADER);
-            if SizeClass::is_same(whole, rest) {
-                // Often so with a large block, from which many small ones are cut.
+            if SizeClass::is_same_large(whole, rest) {
                 let next = block.links().0;
                 tail.set_links(next, None);
                 if let Some(next) = next {
@@ -412,7 +410,7 @@ unsafe impl Backend for Tlsf {
                 let after = next.payload_size();
                 size += HEADER + after;
                 gained += HEADER;
-                if SizeClass::is_same(size, after) {
+                if SizeClass::is_same_large(size, after) {
                     self.replace(next, block, after);
                     block.write_free(size);
                     self.available += gained;

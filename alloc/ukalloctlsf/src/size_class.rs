@@ -6,6 +6,8 @@ const SECOND_BITS: u32 = 5;
 pub const SECOND_LEVELS: usize = 1 << SECOND_BITS;
 /// Sizes below `2^SMALL_BITS` share the first level 0, in steps of 16 bytes.
 const SMALL_BITS: u32 = SECOND_BITS + 4;
+/// Blocks from `2^LARGE_BITS` bytes are often cut with what is left in the same class.
+const LARGE_BITS: u32 = 14;
 /// Payloads are below `2^MAX_BITS`.
 const MAX_BITS: u32 = 40;
 /// Number of first levels.
@@ -54,10 +56,11 @@ impl SizeClass {
         Self((row << SECOND_BITS) + leading_bits(payload, zeros))
     }
 
-    /// Whether two payloads are of the same class; quicker than to compare the classes.
+    /// Whether two payloads are large and of the same class. To look is worth while where it is
+    /// likely: with a large block, of which many small ones are cut.
     #[inline]
-    pub const fn is_same(larger: usize, smaller: usize) -> bool {
-        leading_bits(larger ^ smaller, zeros(larger)) == 0
+    pub const fn is_same_large(larger: usize, smaller: usize) -> bool {
+        larger >= 1 << LARGE_BITS && leading_bits(larger ^ smaller, zeros(larger)) == 0
     }
 
     /// The lowest class whose blocks all have at least `payload` bytes, which are at most
@@ -67,8 +70,9 @@ impl SizeClass {
         if Self::is_one_size(payload) {
             return Self((payload >> 4) as u32);
         }
-        // The least payload of a class is 8 more than its lower bound.
-        Self::of(payload + Self::step(payload) - 16)
+        // The least payload of a class is 8 more than its lower bound: the class after that of
+        // what is less by 9, and no other in between.
+        Self(Self::of(payload - 9).0 + 1)
     }
 
     /// Whether all payloads of this one's class are equal to it.
@@ -156,15 +160,15 @@ mod tests {
         #[test]
         fn classes_grow_with_sizes(a in payload(), b in payload()) {
             prop_assert!(SizeClass::of(a.min(b)) <= SizeClass::of(a.max(b)));
-            let same = SizeClass::of(a) == SizeClass::of(b);
-            prop_assert_eq!(SizeClass::is_same(a.max(b), a.min(b)), same);
+            let same = SizeClass::of(a) == SizeClass::of(b) && a.max(b) >= 1 << LARGE_BITS;
+            prop_assert_eq!(SizeClass::is_same_large(a.max(b), a.min(b)), same);
         }
 
         #[test]
         fn neighbours_are_told_apart(size in payload(), more in 0usize..64) {
             let larger = size + more * 16;
-            let same = SizeClass::of(size) == SizeClass::of(larger);
-            prop_assert_eq!(SizeClass::is_same(larger, size), same);
+            let same = SizeClass::of(size) == SizeClass::of(larger) && larger >= 1 << LARGE_BITS;
+            prop_assert_eq!(SizeClass::is_same_large(larger, size), same);
         }
 
         #[test]

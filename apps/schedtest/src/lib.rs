@@ -2,7 +2,7 @@
 //!
 //! Without arguments it runs all checks that fit the scheduler of the image and ends with the number
 //! of failures. `schedtest idle MS` waits with many threads, `overflow` uses a thread's stack up,
-//! `threads` lists threads, `placement` tells whether they move to idle CPUs, `inversion` whom urgent threads
+//! `threads` lists threads, `placement MS` tells whether they move to idle CPUs, `inversion` whom urgent threads
 //! wait for.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -32,7 +32,7 @@ pub fn main(args: &[&str]) -> u8 {
         [] => uktest::run(&CHECKS),
         ["idle", ms] => waiting::idle(Duration::from_millis(ms.parse().unwrap_or(0))),
         ["inversion"] => inversion::report(),
-        ["placement"] => placement::report(),
+        ["placement", ms] => placement::report(Duration::from_millis(ms.parse().unwrap_or(0))),
         ["overflow"] => basics::overflow(),
         ["threads"] => {
             for thread in uksched::threads() {

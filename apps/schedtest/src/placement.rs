@@ -1,39 +1,51 @@
 //! Which CPUs threads run on.
 
-use alloc::vec::Vec;
+use alloc::sync::Arc;
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use core::time::Duration;
 
 use ukplat::println;
 use uksched::Builder;
 use uktime::Instant;
 
-/// CPUs that a thread is on while it spins.
-fn seen_in(time: Duration) -> u64 {
-    let (start, mut seen) = (Instant::now(), 0);
-    while start.elapsed() < time {
-        seen |= 1 << ukplat::cpu_id();
+/// How long another thread wants a CPU for itself.
+const PHASE: Duration = Duration::from_millis(20);
+
+/// Runs a thread beside others that want one CPU, then another, and so on, for themselves; says
+/// whether it has been on two CPUs within `limit`.
+fn moves(thread: Builder<'static>, limit: Duration) -> Option<bool> {
+    let start = Instant::now();
+    let moved = Arc::new(AtomicBool::new(false));
+    let found = moved.clone();
+    let runs = thread.spawn(move || {
+        let mut seen = 0u64;
+        while start.elapsed() < limit && seen.count_ones() < 2 {
+            seen |= 1 << ukplat::cpu_id();
+        }
+        found.store(seen.count_ones() > 1, Relaxed);
+    });
+    let runs = runs.ok()?;
+    for cpu in (0..uksched::cpus()).cycle() {
+        if start.elapsed() >= limit || moved.load(Relaxed) {
+            break;
+        }
+        let greedy = Builder::new("greedy").on_cpu(cpu).spawn(|| {
+            let start = Instant::now();
+            while start.elapsed() < PHASE {
+                core::hint::spin_loop();
+            }
+        });
+        greedy.ok()?.join().ok()?;
     }
-    seen
+    runs.join().ok()?;
+    Some(moved.load(Relaxed))
 }
 
-/// Runs threads of which the half ends soon, and says whether the others moved.
-fn moved(make: impl Fn(usize) -> Builder<'static>) -> Option<bool> {
-    let handles: Vec<_> = (0..8)
-        .map(|i| {
-            let time = Duration::from_millis(if i % 2 == 0 { 5 } else { 250 });
-            make(i).spawn(move || seen_in(time))
-        })
-        .collect::<Result<_, _>>()
-        .ok()?;
-    let seen: Option<Vec<u64>> = handles.into_iter().map(|h| h.join().ok()).collect();
-    Some(seen?.iter().any(|seen| seen.count_ones() > 1))
-}
-
-/// Tells what threads do that are not pinned, and those that are.
-pub fn report() -> u8 {
-    let free = moved(|_| Builder::new("free"));
-    let pinned = moved(|i| Builder::new("pinned").on_cpus(1 << (i % uksched::cpus())));
-    for (kind, moved) in [("threads", free), ("pinned threads", pinned)] {
+/// Tells what a thread does that is not pinned, within `limit`, and one that is.
+pub fn report(limit: Duration) -> u8 {
+    let free = moves(Builder::new("free"), limit);
+    let pinned = moves(Builder::new("pinned").on_cpu(0), Duration::from_millis(250));
+    for (kind, moved) in [("thread", free), ("pinned thread", pinned)] {
         match moved {
             Some(moved) => println!("{} {}", kind, if moved { "moved" } else { "stayed" }),
             None => return 1,

@@ -10,7 +10,7 @@ use ukplat::{Stream, println};
 
 use crate::Check;
 
-pub const CHECKS: [Check; 7] = [
+pub const CHECKS: [Check; 8] = [
     ("Vec, String, Box and BTreeMap work", collections),
     ("alignments are kept", alignments),
     ("zeroed memory is zero", zeroed),
@@ -18,6 +18,7 @@ pub const CHECKS: [Check; 7] = [
     ("libraries have the heaps the manifest gives them", association),
     ("libraries are counted apart", accounts),
     ("a heap takes more memory later", more_memory),
+    ("heaps of one allocator have options of their own", own_options),
 ];
 
 fn collections() -> Result<(), &'static str> {
@@ -99,6 +100,18 @@ fn accounts() -> Result<(), &'static str> {
     let counted = after.allocations == before.allocations + 1
         && after.current_bytes >= before.current_bytes + 100;
     if !block.is_null() && counted { Ok(()) } else { Err("an allocation was not counted") }
+}
+
+/// Two pools in one image, with objects of different sizes.
+fn own_options() -> Result<(), &'static str> {
+    for (name, size) in [("headers", 128), ("buffers", 2048)] {
+        let pool = ukalloc::heap(name).ok_or("a pool is missing")?.alloc;
+        // The object stays in use; there are others.
+        if pool.malloc(size).is_null() || !pool.malloc(size + 1).is_null() {
+            return Err("the objects have another size");
+        }
+    }
+    Ok(())
 }
 
 /// A piece of the main heap becomes memory of the small one, for ever.

@@ -4,7 +4,8 @@ use ukalloc::{Heap, NoLock, SpinLock, ThreadShards};
 use ukallocmi::Mi;
 
 use crate::peers;
-use crate::subject::{Bare, Locked, Ours, Subject};
+use crate::subject::{Bare, Locked, Memory, Ours, Subject};
+use crate::workload::Workload;
 
 /// One allocator of the list.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +16,49 @@ pub struct Spec {
     pub ours: bool,
     /// The best implementation of the same design in the list.
     pub peer: Option<&'static str>,
-    /// Whether freed blocks come back whatever the order; otherwise only the last one does.
-    pub general: bool,
+    /// What it can be asked.
+    pub serves: Serves,
+}
+
+/// What an allocator can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serves {
+    /// Everything.
+    Everybody,
+    /// Of freed blocks only the last one comes back.
+    LastOnly,
+    /// Blocks of one size, which it is told when it is made.
+    OneSize,
+    /// One CPU.
+    OneCpu,
+    /// Everything, by calls of the system.
+    Slowly,
+}
+
+impl Spec {
+    /// Whether it takes part in a workload.
+    pub const fn takes_part(&self, work: &Workload) -> bool {
+        match self.serves {
+            Serves::Everybody => true,
+            Serves::LastOnly => work.stack_like(),
+            Serves::OneSize => work.size().is_some(),
+            Serves::OneCpu => work.threads() == 1,
+            Serves::Slowly => true,
+        }
+    }
+
+    /// Why it does not take part in all workloads.
+    pub const fn limit(&self) -> Option<&'static str> {
+        match self.serves {
+            Serves::Everybody => None,
+            Serves::LastOnly => Some("gives back only the last block"),
+            Serves::OneSize => Some("has blocks of one size"),
+            Serves::OneCpu => Some("is for one CPU"),
+            Serves::Slowly => Some(
+                "leaves its work to the system: neither instructions nor memory say what it costs",
+            ),
+        }
+    }
 }
 
 /// Something done with an allocator of the list, by its types.
@@ -25,6 +67,20 @@ pub trait Visitor {
     type Out;
     /// `One` is for one thread, `Many` for several.
     fn visit<One: Subject, Many: Subject>(self, spec: &'static Spec) -> Self::Out;
+}
+
+struct MemoryOf;
+
+impl Visitor for MemoryOf {
+    type Out = Memory;
+    fn visit<One: Subject, Many: Subject>(self, _: &'static Spec) -> Memory {
+        One::MEMORY
+    }
+}
+
+/// Where an allocator has its memory from.
+pub fn memory(spec: &Spec) -> Option<Memory> {
+    visit(spec.name, MemoryOf)
 }
 
 macro_rules! subjects {
@@ -41,15 +97,15 @@ macro_rules! subjects {
     (@ours $other:ident) => { false };
     (@peer) => { None };
     (@peer $peer:literal) => { Some($peer) };
-    (@general) => { true };
-    (@general last_only) => { false };
-    ($($name:literal: $kind:ident $type:ty $([$frees:ident])? $(, vs $peer:literal)?;)*) => {
+    (@serves) => { Serves::Everybody };
+    (@serves $serves:ident) => { Serves::$serves };
+    ($($name:literal: $kind:ident $type:ty $([$serves:ident])? $(, vs $peer:literal)?;)*) => {
         /// All of them, in the order of the tables.
         pub const ALL: &[Spec] = &[$(Spec {
             name: $name,
             ours: subjects!(@ours $kind),
             peer: subjects!(@peer $($peer)?),
-            general: subjects!(@general $($frees)?),
+            serves: subjects!(@serves $($serves)?),
         }),*];
 
         /// Does something with the allocator of that name.
@@ -66,7 +122,7 @@ macro_rules! subjects {
     };
 }
 
-// name: how it is called, type, [what it gives back], the peer of the same design.
+// name: how it is called, type, [what it serves], the peer of the same design.
 // `back_end`: a `ukalloc::Backend`, in a `Heap`; `mi`: ukallocmi, with a shard for each thread where
 // there are several (its type is not looked at); `locked`: somebody else's for one caller; `process`: takes memory from the system.
 subjects! {
@@ -74,7 +130,10 @@ subjects! {
     "ukallocmi": mi u8, vs "mimalloc";
     "ukallocbuddy": back_end ukallocbuddy::Buddy, vs "buddy_system_allocator";
     "ukalloctiny": back_end ukalloctiny::Tiny;
-    "ukallocregion": back_end ukallocregion::Region [last_only];
+    "ukallocregion": back_end ukallocregion::Region [LastOnly];
+    "ukallocpool": back_end ukallocpool::FixedPool [OneSize];
+    "ukallocgc": back_end ukallocgc::Gc [OneCpu];
+    "ukallocoscar": back_end ukallocoscar::Oscar [Slowly];
     "mimalloc": process peers::Mimalloc;
     "rlsf": locked peers::Rlsf;
     "talc": locked peers::TalcPeer;

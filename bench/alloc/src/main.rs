@@ -114,6 +114,8 @@ fn measure(settings: &Settings) -> Result<Report, String> {
     let uses_memory = |kind: Kind| matches!(kind, Kind::Mixed | Kind::Replay(_));
     let memory_works: Vec<_> = works.iter().copied().filter(|w| uses_memory(w.kind)).collect();
     let counting = effort.full && settings.count && count::available();
+    let mut notes: Vec<String> =
+        specs.iter().filter_map(|spec| Some(format!("{} {}", spec.name, spec.limit()?))).collect();
     let report = Report {
         specs: specs.clone(),
         rounds: effort.rounds,
@@ -123,11 +125,19 @@ fn measure(settings: &Settings) -> Result<Report, String> {
         overhead: memory::overhead(specs)?,
         init: init::measure(effort, specs)?,
         count: if counting {
-            count::measure(effort, specs, &mut say("instructions"))
+            count::measure(effort, specs, &mut notes, &mut say("instructions"))
         } else {
             Vec::new()
         },
-        worst: worst::measure(effort.rounds, specs, &clock, counting, &mut say("longest paths")),
+        worst: worst::measure(
+            effort.rounds,
+            specs,
+            &clock,
+            counting,
+            &mut notes,
+            &mut say("longest paths"),
+        ),
+        notes,
     };
     if settings.progress {
         eprint!("\r\x1b[K");

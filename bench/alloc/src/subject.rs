@@ -4,6 +4,8 @@ use core::cell::UnsafeCell;
 
 use ukalloc::{Alloc, Backend, Heap, NoLock, RawLock, SpinLock, ThreadShards};
 use ukallocmi::Mi;
+use ukallocoscar::Oscar;
+use ukallocpool::{Config, FixedPool};
 
 /// Where an allocator has its memory from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +14,13 @@ pub enum Memory {
     Arena,
     /// From the system, by itself.
     Process,
+    /// From [`Subject::add`], which maps it anew: the memory must not be used for anything else
+    /// afterwards.
+    Mapped,
 }
+
+/// The size that those with blocks of one size have when it does not matter.
+const ANY_SIZE: usize = 64;
 
 /// An allocator under measurement. The harness is generic over it: no call is indirect. Sizes
 /// and alignments come back with `free` for those whose interface wants them.
@@ -25,6 +33,11 @@ pub unsafe trait Subject: Sync + Sized {
 
     /// One without memory. Boxed, because tables may be large.
     fn empty() -> Box<Self>;
+
+    /// One without memory, for blocks of that size.
+    fn of_size(_size: usize) -> Box<Self> {
+        Self::empty()
+    }
 
     /// Gives it memory; returns whether it took it.
     ///
@@ -64,38 +77,69 @@ pub unsafe trait Subject: Sync + Sized {
 
 /// Makes an allocator without memory.
 pub trait Make {
-    /// Without memory.
-    fn make() -> Self;
+    /// What is done with memory that it gets.
+    const MEMORY: Memory = Memory::Arena;
+    /// Without memory. The size is told to those that have blocks of one size.
+    fn make(size: usize) -> Self;
 }
 
-impl<B: Default> Make for Heap<B, NoLock>
-where
-    B: Backend,
-{
-    fn make() -> Self {
-        // SAFETY: the harness uses heaps without locks from one thread only.
-        Heap::new(B::default(), unsafe { NoLock::single_threaded() })
+macro_rules! back_ends {
+    ($($type:ty),*) => {$(
+        impl Make for $type {
+            fn make(_: usize) -> Self {
+                Self::default()
+            }
+        }
+    )*};
+}
+back_ends!(
+    ukallocbuddy::Buddy,
+    ukallocgc::Gc,
+    ukallocregion::Region,
+    ukalloctiny::Tiny,
+    ukalloctlsf::Tlsf
+);
+
+impl Make for Oscar {
+    const MEMORY: Memory = Memory::Mapped;
+
+    fn make(_: usize) -> Self {
+        Self::new(ukallocoscar::Config::default())
     }
 }
 
-impl<B: Default> Make for Heap<B, SpinLock>
-where
-    B: Backend,
-{
-    fn make() -> Self {
-        Heap::new(B::default(), SpinLock::new())
+impl Make for FixedPool {
+    fn make(size: usize) -> Self {
+        Self::new(Config { object_size: size as u64, alignment: ALIGN as u64 })
+    }
+}
+
+impl<B: Backend + Make> Make for Heap<B, NoLock> {
+    const MEMORY: Memory = B::MEMORY;
+
+    fn make(size: usize) -> Self {
+        // SAFETY: the harness uses heaps without locks from one thread only.
+        Heap::new(B::make(size), unsafe { NoLock::single_threaded() })
+    }
+}
+
+impl<B: Backend + Make> Make for Heap<B, SpinLock> {
+    const MEMORY: Memory = B::MEMORY;
+
+    fn make(size: usize) -> Self {
+        Heap::new(B::make(size), SpinLock::new())
     }
 }
 
 impl Make for Mi<NoLock> {
-    fn make() -> Self {
+    fn make(_: usize) -> Self {
         // SAFETY: the harness uses allocators without locks from one thread only.
         Self::new(unsafe { NoLock::single_threaded() })
     }
 }
 
 impl<const N: usize> Make for Mi<ThreadShards<N>> {
-    fn make() -> Self {
+    fn make(_: usize) -> Self {
         Self::new(ThreadShards::new())
     }
 }
@@ -106,10 +150,14 @@ pub struct Ours<A>(A);
 
 // SAFETY: the contract of `Alloc`.
 unsafe impl<A: Alloc + Make> Subject for Ours<A> {
-    const MEMORY: Memory = Memory::Arena;
+    const MEMORY: Memory = A::MEMORY;
 
     fn empty() -> Box<Self> {
-        Box::new(Self(A::make()))
+        Self::of_size(ANY_SIZE)
+    }
+
+    fn of_size(size: usize) -> Box<Self> {
+        Box::new(Self(A::make(size)))
     }
 
     unsafe fn add(&self, base: *mut u8, len: usize) -> bool {

@@ -53,8 +53,9 @@ pub unsafe trait Backend: Send {
     /// The memory must be readable and writable, used by nobody else, and stay so for ever.
     unsafe fn add_memory(&mut self, base: *mut u8, len: usize) -> Result<(), AddMemoryError>;
 
-    /// A block of at least `size` bytes at a multiple of `align`; `None` when there is none.
-    /// The caller made sure that `size` is from 1 to `isize::MAX` and `align` a power of two.
+    /// A block of at least `size` bytes at a multiple of `align`; `None` when there is none. 0
+    /// counts as 1: back ends round up anyway.
+    /// The caller made sure that `size` is at most `isize::MAX`, and `align` a power of two.
     fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>>;
 
     /// Takes a block back.

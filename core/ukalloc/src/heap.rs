@@ -64,7 +64,6 @@ impl<B: Backend, L: RawLock> Heap<B, L> {
             return null_mut();
         }
         self.with(|state| {
-            let size = size.max(1);
             let block = match state.backend.allocate(size, align) {
                 Some(block) => block,
                 None => match state.allocate_reclaimed(size, align) {

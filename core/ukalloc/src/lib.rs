@@ -54,7 +54,8 @@ pub use global::Global;
 pub use heap::Heap;
 pub use lock::{NoLock, RawLock, SpinLock};
 pub use registry::{
-    Config, HeapEntry, MemorySource, accounts, default_heap, for_library, heap, heaps, init, report,
+    Config, HeapEntry, MAX_FIXED_HEAPS, MemorySource, accounts, default_heap, for_library, heap,
+    heaps, init, report,
 };
 #[cfg(feature = "host")]
 pub use shards::ThreadShards;

@@ -69,13 +69,16 @@ pub fn init(boot: &'static BootInfo, config: &'static Config) -> Result<(), Init
 /// it fits, then the rest.
 fn distribute(memory: &[MemoryRegion], heaps: &[HeapEntry]) -> Result<(), InitError> {
     let fixed = |entry: &HeapEntry| match entry.source {
-        MemorySource::Fixed(len) => Some(len.next_multiple_of(crate::PAGE_SIZE)),
+        // No region is as large as all addresses.
+        MemorySource::Fixed(len) => {
+            Some(len.checked_next_multiple_of(crate::PAGE_SIZE).unwrap_or(usize::MAX))
+        }
         MemorySource::Rest => None,
     };
     // A region's fixed heaps are placed one after the other from its start. To know where one
     // goes, the placement of those before it is repeated: there are few of both.
     let place = |wanted: usize| {
-        let mut placed = [0usize; MAX_FIXED];
+        let mut placed = [0usize; MAX_FIXED_HEAPS];
         for (index, len) in heaps.iter().filter_map(fixed).enumerate() {
             let region = memory.iter().position(|r| {
                 let used: usize = heaps
@@ -98,10 +101,10 @@ fn distribute(memory: &[MemoryRegion], heaps: &[HeapEntry]) -> Result<(), InitEr
         }
         None
     };
-    if heaps.iter().filter_map(fixed).count() > MAX_FIXED {
+    if heaps.iter().filter_map(fixed).count() > MAX_FIXED_HEAPS {
         return Err(InitError::new("too many heaps with a fixed size"));
     }
-    let mut starts = [0usize; MAX_FIXED];
+    let mut starts = [0usize; MAX_FIXED_HEAPS];
     for (index, (entry, len)) in
         heaps.iter().filter_map(|h| fixed(h).map(|len| (h, len))).enumerate()
     {
@@ -155,8 +158,8 @@ fn unsupported(heap: &HeapEntry) -> InitError {
     )
 }
 
-/// Heaps with a fixed size at most.
-const MAX_FIXED: usize = 8;
+/// Heaps with a fixed size at most. `oxk` refuses more before anything is built.
+pub const MAX_FIXED_HEAPS: usize = 8;
 
 /// All heaps of the image; empty before the phase `heap`.
 pub fn heaps() -> &'static [HeapEntry] {

@@ -102,6 +102,9 @@ fn too_little_memory_is_an_error() {
     let heaps = [entry(recorder(), MemorySource::Fixed(5 * PAGE))];
     let message = distribute(&[free(1, 3), free(9, 4)], &heaps).unwrap_err().to_string();
     assert!(message.starts_with("not enough memory for the heap `h`"), "{message}");
+    let heaps = [entry(recorder(), MemorySource::Fixed(usize::MAX - 5))];
+    let message = distribute(&[free(1, 3)], &heaps).unwrap_err().to_string();
+    assert!(message.starts_with("not enough memory for the heap `h`"), "{message}");
     let heaps = [entry(recorder(), MemorySource::Rest)];
     assert!(distribute(&[], &heaps).is_err());
 }

@@ -91,7 +91,14 @@ pub trait File: Any + Send + Sync {
         None
     }
 
-    /// When, in nanoseconds of the monotonic clock, it gets ready by time alone.
+    /// Whether it may get ready without telling [`File::watchers`]: a timer, or a device that has
+    /// to be asked. [`File::ready_at`] says when to look.
+    fn is_timed(&self) -> bool {
+        false
+    }
+
+    /// When, in nanoseconds of the monotonic clock, to look again at a file that
+    /// [is timed](File::is_timed).
     fn ready_at(&self) -> Option<u64> {
         None
     }

@@ -49,11 +49,13 @@ mod walk;
 pub use attributes::{Access, SetTime};
 pub use context::Context;
 pub use credentials::{Credentials, EXECUTE, READ, WRITE};
-pub use mount::{Location, Mount, MountFlags};
+pub use mount::{Location, Mount, MountFlags, root, set_root};
 pub use node::{
     Allocate, Change, Entry, FileSystem, New, Node, NodeRef, Rename, Statistics, WriteAt, same,
 };
-pub use open_node::{OpenNode, OpenSpecial, allocate_open, list_open, location_of, resize_open};
+pub use open_node::{
+    OpenNode, OpenSpecial, allocate_open, describe, list_open, location_of, resize_open,
+};
 pub use registry::{
     FileSystemType, OpenDevice, OpenFileSystem, by_name, open_device, register, register_devices,
     registered,

@@ -257,6 +257,19 @@ impl Location {
     }
 }
 
+static ROOT: Mutex<Option<Location>> = Mutex::new(None);
+
+/// The root of the tree, once there is one.
+pub fn root() -> Option<Location> {
+    ROOT.lock().clone()
+}
+
+/// Sets the root of the tree, for processes that start.
+pub fn set_root(root: Location) {
+    let old = ROOT.lock().replace(root);
+    drop(old);
+}
+
 impl fmt::Debug for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Location")

@@ -251,6 +251,9 @@ impl File for OpenSpecial {
     fn watchers(&self) -> Option<&Watchers> {
         self.file.watchers()
     }
+    fn is_timed(&self) -> bool {
+        self.file.is_timed()
+    }
     fn ready_at(&self) -> Option<u64> {
         self.file.ready_at()
     }
@@ -270,6 +273,14 @@ pub fn location_of(file: &Description) -> Option<&Location> {
     file.downcast::<OpenNode>()
         .map(OpenNode::location)
         .or_else(|| file.downcast::<OpenSpecial>().map(OpenSpecial::location))
+}
+
+/// Opens what is at `location`, a regular file or a directory, without looking at permissions.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn describe(location: Location, flags: OpenFlags) -> Result<Arc<Description>, Errno> {
+    Description::new(OpenNode::new(location, flags, true), flags)
 }
 
 /// `ftruncate`.

@@ -96,9 +96,7 @@ impl Function {
                     let words = [a, b, c, d, e, f];
                     ::syscall_shim::run(&CALL, &words, || {{ {takes} {call} }})
                 }}
-                #[used]
-                #[unsafe(link_section = \"uk_syscalls\")]
-                static ENTRY: &::syscall_shim::Syscall = &CALL;
+                ::syscall_shim::__entry!(CALL, \"oxikraft_syscall_{plain_name}\");
                 static CALL: ::syscall_shim::Syscall = ::syscall_shim::Syscall {{
                     number: __number,
                     name: {plain_name:?},

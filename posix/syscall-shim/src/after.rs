@@ -8,8 +8,21 @@ use ukplat::StaticRef;
 /// sees in its place.
 pub type AfterCall = fn(isize) -> isize;
 
+/// Tells whether the call that the running thread is in is to end early, with `EINTR`.
+pub type Interrupted = fn() -> bool;
+
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 static HOOK: StaticRef<AfterCall> = StaticRef::new();
+static INTERRUPTED: StaticRef<Interrupted> = StaticRef::new();
+
+/// Sets what [`interrupted`](crate::interrupted) asks while something is requested.
+pub fn on_interrupted_query(query: &'static Interrupted) {
+    INTERRUPTED.set(query);
+}
+
+pub(crate) fn interrupted() -> bool {
+    REQUESTED.load(Ordering::Acquire) && INTERRUPTED.get().is_some_and(|query| query())
+}
 
 /// Sets the function that is called after calls, in place of the one before.
 pub fn on_call_end(hook: &'static AfterCall) {

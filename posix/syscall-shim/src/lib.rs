@@ -24,7 +24,7 @@
 //! number.
 //!
 //! Handlers take words as the types they mean. Memory of the application comes as [`UserPtr`],
-//! [`UserSlice`], [`UserSliceMut`] and [`CStrPtr`], all valid for the length of the call. The
+//! [`UserSlice`], [`UserSliceMut`], [`CStrPtr`] and [`UserWord`], all valid for the length of the call. The
 //! application is linked with the system and shares its address space: null and addresses that
 //! can never be memory give `EFAULT`; any other wrong pointer has the same effect as in a call of any
 //! other function, a fault and its crash report.
@@ -38,6 +38,8 @@ mod after;
 mod argument;
 #[cfg(feature = "counters")]
 mod counters;
+#[cfg(any(test, feature = "host"))]
+pub mod host;
 mod missing;
 pub mod nr;
 #[cfg(feature = "strace")]
@@ -48,7 +50,7 @@ mod tests;
 mod user;
 
 #[cfg(feature = "after-call")]
-pub use after::{AfterCall, on_call_end, request_call_end};
+pub use after::{AfterCall, Interrupted, on_call_end, on_interrupted_query, request_call_end};
 pub use argument::{Argument, Outcome, Scalar, Value};
 #[doc(hidden)]
 pub use argument::{plain, take, trace, words};
@@ -58,10 +60,20 @@ pub use missing::missing;
 pub use syscall_macros::{Plain, syscall};
 pub use table::{Parameter, Syscall, WORDS, by_number, dispatch, registered};
 pub use ukerrno::Errno;
-pub use user::{CStrPtr, Plain, Raw, Scope, UserPtr, UserSlice, UserSliceMut};
+pub use user::{CStrPtr, Plain, Raw, Scope, UserPtr, UserSlice, UserSliceMut, UserWord};
 
 #[cfg(test)]
 extern crate self as syscall_shim;
+
+/// Whether the call that the running thread is in is to end with `EINTR`, because a signal waits to
+/// be handled. Handlers ask before they wait and whenever they are woken.
+#[inline]
+pub fn interrupted() -> bool {
+    #[cfg(feature = "after-call")]
+    return after::interrupted();
+    #[cfg(not(feature = "after-call"))]
+    false
+}
 
 /// A call of a registered handler: what the options of the image put around it.
 #[doc(hidden)]
@@ -99,5 +111,31 @@ macro_rules! __parameters {
 macro_rules! __parameters {
     ($($parameters:tt)*) => {
         &[]
+    };
+}
+
+/// Puts a reference to a description into the table. It is exported, so that the compiler keeps it,
+/// and not `#[used]`, which would make the linker keep it too.
+#[doc(hidden)]
+#[cfg(not(any(test, feature = "host", debug_assertions)))]
+#[macro_export]
+macro_rules! __entry {
+    ($call:expr, $name:literal) => {
+        #[unsafe(export_name = $name)]
+        #[unsafe(link_section = "uk_syscalls")]
+        static ENTRY: &$crate::Syscall = &$call;
+    };
+}
+
+/// Puts a reference to a description into the table, in programs of the development machine: all
+/// handlers are there.
+#[doc(hidden)]
+#[cfg(any(test, feature = "host", debug_assertions))]
+#[macro_export]
+macro_rules! __entry {
+    ($call:expr, $name:literal) => {
+        #[used]
+        #[unsafe(link_section = "uk_syscalls")]
+        static ENTRY: &$crate::Syscall = &$call;
     };
 }

@@ -43,9 +43,10 @@ impl fmt::Debug for Syscall {
 }
 
 /// Makes the section exist where nothing is registered.
-#[used]
+#[cfg_attr(any(test, feature = "host", debug_assertions), used)]
+#[unsafe(no_mangle)]
 #[unsafe(link_section = "uk_syscalls")]
-static NONE: [&Syscall; 0] = [];
+static OXIKRAFT_SYSCALLS: [&Syscall; 0] = [];
 
 unsafe extern "Rust" {
     #[link_name = "__start_uk_syscalls"]

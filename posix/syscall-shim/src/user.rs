@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 use core::fmt::{self, Debug, Write};
 use core::marker::PhantomData;
+use core::sync::atomic::AtomicU32;
 
 use crate::{Argument, Errno, WORDS};
 
@@ -103,6 +104,60 @@ impl<T: Plain> Raw<T> {
     }
 }
 
+/// A number or an address, depending on another argument, as in `ioctl` and `prctl`.
+#[derive(Clone, Copy, Debug)]
+pub struct UserWord<'a> {
+    word: usize,
+    scope: Scope<'a>,
+}
+
+impl<'a> UserWord<'a> {
+    /// The number.
+    pub fn value(self) -> usize {
+        self.word
+    }
+
+    /// The object at the address.
+    ///
+    /// # Errors
+    /// `EFAULT` when it is no address of memory.
+    pub fn pointer<T: Plain>(self) -> Result<UserPtr<'a, T>, Errno> {
+        UserPtr::checked(self.word)
+    }
+
+    /// `len` objects at the address, to be read.
+    ///
+    /// # Errors
+    /// `EFAULT` when it is no address of memory.
+    pub fn slice<T: Plain>(self, len: usize) -> Result<UserSlice<'a, T>, Errno> {
+        UserSlice::checked(self.word, len)
+    }
+
+    /// `len` objects at the address, to be written.
+    ///
+    /// # Errors
+    /// `EFAULT` when it is no address of memory.
+    pub fn slice_mut<T: Plain>(self, len: usize) -> Result<UserSliceMut<'a, T>, Errno> {
+        UserSliceMut::checked(self.word, len)
+    }
+
+    /// How long what is there may be used.
+    pub fn scope(self) -> Scope<'a> {
+        self.scope
+    }
+}
+
+impl<'a> Argument<'a> for UserWord<'a> {
+    #[inline(always)]
+    unsafe fn from_words(words: &[usize; WORDS], at: usize) -> Result<Self, Errno> {
+        Ok(Self { word: words[at], scope: Scope(PhantomData) })
+    }
+
+    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+        write!(out, "{:#x}", self.word)
+    }
+}
+
 /// A pointer to one object of the application. `Option<UserPtr<T>>` is a pointer that may be null.
 pub struct UserPtr<'a, T> {
     address: usize,
@@ -171,6 +226,21 @@ impl<'a, T: Plain> Argument<'a> for Option<UserPtr<'a, T>> {
             Some(pointer) => pointer.trace(out),
             None => out.write_str("NULL"),
         }
+    }
+}
+
+impl<'a> UserPtr<'a, u32> {
+    /// The word as one that others change at the same time.
+    ///
+    /// # Errors
+    /// `EINVAL` when its address is not a multiple of its size.
+    pub fn atomic(self) -> Result<&'a AtomicU32, Errno> {
+        let place = self.address as *mut u32;
+        if !place.is_aligned() {
+            return Err(Errno::EINVAL);
+        }
+        // SAFETY: the application promised a word there; it is aligned, and accessed atomically.
+        Ok(unsafe { AtomicU32::from_ptr(place) })
     }
 }
 

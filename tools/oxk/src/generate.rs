@@ -13,7 +13,7 @@ use crate::diagnostic::{Context, Result};
 use crate::manifest::Optimize;
 use crate::option::{OptionKind, OptionSpec, Value};
 use crate::pool::{AllocatorType, EARLY_SIZE, Library};
-use crate::resolve::Resolution;
+use crate::resolve::{Heap, MAX_FIXED_HEAPS, Resolution};
 
 /// The library with the parameter table.
 const PARAM: &str = "ukparam";
@@ -338,13 +338,14 @@ fn lock_type(resolution: &Resolution<'_>) -> LockType {
 }
 
 /// Type and initial value of a heap.
-fn heap_type(resolution: &Resolution<'_>, library: &Library) -> (String, String) {
-    let (main_type, main) = stage_type(resolution, library);
+fn heap_type(resolution: &Resolution<'_>, heap: &Heap, library: &Library) -> (String, String) {
+    let (main_type, main) = stage_type(resolution, library, &heap.options);
     let Some(early) = library.early.as_ref().and_then(|name| resolution.library(name)) else {
         return (main_type, main);
     };
-    let (early_type, early) = stage_type(resolution, early);
-    let size = match resolution.value(&library.name, EARLY_SIZE) {
+    let (early_type, early) = stage_type(resolution, early, &BTreeMap::new());
+    let size = heap.options.get(EARLY_SIZE);
+    let size = match size.or_else(|| resolution.value(&library.name, EARLY_SIZE)) {
         Some(Value::Size(bytes)) => *bytes,
         _ => unreachable!("the pool checks that there is a size"),
     };
@@ -356,10 +357,14 @@ fn heap_type(resolution: &Resolution<'_>, library: &Library) -> (String, String)
     )
 }
 
-/// Type and initial value of a heap, or of one of its stages.
-fn stage_type(resolution: &Resolution<'_>, library: &Library) -> (String, String) {
+/// Type and initial value of a heap, or of one of its stages; `own` are options of this heap.
+fn stage_type(
+    resolution: &Resolution<'_>,
+    library: &Library,
+    own: &BTreeMap<String, Value>,
+) -> (String, String) {
     let LockType { name: lock, value: lock_value, .. } = lock_type(resolution);
-    let config = constants(library).next().map(|_| config_literal(resolution, library, &[]));
+    let config = constants(library).next().map(|_| config_with(resolution, library, own));
     let path = |name: &str| format!("{}::{name}", library.rust_name());
     match &library.allocator {
         Some(AllocatorType::Whole(name)) => {
@@ -391,7 +396,7 @@ fn heaps(resolution: &Resolution<'_>, out: &mut String) {
     let mut entries = String::new();
     for heap in &resolution.heaps {
         let Some(library) = resolution.library(&heap.backend) else { continue };
-        let (heap_type, value) = heap_type(resolution, library);
+        let (heap_type, value) = heap_type(resolution, heap, library);
         let name = static_name("HEAP", &heap.name);
         let _ = write!(out, "{safety}static {name}: {heap_type} =\n    {value};\n");
         if heap.size.is_none() {
@@ -412,6 +417,7 @@ fn heaps(resolution: &Resolution<'_>, out: &mut String) {
             heap.name, heap.backend, heap.libraries
         );
     }
+    let _ = writeln!(out, "const _: () = assert!({MAX_FIXED_HEAPS} <= ukalloc::MAX_FIXED_HEAPS);");
     let count = resolution.heaps.len();
     let _ = writeln!(out, "static HEAPS: [ukalloc::HeapEntry; {count}] = [\n{entries}];");
     for library in resolution.libraries.iter().filter(|l| l.early.is_some()) {

@@ -11,7 +11,7 @@ use crate::build::{self, Progress};
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::layering;
 use crate::project::{Project, Target};
-use crate::resolve::Resolution;
+use crate::resolve::{Heap, Resolution};
 use crate::run;
 
 pub use boot::{PhaseTime, parse_times};
@@ -276,6 +276,7 @@ fn json(resolution: &Resolution<'_>, times: Option<&[PhaseTime]>) -> serde_json:
         .map(|h| {
             serde_json::json!({
                 "name": h.name, "backend": h.backend, "bytes": h.size, "libraries": h.libraries,
+                "options": options_of(h),
             })
         })
         .collect();
@@ -292,6 +293,10 @@ fn json(resolution: &Resolution<'_>, times: Option<&[PhaseTime]>) -> serde_json:
         "heaps": heaps,
         "schedulers": schedulers,
     })
+}
+
+fn options_of(heap: &Heap) -> BTreeMap<&str, String> {
+    heap.options.iter().map(|(name, value)| (name.as_str(), value.to_string())).collect()
 }
 
 #[cfg(test)]

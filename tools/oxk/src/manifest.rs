@@ -56,7 +56,7 @@ pub enum Optimize {
 }
 
 /// An extra heap, `[heaps.NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HeapSpec {
     /// Name of the heap.
     pub name: Spanned<String>,
@@ -66,6 +66,8 @@ pub struct HeapSpec {
     pub size: Option<u64>,
     /// Libraries that allocate from it.
     pub libraries: Vec<Spanned<String>>,
+    /// Options of the allocator for this heap.
+    pub options: Vec<(Spanned<String>, SettingValue)>,
 }
 
 /// A value for an option.
@@ -129,6 +131,27 @@ pub struct Manifest {
     pub cpus: u32,
     /// Memory of the machine in bytes, when `oxk run` is not told otherwise.
     pub memory: Option<u64>,
+}
+
+/// The values in a table of options.
+fn option_values(
+    read: &Reader<'_>,
+    item: &Item,
+    what: &str,
+) -> Result<Vec<(Spanned<String>, SettingValue)>> {
+    let table = read.table(item, what)?;
+    table
+        .iter()
+        .map(|(option, item)| {
+            let Some(value) = item.as_value() else {
+                return Err(Diagnostic::new(format!("option `{option}` needs a value"))
+                    .at(read.source, item.span()));
+            };
+            let span = table.key(option).and_then(toml_edit::Key::span);
+            let name = Spanned { value: option.to_owned(), span };
+            Ok((name, SettingValue::Toml(value.clone())))
+        })
+        .collect()
 }
 
 /// Heap names become names in code, where `-` is `_` and all letters are large.
@@ -261,19 +284,11 @@ impl Manifest {
                     value: library.to_owned(),
                     span: table.key(library).and_then(toml_edit::Key::span),
                 };
-                let options = read.table(item, &library.value)?;
-                for (option, item) in options.iter() {
-                    let span = options.key(option).and_then(toml_edit::Key::span);
-                    let Some(value) = item.as_value() else {
-                        return Err(Diagnostic::new(format!("option `{option}` needs a value"))
-                            .at(&source, item.span()));
-                    };
-                    settings.push(Setting {
-                        library: library.clone(),
-                        option: Spanned { value: option.to_owned(), span },
-                        value: SettingValue::Toml(value.clone()),
-                    });
-                }
+                settings.extend(
+                    option_values(&read, item, &library.value)?
+                        .into_iter()
+                        .map(|(option, value)| Setting { library: library.clone(), option, value }),
+                );
             }
         }
         let size = |table: &dyn toml_edit::TableLike, key: &str| -> Result<Option<u64>> {
@@ -295,8 +310,9 @@ impl Manifest {
                 let heap = read.table(item, key)?;
                 check_heap_name(key, &heaps)
                     .map_err(|e| e.at(&source, table.key(key).and_then(toml_edit::Key::span)))?;
-                read.known_keys(heap, &["backend", "size", "libraries"])?;
+                read.known_keys(heap, &["backend", "size", "libraries", "options"])?;
                 let libraries = read.spanned_list(heap, "libraries")?;
+                let options = heap.get("options").map(|item| option_values(&read, item, "options"));
                 heaps.push(HeapSpec {
                     name: Spanned {
                         value: key.to_owned(),
@@ -311,6 +327,7 @@ impl Manifest {
                         .into_iter()
                         .map(|(value, span)| Spanned { value, span })
                         .collect(),
+                    options: options.transpose()?.unwrap_or_default(),
                 });
             }
         }

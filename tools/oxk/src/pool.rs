@@ -117,6 +117,8 @@ pub struct Library {
     pub early: Option<String>,
     /// Whether it cannot be in an image with more than one CPU.
     pub single_cpu: bool,
+    /// Interfaces that it does not provide in an image with more than one CPU.
+    pub single_cpu_provides: Vec<String>,
     /// Collections that it gets, each as a field of its `Config`.
     pub collects: Vec<String>,
     /// What it adds to collections: the collection, and a static of the library.
@@ -387,6 +389,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             "allocator",
             "early",
             "single-cpu",
+            "single-cpu-provides",
             "scheduler",
             "auto-features",
             "collects",
@@ -480,6 +483,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         },
         early: read.text(metadata, "early")?,
         single_cpu: read.flag(metadata, "single-cpu")?,
+        single_cpu_provides: read.list(metadata, "single-cpu-provides")?,
         name,
     }))
 }

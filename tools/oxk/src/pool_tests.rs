@@ -19,6 +19,7 @@ platforms = ["kvm"]
 backend = "B"
 early = "ukplat"
 single-cpu = true
+single-cpu-provides = ["disk"]
 collects = ["disks"]
 [package.metadata.oxk.registers]
 drivers = "DRIVER"
@@ -45,6 +46,7 @@ after = ["irq"]
     assert_eq!(library.options[0].kind, OptionKind::Int { min: 1, max: 9 });
     assert!(library.options[0].runtime);
     assert_eq!((library.early.as_deref(), library.single_cpu), (Some("ukplat"), true));
+    assert_eq!(library.single_cpu_provides, ["disk"]);
     assert_eq!(library.phases[0].fini.as_deref(), Some("fini"));
     assert_eq!(library.collects, ["disks"]);
     assert_eq!(library.registers, [("drivers".into(), "DRIVER".into())]);

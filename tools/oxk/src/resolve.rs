@@ -16,6 +16,7 @@ use crate::manifest::{Manifest, NONE, Spanned};
 use crate::option::Value;
 use crate::pool::{Library, Phase, Pool, SMP};
 
+pub use heaps::MAX_FIXED_HEAPS;
 pub use schedulers::Scheduler;
 
 /// The interface that general-purpose heaps implement.
@@ -67,7 +68,7 @@ impl std::fmt::Display for Reason {
 }
 
 /// A heap of the image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Heap {
     /// Its name.
     pub name: String,
@@ -77,6 +78,8 @@ pub struct Heap {
     pub size: Option<u64>,
     /// Libraries that allocate from it.
     pub libraries: Vec<String>,
+    /// Options of the allocator that are not those of its other heaps.
+    pub options: BTreeMap<String, Value>,
 }
 
 /// A boot phase with its library.

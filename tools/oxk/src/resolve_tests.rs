@@ -180,6 +180,77 @@ fn the_open_heap_has_a_general_allocator() {
     assert_eq!(resolve(&sized, &pool, None, None).unwrap().heaps.len(), 2);
 }
 
+fn pool_with_options() -> Pool {
+    let option = |name: &str, runtime, feature: Option<&str>| OptionSpec {
+        name: name.into(),
+        kind: OptionKind::Size { min: 16, max: 1 << 20 },
+        default: Value::Size(2048),
+        runtime,
+        feature: feature.map(str::to_owned),
+        help: String::new(),
+        rust_type: None,
+    };
+    pool(|libraries| {
+        libraries.push(Library {
+            allocator: Some(AllocatorType::Backend("Fixed".into())),
+            options: vec![
+                option("object-size", false, None),
+                option("limit", true, None),
+                option("checks", false, Some("checks")),
+            ],
+            ..library("fixed")
+        });
+    })
+}
+
+#[test]
+fn heaps_of_one_allocator_differ_in_options() {
+    let text = "[options.fixed]\nobject-size = \"1K\"\n\
+                [heaps.a]\nbackend = \"fixed\"\nsize = \"1M\"\n\
+                [heaps.b]\nbackend = \"fixed\"\nsize = \"1M\"\n\
+                options = { object-size = \"64\" }\n";
+    let (manifest, pool) = (manifest(text, &["ukalloc"]), pool_with_options());
+    let resolution = resolve(&manifest, &pool, None, None).unwrap();
+    assert!(resolution.heaps[0].options.is_empty());
+    assert_eq!(resolution.heaps[1].options["object-size"], Value::Size(64));
+    let code = crate::generate::main_rs(&resolution);
+    let value = |name: &str, size: u64| {
+        let start = code.find(&format!("static HEAP_{name}:")).unwrap();
+        let config = format!("fixed::Config {{ object_size: {size}, limit");
+        let config = config.strip_suffix(", limit").unwrap();
+        assert!(code[start..].lines().nth(1).unwrap().contains(config), "{name}: {code}");
+    };
+    value("A", 1024);
+    value("B", 64);
+}
+
+#[test]
+fn options_of_heaps_are_checked() {
+    for (options, expected) in [
+        ("{ object-siz = 64 }", "`fixed` has no option `object-siz`\n  --> oxk.toml:6:13"),
+        ("{ object-size = 8 }", "8 is not a value for fixed.object-size"),
+        ("{ limit = 64 }", "option `limit` of `fixed` is the same for all heaps"),
+        ("{ checks = 64 }", "set it under [options.fixed]"),
+    ] {
+        let text = format!("[heaps.a]\nbackend = \"fixed\"\nsize = \"1M\"\noptions = {options}\n");
+        let message = failure(&manifest(&text, &["ukalloc"]), &pool_with_options());
+        assert!(message.contains(expected), "{message}");
+    }
+}
+
+#[test]
+fn more_fixed_heaps_than_can_be_placed_are_refused() {
+    let text = |count: usize| -> String {
+        (0..count).map(|i| format!("[heaps.h{i}]\nsize = \"64K\"\n")).collect()
+    };
+    let pool = pool(|_| {});
+    let most = manifest(&text(MAX_FIXED_HEAPS), &["ukalloc"]);
+    assert_eq!(resolve(&most, &pool, None, None).unwrap().heaps.len(), MAX_FIXED_HEAPS + 1);
+    let message = failure(&manifest(&text(MAX_FIXED_HEAPS + 1), &["ukalloc"]), &pool);
+    assert!(message.contains("has 8 heaps with a size at most, not 9"), "{message}");
+    assert!(message.contains("oxk.toml:19:8"), "{message}");
+}
+
 #[test]
 fn two_open_heaps_are_refused() {
     let text = "[heaps.a]\n[heaps.b]\n";
@@ -250,6 +321,27 @@ fn what_works_with_one_cpu_is_refused_with_more() {
         message.starts_with(
             "`region` (provides `alloc` for the manifest) works with one CPU, and the image has 2\n  \
              --> oxk.toml:5:9"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn an_interface_for_one_cpu_is_refused_with_more() {
+    let pool = pool(|list| {
+        list[0].provides = vec!["vm".into()];
+        list[0].single_cpu_provides = vec!["vm".into()];
+        list[1].interfaces.insert("vm".into(), interface(false));
+        list[3].requires = vec!["vm".into()];
+    });
+    let provider = "[providers]\nalloc = \"region\"";
+    resolve(&manifest(provider, &["ukalloc"]), &pool, None, None).unwrap();
+    resolve(&manifest("cpus = 2", &["ukalloc"]), &pool, None, None).unwrap();
+    let message = failure(&manifest(&format!("cpus = 2\n{provider}"), &["ukalloc"]), &pool);
+    assert!(
+        message.starts_with(
+            "`region` (provides `alloc` for the manifest) needs `vm`, which plat-linuxu provides \
+             with one CPU, and the image has 2\n  --> oxk.toml:5:9"
         ),
         "{message}"
     );

@@ -1,7 +1,7 @@
 //! How long single calls take. A pass of its own: time stamps would disturb the others.
 
 use super::throughput::Run;
-use super::{ARENA, Effort, takes_part};
+use super::{ARENA, Effort, Plans, is_slow};
 use crate::arena::Arena;
 use crate::clock::{Clock, ticks};
 use crate::list::{self, Spec};
@@ -84,22 +84,22 @@ pub fn measure(
     let mut rows = Vec::new();
     for work in works {
         progress(work.name);
-        let plan = work.plan(effort.calls).map_err(|e| format!("{}: {e}", work.name))?;
+        let plans = Plans::of(work, effort)?;
         let mut cells: Vec<Option<Latency>> = vec![None; specs.len()];
         let mut slow = vec![false; specs.len()];
         for _ in 0..=rounds {
             for (index, spec) in specs.iter().enumerate() {
-                if !takes_part(spec, work) || slow[index] {
+                if !spec.takes_part(work) || slow[index] {
                     continue;
                 }
                 let mut probe = Timed { ticks: Vec::with_capacity(2 * effort.calls) };
-                let run =
-                    Run { plan: &plan, base: arena.base(), len: arena.len(), probe: &mut probe };
+                let (plan, base, len) = (plans.plan(spec), arena.base(), arena.len());
+                let run = Run { plan, base, len, probe: &mut probe };
                 let Some(Ok(done)) = list::visit(spec.name, run) else {
                     slow[index] = true;
                     continue;
                 };
-                slow[index] = done.ns > 5e8;
+                slow[index] = done.ns > 5e8 || is_slow(spec);
                 if let Some(latency) = of(&mut probe.ticks, clock) {
                     cells[index] = Some(best(cells[index], latency));
                 }

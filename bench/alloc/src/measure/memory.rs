@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::throughput::Run;
-use super::{ARENA, Effort, takes_part};
+use super::{ARENA, Effort, is_slow};
 use crate::arena::{Arena, resident};
 use crate::list::{self, Spec, Visitor};
 use crate::subject::{Memory, Subject};
@@ -32,17 +32,8 @@ pub struct Overhead {
     pub cells: Vec<(&'static Spec, Option<f64>)>,
 }
 
-struct Kind;
-
-impl Visitor for Kind {
-    type Out = Memory;
-    fn visit<One: Subject, Many: Subject>(self, _: &'static Spec) -> Memory {
-        One::MEMORY
-    }
-}
-
 fn is_process(spec: &Spec) -> bool {
-    list::visit(spec.name, Kind) == Some(Memory::Process)
+    list::memory(spec) == Some(Memory::Process)
 }
 
 /// For allocators that are given memory: the smallest arena, tables of the allocator in other
@@ -64,7 +55,8 @@ pub fn footprint(
         let plan = work.plan(effort.calls).map_err(|e| format!("{}: {e}", work.name))?;
         let mut cells = Vec::new();
         for spec in specs {
-            let bytes = if !takes_part(spec, work) {
+            // Of those that are slow, most of the memory is in tables of the system.
+            let bytes = if !spec.takes_part(work) || is_slow(spec) {
                 None
             } else if is_process(spec) {
                 child(&["--resident", spec.name, work.name, &effort.calls.to_string()])
@@ -145,7 +137,11 @@ struct Fill {
 impl Visitor for Fill {
     type Out = Option<f64>;
     fn visit<One: Subject, Many: Subject>(self, _: &'static Spec) -> Self::Out {
-        let subject = One::empty();
+        if One::MEMORY == Memory::Mapped {
+            // The host limits the number of mappings: blocks end before memory does.
+            return None;
+        }
+        let subject = One::of_size(self.size);
         let mut count = 0usize;
         let bytes = match self.arena {
             Some(arena) => {

@@ -9,8 +9,8 @@ pub mod worst;
 
 pub use bench_report::Spread;
 
-use crate::list::Spec;
-use crate::workload::Workload;
+use crate::list::{Serves, Spec};
+use crate::workload::{Plan, Workload};
 
 /// How much is done.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +23,33 @@ pub struct Effort {
     pub full: bool,
 }
 
-/// Whether an allocator takes part in a workload.
-pub const fn takes_part(spec: &Spec, work: &Workload) -> bool {
-    spec.general || work.stack_like()
+/// Calls of one run of an allocator that leaves its work to the system: each takes microseconds.
+const FEW_CALLS: usize = 2000;
+
+/// A workload for allocators as they are, and one that is short for those that are very slow.
+pub struct Plans {
+    usual: Plan,
+    short: Plan,
+}
+
+impl Plans {
+    /// # Errors
+    /// A message, when a trace is damaged.
+    pub fn of(work: &'static Workload, effort: Effort) -> Result<Self, String> {
+        let plan = |calls| work.plan(calls).map_err(|e| format!("{}: {e}", work.name));
+        Ok(Self { usual: plan(effort.calls)?, short: plan(effort.calls.min(FEW_CALLS))? })
+    }
+
+    /// The one for an allocator.
+    pub fn plan(&self, spec: &Spec) -> &Plan {
+        if is_slow(spec) { &self.short } else { &self.usual }
+    }
+}
+
+/// Whether an allocator leaves its work to the system: its instructions say nothing, and all is
+/// thousands of times slower.
+pub fn is_slow(spec: &Spec) -> bool {
+    spec.serves == Serves::Slowly
 }
 
 /// Memory of the arenas in bytes, except where it is what is measured.

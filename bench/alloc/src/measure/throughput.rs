@@ -1,9 +1,9 @@
 //! Nanoseconds per call.
 
-use super::{ARENA, Effort, Spread, takes_part};
+use super::{ARENA, Effort, Plans, Spread, is_slow};
 use crate::arena::Arena;
 use crate::list::{self, Spec, Visitor};
-use crate::subject::Subject;
+use crate::subject::{Memory, Subject};
 use crate::workload::{Done, OutOfMemory, Plan, Probe, Unseen, Workload};
 
 /// One run of a plan on fresh memory.
@@ -22,10 +22,11 @@ impl<P: Probe> Visitor for Run<'_, P> {
     type Out = Result<Done, OutOfMemory>;
 
     fn visit<One: Subject, Many: Subject>(self, _: &'static Spec) -> Self::Out {
-        if self.plan.workload.threads() == 1 {
-            self.with(&*One::empty())
-        } else {
-            self.with(&*Many::empty())
+        let work = self.plan.workload;
+        match (work.threads(), work.size()) {
+            (1, Some(size)) => self.with(&*One::of_size(size)),
+            (1, None) => self.with(&*One::empty()),
+            _ => self.with(&*Many::empty()),
         }
     }
 }
@@ -33,8 +34,14 @@ impl<P: Probe> Visitor for Run<'_, P> {
 impl<P: Probe> Run<'_, P> {
     /// Runs on one that was just made.
     pub fn with<S: Subject>(self, subject: &S) -> Result<Done, OutOfMemory> {
-        // SAFETY: the memory is an arena's, which outlives the subject and which nobody else uses.
-        if !unsafe { subject.add(self.base, self.len) } {
+        let own = match S::MEMORY {
+            Memory::Mapped => Some(Arena::cold(self.len).map_err(|_| OutOfMemory)?),
+            Memory::Arena | Memory::Process => None,
+        };
+        let base = own.as_ref().map_or(self.base, Arena::base);
+        // SAFETY: the memory is an arena's, which outlives the use of the subject and which nobody
+        // else uses.
+        if !unsafe { subject.add(base, self.len) } {
             return Err(OutOfMemory);
         }
         self.plan.run(subject, self.probe)
@@ -69,23 +76,23 @@ pub fn measure(
     let mut rows = Vec::new();
     for work in works {
         progress(work.name);
-        let plan = work.plan(effort.calls).map_err(|e| format!("{}: {e}", work.name))?;
+        let plans = Plans::of(work, effort)?;
         let mut values: Vec<Vec<f64>> = vec![Vec::new(); specs.len()];
-        let mut slow = vec![false; specs.len()];
-        let mut failed: Vec<bool> = specs.iter().map(|spec| !takes_part(spec, work)).collect();
+        let mut slow: Vec<bool> = specs.iter().map(|spec| is_slow(spec)).collect();
+        let mut failed: Vec<bool> = specs.iter().map(|spec| !spec.takes_part(work)).collect();
         // The first round warms up and is not counted.
         for round in 0..=effort.rounds {
             for (index, spec) in specs.iter().enumerate() {
                 if failed[index] || (slow[index] && round > SLOW_ROUNDS) {
                     continue;
                 }
-                let run =
-                    Run { plan: &plan, base: arena.base(), len: arena.len(), probe: &mut Unseen };
+                let (plan, base, len) = (plans.plan(spec), arena.base(), arena.len());
+                let run = Run { plan, base, len, probe: &mut Unseen };
                 match list::visit(spec.name, run) {
                     Some(Ok(done)) if round > 0 => {
                         values[index].push(done.ns / done.calls.max(1) as f64);
                     }
-                    Some(Ok(done)) => slow[index] = done.ns > SLOW_NS,
+                    Some(Ok(done)) => slow[index] |= done.ns > SLOW_NS,
                     _ => failed[index] = true,
                 }
             }

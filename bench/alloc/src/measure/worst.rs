@@ -5,11 +5,11 @@
 //! middle one: it is joined with both. Allocating finds its class empty, takes a block of another,
 //! cuts it and puts the rest back.
 
-use super::count::instructions;
+use super::count::{instructions, note};
 use super::latency::{Latency, best, of};
 use crate::arena::Arena;
 use crate::clock::{Clock, ticks};
-use crate::list::{self, Spec, Visitor};
+use crate::list::{self, Serves, Spec, Visitor};
 use crate::subject::Subject;
 
 /// Numbers of holes.
@@ -124,9 +124,14 @@ pub fn measure(
     specs: &[&'static Spec],
     clock: &Clock,
     counting: bool,
+    notes: &mut Vec<String>,
     progress: &mut dyn FnMut(&str),
 ) -> Vec<Row> {
-    let specs: Vec<_> = specs.iter().copied().filter(|spec| spec.general).collect();
+    let specs: Vec<_> = specs
+        .iter()
+        .copied()
+        .filter(|spec| matches!(spec.serves, Serves::Everybody | Serves::OneCpu))
+        .collect();
     let mut rows = Vec::new();
     for holes in HOLES {
         progress(&format!("{holes} holes"));
@@ -142,13 +147,19 @@ pub fn measure(
             }
         }
         for (index, (_, call)) in CALLS_MEASURED.into_iter().enumerate() {
-            let count = |spec: &Spec| {
+            let mut count = |spec: &Spec| {
+                if !counting {
+                    return None;
+                }
                 let inside = format!("--toggle-collect=*measured_{call}*");
                 let args = ["--worst", spec.name, &holes.to_string()];
-                counting
-                    .then(|| instructions(&[&inside], &args))
-                    .flatten()
-                    .map(|sum| sum / CALLS as f64)
+                match instructions(&[&inside], &args) {
+                    Ok(sum) => Some(sum / CALLS as f64),
+                    Err(why) => {
+                        notes.push(note(spec, &format!("{call}, {holes} holes"), &why));
+                        None
+                    }
+                }
             };
             let cells = specs.iter().zip(&latencies).map(|(s, l)| (*s, l[index], count(s)));
             rows.push(Row { call, holes, cells: cells.collect() });

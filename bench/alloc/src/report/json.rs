@@ -12,6 +12,7 @@ pub fn report(report: &Report) -> Value {
     let table = |rows: Vec<(String, Value)>| Value::Object(rows.into_iter().collect());
     json!({
         "rounds": report.rounds,
+        "notes": report.notes,
         "allocators": report.specs.iter().map(|s| s.name).collect::<Vec<_>>(),
         "ns_per_call": table(report.throughput.iter().map(|row| {
             (row.workload.name.to_owned(), cells(row.cells.iter().map(|(s, v)| (*s, v.as_ref().map(spread)))))

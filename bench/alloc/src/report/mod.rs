@@ -28,6 +28,8 @@ pub struct Report {
     pub count: Vec<count::Row>,
     /// Longest paths.
     pub worst: Vec<worst::Row>,
+    /// Why there are dashes.
+    pub notes: Vec<String>,
 }
 
 /// Everyone is compared with these too.

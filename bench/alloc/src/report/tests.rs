@@ -17,6 +17,7 @@ fn sample() -> Report {
         init: Vec::new(),
         count: Vec::new(),
         worst: Vec::new(),
+        notes: vec!["somebody did not".to_owned()],
     }
 }
 
@@ -34,6 +35,7 @@ fn ours_are_compared_with_their_design_and_with_the_common_ones() {
 fn all_forms_name_everybody() {
     let report = sample();
     let forms = [text::report(&report), json::report(&report).to_string(), svg::report(&report)];
+    assert!(forms[..2].iter().all(|form| form.contains("somebody did not")));
     for form in forms {
         for spec in list::ALL {
             assert!(form.contains(spec.name), "{}:\n{form}", spec.name);

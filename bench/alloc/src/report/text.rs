@@ -89,6 +89,12 @@ pub fn report(report: &Report) -> String {
         }
     }
     worst(&mut out, report);
+    if !report.notes.is_empty() {
+        let _ = writeln!(out, "\ndashes");
+        for note in &report.notes {
+            let _ = writeln!(out, "  {note}");
+        }
+    }
     out
 }
 

@@ -55,6 +55,7 @@ pub const ALL: &[Workload] = &[
     work("pair-64", Kind::PingPong(64)),
     work("pair-256", Kind::PingPong(256)),
     work("pair-4096", Kind::PingPong(4096)),
+    work("pair-131072", Kind::PingPong(131_072)),
     work("lifo-16", Kind::Batch(16, Order::Lifo)),
     work("lifo-64", Kind::Batch(64, Order::Lifo)),
     work("lifo-256", Kind::Batch(256, Order::Lifo)),
@@ -83,6 +84,14 @@ impl Workload {
     /// Whether an allocator can do it that gives back only the last block.
     pub const fn stack_like(&self) -> bool {
         matches!(self.kind, Kind::PingPong(_) | Kind::Batch(_, Order::Lifo))
+    }
+
+    /// The size of all blocks, if they have the same.
+    pub const fn size(&self) -> Option<usize> {
+        match self.kind {
+            Kind::PingPong(size) | Kind::Batch(size, _) => Some(size),
+            _ => None,
+        }
     }
 
     /// Threads that allocate.

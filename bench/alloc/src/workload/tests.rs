@@ -1,7 +1,6 @@
 use super::*;
 use crate::arena::Arena;
-use crate::list::{self, Spec, Visitor};
-use crate::measure::takes_part;
+use crate::list::{self, Serves, Spec, Visitor};
 use crate::measure::throughput::Run;
 
 /// Fills blocks, and looks at what was filled before: blocks of an allocator do not overlap.
@@ -27,7 +26,7 @@ fn every_allocator_does_every_workload_that_it_takes_part_in() {
     let arena = Arena::warm(64 << 20).unwrap();
     for work in ALL {
         let plan = work.plan(4000).unwrap();
-        for spec in list::ALL.iter().filter(|spec| takes_part(spec, work)) {
+        for spec in list::ALL.iter().filter(|spec| spec.takes_part(work)) {
             let mut probe = Fill::default();
             let run = Run { plan: &plan, base: arena.base(), len: arena.len(), probe: &mut probe };
             let done = list::visit(spec.name, run).unwrap();
@@ -54,11 +53,12 @@ impl Visitor for Aligned {
     type Out = ();
     fn visit<One: Subject, Many: Subject>(self, spec: &'static Spec) {
         let arena = Arena::warm(1 << 20).unwrap();
-        let subject = One::empty();
+        let subject = One::of_size(5000);
+        let aligns: &[usize] = if spec.serves == Serves::OneSize { &[16] } else { &[16, 64, 4096] };
         // SAFETY: the arena outlives the subject's use; blocks are used while they live.
         unsafe {
             assert!(subject.add(arena.base(), arena.len()));
-            for align in [16, 64, 4096] {
+            for &align in aligns {
                 let block = subject.memalign(align, 100);
                 assert!((block as usize).is_multiple_of(align), "{}", spec.name);
                 subject.free(block, 100, align);

@@ -31,7 +31,7 @@ unsafe impl Backend for Fixed {
 
     fn allocate(&mut self, size: usize, align: usize) -> Option<NonNull<u8>> {
         let block = self.next.checked_add(8)?.checked_next_multiple_of(align)?;
-        let end = block.checked_add(size)?.checked_next_multiple_of(8)?;
+        let end = block.checked_add(size.max(1))?.checked_next_multiple_of(8)?;
         if end > self.end {
             return None;
         }

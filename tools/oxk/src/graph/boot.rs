@@ -39,7 +39,9 @@ fn heap_line(heap: &Heap) -> String {
         (list, None) => format!("{}, and everybody else", list.join(", ")),
         (list, Some(_)) => list.join(", "),
     };
-    format!("{:<10} {:<16} {:<18} {users}", heap.name, heap.backend, memory)
+    let options: String =
+        heap.options.iter().map(|(name, value)| format!("; {name} {value}")).collect();
+    format!("{:<10} {:<16} {:<18} {users}{options}", heap.name, heap.backend, memory)
 }
 
 /// Order and times as a table.

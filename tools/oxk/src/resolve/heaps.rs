@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::{ALLOC, Heap, MAIN_HEAP, Reason, Resolver, error};
 use crate::diagnostic::Result;
 
+/// As many `ukalloc` places at boot; the root crate compares the two.
+pub const MAX_FIXED_HEAPS: usize = 8;
+
 impl Resolver<'_> {
     /// Whether some heap takes the provider of `alloc` instead of a back end of its own.
     pub(super) fn needs_default_backend(&self) -> bool {
@@ -69,7 +72,22 @@ impl Resolver<'_> {
                 }
                 libraries.push(library.name.clone());
             }
-            heaps.push(Heap { name: spec.name.value.clone(), backend, size: spec.size, libraries });
+            let options = match self.pool.get(&backend) {
+                Some(library) => self.heap_options(spec, library)?,
+                None => BTreeMap::new(),
+            };
+            let (name, size) = (spec.name.value.clone(), spec.size);
+            heaps.push(Heap { name, backend, size, libraries, options });
+        }
+        let sized = self.manifest.heaps.iter().filter(|h| h.size.is_some());
+        if let Some(surplus) = sized.clone().nth(MAX_FIXED_HEAPS) {
+            let cause = format!(
+                "an image has {MAX_FIXED_HEAPS} heaps with a size at most, not {}",
+                sized.count()
+            );
+            return Err(
+                error(self.manifest, cause, &surplus.name.span).help("let libraries share a heap")
+            );
         }
         let open: Vec<_> = self.manifest.heaps.iter().filter(|h| h.size.is_none()).collect();
         if let [first, second, ..] = open.as_slice() {
@@ -82,7 +100,7 @@ impl Resolver<'_> {
         }
         if open.is_empty() {
             let backend = default_backend()?;
-            heaps.push(Heap { name: MAIN_HEAP.into(), backend, size: None, libraries: Vec::new() });
+            heaps.push(Heap { name: MAIN_HEAP.into(), backend, ..Heap::default() });
         }
         heaps.sort_by_key(|h| h.size.is_none());
         Ok(heaps)

@@ -152,6 +152,40 @@ impl<'a> Resolver<'a> {
         }
     }
 
+    /// Refuses what works with one CPU only.
+    fn check_cpus(&self, members: &BTreeMap<String, Reason>) -> Result<()> {
+        let refuse = |library: &Library, cause: String| {
+            let cause = format!("{cause}, and the image has {}", self.manifest.cpus);
+            let places = self.manifest.libraries.iter();
+            let mut places = places.chain(self.manifest.providers.iter().map(|(_, l)| l));
+            let span = places.find(|l| l.value == library.name).and_then(|l| l.span.clone());
+            Err(error(self.manifest, cause, &span).help("set cpus = 1, or choose another library"))
+        };
+        let members: Vec<_> = members
+            .iter()
+            .filter_map(|(name, reason)| Some((self.pool.get(name)?, reason)))
+            .collect();
+        for (library, reason) in &members {
+            let name = &library.name;
+            if library.single_cpu {
+                return refuse(library, format!("`{name}` ({reason}) works with one CPU"));
+            }
+            for interface in &library.requires {
+                let lost = |(provider, _): &&(&Library, &Reason)| {
+                    provider.single_cpu_provides.contains(interface)
+                };
+                if let Some((provider, _)) = members.iter().find(lost) {
+                    let cause = format!(
+                        "`{name}` ({reason}) needs `{interface}`, which {} provides with one CPU",
+                        provider.name
+                    );
+                    return refuse(library, cause);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the manifest lists schedulers, this one among them, or for the rest of the CPUs.
     fn is_named_scheduler(&self, name: &str) -> bool {
         let manifest = self.manifest;
@@ -179,20 +213,8 @@ impl<'a> Resolver<'a> {
                 );
             }
         }
-        if self.manifest.cpus > 1
-            && let Some((name, reason)) =
-                members.iter().find(|(name, _)| self.pool.get(name).is_some_and(|l| l.single_cpu))
-        {
-            let cause = format!(
-                "`{name}` ({reason}) works with one CPU, and the image has {}",
-                self.manifest.cpus
-            );
-            let places = self.manifest.libraries.iter();
-            let mut places = places.chain(self.manifest.providers.iter().map(|(_, l)| l));
-            let span = places.find(|l| l.value == *name).and_then(|l| l.span.clone());
-            return Err(
-                error(self.manifest, cause, &span).help("set cpus = 1, or choose another library")
-            );
+        if self.manifest.cpus > 1 {
+            self.check_cpus(members)?;
         }
         for (interface, spec) in self.pool.interfaces() {
             let providers: Vec<&Library> = self

@@ -1,0 +1,246 @@
+//! The table of file descriptors.
+//!
+//! ```
+//! use fdtab::FdTable;
+//! use ukerrno::Errno;
+//! use ukfile::{Description, File, OpenFlags};
+//!
+//! struct Nothing;
+//! impl File for Nothing {}
+//!
+//! let table = FdTable::new();
+//! let file = Description::new(Nothing, OpenFlags::READ_WRITE)?;
+//! assert_eq!(table.insert(file, false)?, 0, "the lowest number that is free");
+//! assert_eq!(table.duplicate(0, 5, false)?, 5);
+//! table.close(0)?;
+//! assert_eq!(table.get(0).err(), Some(Errno::EBADF));
+//! assert!(table.get(5).is_ok());
+//! # Ok::<(), Errno>(())
+//! ```
+//!
+//! There is one process, and so one table that system calls use: [`TABLE`].
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+#[cfg(test)]
+mod tests;
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use ukerrno::Errno;
+use ukfile::Description;
+use uklock::RwLock;
+
+/// Descriptors that a table has room for unless [`FdTable::set_limit`] says otherwise: the soft
+/// limit that Linux gives.
+pub const DEFAULT_LIMIT: usize = 1024;
+/// The largest number of descriptors that can be allowed, `/proc/sys/fs/nr_open`.
+pub const MAX_LIMIT: usize = 1 << 20;
+
+/// The descriptors of the process.
+pub static TABLE: FdTable = FdTable::new();
+
+struct Entry {
+    file: Arc<Description>,
+    close_on_exec: bool,
+}
+
+struct Slots {
+    entries: Vec<Option<Entry>>,
+    /// Below, all are in use.
+    lowest: usize,
+    limit: usize,
+}
+
+/// Open file descriptions by number.
+pub struct FdTable {
+    slots: RwLock<Slots>,
+}
+
+fn index(fd: i32) -> Result<usize, Errno> {
+    usize::try_from(fd).map_err(|_| Errno::EBADF)
+}
+
+impl Slots {
+    fn entry(&self, fd: i32) -> Result<&Entry, Errno> {
+        self.entries.get(index(fd)?).and_then(Option::as_ref).ok_or(Errno::EBADF)
+    }
+
+    /// Makes the table reach up to `at`.
+    fn reach(&mut self, at: usize) -> Result<(), Errno> {
+        if at >= self.entries.len() {
+            let more = at + 1 - self.entries.len();
+            self.entries.try_reserve(more).map_err(|_| Errno::ENOMEM)?;
+            self.entries.resize_with(at + 1, || None);
+        }
+        Ok(())
+    }
+
+    fn insert(&mut self, least: usize, entry: Entry) -> Result<i32, Errno> {
+        let start = least.max(self.lowest);
+        let free = self.entries.iter().skip(start).position(Option::is_none);
+        let at = free.map_or(self.entries.len().max(start), |offset| start + offset);
+        if at >= self.limit {
+            return Err(Errno::EMFILE);
+        }
+        self.reach(at)?;
+        self.entries[at] = Some(entry);
+        if start == self.lowest {
+            self.lowest = at + 1;
+        }
+        Ok(at as i32)
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Entry> {
+        let entry = self.entries.get_mut(at)?.take()?;
+        self.lowest = self.lowest.min(at);
+        Some(entry)
+    }
+}
+
+impl FdTable {
+    /// An empty table.
+    pub const fn new() -> Self {
+        let slots = Slots { entries: Vec::new(), lowest: 0, limit: DEFAULT_LIMIT };
+        Self { slots: RwLock::new(slots) }
+    }
+
+    /// The file of a descriptor.
+    ///
+    /// # Errors
+    /// `EBADF`
+    #[inline]
+    pub fn get(&self, fd: i32) -> Result<Arc<Description>, Errno> {
+        Ok(self.slots.read().entry(fd)?.file.clone())
+    }
+
+    /// Gives a file the lowest number that is free.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENOMEM`
+    #[inline]
+    pub fn insert(&self, file: Arc<Description>, close_on_exec: bool) -> Result<i32, Errno> {
+        self.slots.write().insert(0, Entry { file, close_on_exec })
+    }
+
+    /// Gives two files numbers, or none.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENOMEM`
+    pub fn insert_pair(
+        &self,
+        files: (Arc<Description>, Arc<Description>),
+        close_on_exec: bool,
+    ) -> Result<[i32; 2], Errno> {
+        let mut slots = self.slots.write();
+        let first = slots.insert(0, Entry { file: files.0, close_on_exec })?;
+        match slots.insert(0, Entry { file: files.1, close_on_exec }) {
+            Ok(second) => Ok([first, second]),
+            Err(error) => {
+                let removed = slots.remove(first as usize);
+                drop(slots);
+                drop(removed);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the file of `fd` another number, the lowest from `least` on (`F_DUPFD`).
+    ///
+    /// # Errors
+    /// `EBADF`; `EINVAL` when `least` is no possible number; `EMFILE`, `ENOMEM`
+    pub fn duplicate(&self, fd: i32, least: i32, close_on_exec: bool) -> Result<i32, Errno> {
+        let mut slots = self.slots.write();
+        let file = slots.entry(fd)?.file.clone();
+        match usize::try_from(least) {
+            Ok(least) if least < slots.limit => slots.insert(least, Entry { file, close_on_exec }),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    /// Gives the file of `fd` the number `to`; returns the file that had it.
+    ///
+    /// # Errors
+    /// `EBADF`, `ENOMEM`
+    pub fn duplicate_to(
+        &self,
+        fd: i32,
+        to: i32,
+        close_on_exec: bool,
+    ) -> Result<Option<Arc<Description>>, Errno> {
+        let mut slots = self.slots.write();
+        let file = slots.entry(fd)?.file.clone();
+        let at = index(to)?;
+        if at >= slots.limit {
+            return Err(Errno::EBADF);
+        }
+        slots.reach(at)?;
+        Ok(slots.entries[at].replace(Entry { file, close_on_exec }).map(|old| old.file))
+    }
+
+    /// Frees a number; returns the file, which is closed when it is dropped and no other number
+    /// has it.
+    ///
+    /// # Errors
+    /// `EBADF`
+    pub fn close(&self, fd: i32) -> Result<Arc<Description>, Errno> {
+        let at = index(fd)?;
+        let removed = self.slots.write().remove(at);
+        removed.map(|entry| entry.file).ok_or(Errno::EBADF)
+    }
+
+    /// The lowest number in use from `from` on.
+    pub fn next(&self, from: i32) -> Option<i32> {
+        let slots = self.slots.read();
+        let from = usize::try_from(from).unwrap_or(0);
+        let offset = slots.entries.iter().skip(from).position(Option::is_some)?;
+        i32::try_from(from + offset).ok()
+    }
+
+    /// Whether `execve` closes it (`FD_CLOEXEC`).
+    ///
+    /// # Errors
+    /// `EBADF`
+    pub fn close_on_exec(&self, fd: i32) -> Result<bool, Errno> {
+        Ok(self.slots.read().entry(fd)?.close_on_exec)
+    }
+
+    /// Sets whether `execve` closes it.
+    ///
+    /// # Errors
+    /// `EBADF`
+    pub fn set_close_on_exec(&self, fd: i32, close: bool) -> Result<(), Errno> {
+        let mut slots = self.slots.write();
+        let entry = slots.entries.get_mut(index(fd)?).and_then(Option::as_mut);
+        entry.ok_or(Errno::EBADF)?.close_on_exec = close;
+        Ok(())
+    }
+
+    /// How many numbers there are (`RLIMIT_NOFILE`).
+    pub fn limit(&self) -> usize {
+        self.slots.read().limit
+    }
+
+    /// Sets how many numbers there are, at most [`MAX_LIMIT`]; those in use stay.
+    pub fn set_limit(&self, limit: usize) {
+        self.slots.write().limit = limit.min(MAX_LIMIT);
+    }
+}
+
+impl Default for FdTable {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for FdTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slots = self.slots.read();
+        let used = slots.entries.iter().enumerate().filter(|(_, e)| e.is_some()).map(|(n, _)| n);
+        f.debug_list().entries(used).finish()
+    }
+}

@@ -1,0 +1,110 @@
+//! The console as a file.
+
+use ukerrno::Errno;
+use ukfile::{Events, File, Kind, Metadata, OpenFlags, Scatter};
+use uklock::Mutex;
+use ukplat::Stream;
+
+/// How often a wait looks whether something has arrived, in nanoseconds: consoles do not tell.
+const LOOK_NS: u64 = 5_000_000;
+
+/// The console of the machine, for reading and writing. It is not a terminal that could be asked
+/// or set.
+#[derive(Debug)]
+pub struct Console {
+    stream: Stream,
+    /// A byte that was looked at and not read.
+    ahead: Mutex<Option<u8>>,
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self { stream: Stream::Out, ahead: Mutex::new(None) }
+    }
+}
+
+impl Console {
+    /// The one that errors are written to.
+    pub fn errors() -> Self {
+        Self { stream: Stream::Err, ..Self::default() }
+    }
+
+    /// Fills a buffer with what has arrived.
+    fn take(&self, buffer: &mut [u8]) -> usize {
+        let Some(first) = buffer.first_mut() else { return 0 };
+        match self.ahead.lock().take() {
+            Some(byte) => {
+                *first = byte;
+                1 + ukplat::console_read(&mut buffer[1..])
+            }
+            None => ukplat::console_read(buffer),
+        }
+    }
+}
+
+impl File for Console {
+    fn read(
+        &self,
+        _at: &mut u64,
+        buffers: &mut [&mut [u8]],
+        flags: OpenFlags,
+    ) -> Result<usize, Errno> {
+        let mut bytes = [0; 1024];
+        let length = ukfile::total_mut(buffers).min(bytes.len());
+        if length == 0 {
+            return Ok(0);
+        }
+        loop {
+            let taken = self.take(&mut bytes[..length]);
+            if taken > 0 {
+                return Ok(Scatter::new(buffers).put(&bytes[..taken]));
+            }
+            if flags.contains(OpenFlags::NONBLOCK) {
+                return Err(Errno::EAGAIN);
+            }
+            if syscall_shim::interrupted() {
+                return Err(Errno::EINTR);
+            }
+            let nobody = uklock::WaitQueue::new();
+            nobody.wait_until(ukplat::monotonic_ns() + LOOK_NS, || false);
+        }
+    }
+
+    fn write(&self, _at: &mut u64, buffers: &[&[u8]], _flags: OpenFlags) -> Result<usize, Errno> {
+        for bytes in buffers {
+            ukplat::console_write(self.stream, bytes);
+        }
+        Ok(ukfile::total(buffers))
+    }
+
+    fn metadata(&self) -> Result<Metadata, Errno> {
+        Ok(Metadata {
+            kind: Kind::CharacterDevice,
+            permissions: 0o600,
+            links: 1,
+            special: ukfile::device_number(5, 1),
+            block_size: 1024,
+            ..Metadata::default()
+        })
+    }
+
+    fn ready(&self) -> Events {
+        let mut ahead = self.ahead.lock();
+        if ahead.is_none() {
+            let mut byte = [0];
+            if ukplat::console_read(&mut byte) > 0 {
+                *ahead = Some(byte[0]);
+            }
+        }
+        let readable = if ahead.is_some() { Events::READABLE } else { Events::empty() };
+        readable | Events::WRITABLE
+    }
+
+    fn is_timed(&self) -> bool {
+        true
+    }
+
+    fn ready_at(&self) -> Option<u64> {
+        Some(ukplat::monotonic_ns() + LOOK_NS)
+    }
+}

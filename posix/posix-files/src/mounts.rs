@@ -1,0 +1,151 @@
+//! Mounts, and what file systems tell of themselves.
+
+use alloc::sync::Arc;
+
+use fdtab::TABLE;
+use syscall_shim::{CStrPtr, Plain, UserPtr, syscall};
+use ukerrno::Errno;
+use ukfile::Kind;
+use vfs::{Follow, Location, Mount, MountFlags};
+
+use crate::process::context;
+
+/// `MS_REMOUNT`, `MS_BIND`, `MS_MOVE`, `MS_REC`, `MS_SILENT`, `MS_STRICTATIME`
+const REMOUNT: u64 = 32;
+const BIND: u64 = 4096;
+const IGNORED: u64 = 16384 | 32768 | (1 << 24);
+/// `MNT_FORCE`, `MNT_DETACH`, `MNT_EXPIRE`, `UMOUNT_NOFOLLOW`
+const FORCE: u32 = 1;
+const DETACH: u32 = 2;
+const NO_FOLLOW: u32 = 8;
+
+/// Mounts a file system, or a part of the tree, at a directory (mount(2)).
+#[syscall]
+fn mount(
+    source: Option<CStrPtr>,
+    target: CStrPtr,
+    kind: Option<CStrPtr>,
+    flags: u64,
+    options: Option<CStrPtr>,
+) -> Result<(), Errno> {
+    let context = context()?;
+    if !context.credentials.is_root() {
+        return Err(Errno::EPERM);
+    }
+    let source = source.map_or(&b"none"[..], CStrPtr::as_bytes);
+    let at = context.resolve(None, target.path()?, Follow::Yes)?;
+    let known = MountFlags::from_bits_truncate((flags & u64::from(u32::MAX)) as u32);
+    if flags & !(u64::from(known.bits()) | REMOUNT | BIND | IGNORED) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if flags & REMOUNT != 0 {
+        if !at.is_mount_root() {
+            return Err(Errno::EINVAL);
+        }
+        at.mount.set_flags(known);
+        return Ok(());
+    }
+    let new = if flags & BIND != 0 {
+        let from = context.resolve(None, source, Follow::Yes)?;
+        if (from.node.kind() == Kind::Directory) != (at.node.kind() == Kind::Directory) {
+            return Err(Errno::ENOTDIR);
+        }
+        Mount::of(from.mount.file_system().clone(), from.node, source, known)?
+    } else {
+        if at.node.kind() != Kind::Directory {
+            return Err(Errno::ENOTDIR);
+        }
+        let kind = vfs::by_name(kind.ok_or(Errno::EFAULT)?.as_bytes())?;
+        let options = options.map_or(&b""[..], CStrPtr::as_bytes);
+        Mount::new((kind.open)(source, options)?, source, known)?
+    };
+    at.mount(&new)
+}
+
+/// Takes a mount away (umount2(2)).
+#[syscall]
+fn umount2(target: CStrPtr, flags: u32) -> Result<(), Errno> {
+    if flags & !(FORCE | DETACH | NO_FOLLOW) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    let follow = if flags & NO_FOLLOW != 0 { Follow::No } else { Follow::Yes };
+    let context = context()?;
+    if !context.credentials.is_root() {
+        return Err(Errno::EPERM);
+    }
+    let at = context.resolve(None, target.path()?, follow)?;
+    drop(context);
+    at.unmount(flags & DETACH != 0)
+}
+
+/// `struct statfs`
+#[derive(Clone, Copy, Debug, Plain)]
+#[repr(C)]
+struct StatFs {
+    magic: u64,
+    block_size: u64,
+    blocks: u64,
+    free: u64,
+    available: u64,
+    nodes: u64,
+    free_nodes: u64,
+    id: u64,
+    name_length: u64,
+    fragment: u64,
+    flags: u64,
+    _spare: [u64; 4],
+}
+
+/// Properties of a mount as `statfs` words them, with `ST_VALID`.
+fn status_flags(mount: &Mount) -> u64 {
+    let flags = mount.flags();
+    let mut told = 0x20;
+    for (flag, bit) in [
+        (MountFlags::READ_ONLY, 1),
+        (MountFlags::NO_SUID, 2),
+        (MountFlags::NO_DEVICES, 4),
+        (MountFlags::NO_EXECUTE, 8),
+        (MountFlags::SYNCHRONOUS, 16),
+        (MountFlags::NO_ATIME, 1024),
+        (MountFlags::NO_DIRECTORY_ATIME, 2048),
+        (MountFlags::RELATIVE_ATIME, 4096),
+    ] {
+        if flags.contains(flag) {
+            told |= bit;
+        }
+    }
+    told
+}
+
+fn tell(location: &Location, result: UserPtr<StatFs>) -> Result<(), Errno> {
+    let mount: &Arc<Mount> = &location.mount;
+    let from = mount.file_system().statistics()?;
+    result.write(StatFs {
+        magic: from.magic,
+        block_size: from.block_size,
+        blocks: from.blocks,
+        free: from.free,
+        available: from.available,
+        nodes: from.nodes,
+        free_nodes: from.free_nodes,
+        id: location.mount.root().metadata()?.device,
+        name_length: from.name_length,
+        fragment: from.block_size,
+        flags: status_flags(mount),
+        _spare: [0; 4],
+    });
+    Ok(())
+}
+
+/// What a file system tells of itself (statfs(2)).
+#[syscall]
+fn statfs(path: CStrPtr, result: UserPtr<StatFs>) -> Result<(), Errno> {
+    tell(&context()?.resolve(None, path.path()?, Follow::Yes)?, result)
+}
+
+/// What the file system of an open file tells of itself (fstatfs(2)).
+#[syscall]
+fn fstatfs(fd: i32, result: UserPtr<StatFs>) -> Result<(), Errno> {
+    let file = TABLE.get(fd)?;
+    tell(vfs::location_of(&file).ok_or(Errno::ENOSYS)?, result)
+}

@@ -1,0 +1,83 @@
+//! Opening: `open`, `openat`, `creat`, `pipe`, `memfd_create`.
+
+use fdtab::TABLE;
+use syscall_shim::{CStrPtr, UserPtr, syscall};
+use ukerrno::Errno;
+use ukfile::{Description, Kind, OpenFlags};
+use vfs::{Location, Mount, MountFlags, New};
+
+use crate::at::{AT_FDCWD, base};
+use crate::process::context;
+
+fn open_at(directory: i32, path: &[u8], flags: u32, mode: u32) -> Result<i32, Errno> {
+    let flags = OpenFlags::from_bits_retain(flags);
+    let base = base(directory, path)?;
+    let file = context()?.open(base.as_ref(), path, flags, (mode & 0o7777) as u16)?;
+    TABLE.insert(file, flags.contains(OpenFlags::CLOSE_ON_EXEC))
+}
+
+/// Opens a file (open(2)).
+#[syscall]
+fn open(path: CStrPtr, flags: u32, mode: u32) -> Result<i32, Errno> {
+    open_at(AT_FDCWD, path.path()?, flags, mode)
+}
+
+/// Opens a file (openat(2)).
+#[syscall]
+fn openat(directory: i32, path: CStrPtr, flags: u32, mode: u32) -> Result<i32, Errno> {
+    open_at(directory, path.path()?, flags, mode)
+}
+
+/// Makes and opens a file (creat(2)).
+#[syscall]
+fn creat(path: CStrPtr, mode: u32) -> Result<i32, Errno> {
+    let flags = OpenFlags::CREATE | OpenFlags::WRITE_ONLY | OpenFlags::TRUNCATE;
+    open_at(AT_FDCWD, path.path()?, flags.bits(), mode)
+}
+
+/// Makes a pipe (pipe2(2)).
+#[syscall]
+fn pipe2(ends: UserPtr<[i32; 2]>, flags: u32) -> Result<(), Errno> {
+    let known = OpenFlags::CLOSE_ON_EXEC | OpenFlags::NONBLOCK | OpenFlags::DIRECT;
+    let flags = OpenFlags::from_bits(flags).filter(|f| known.contains(*f)).ok_or(Errno::EINVAL)?;
+    if flags.contains(OpenFlags::DIRECT) {
+        // Packets are not kept apart here.
+        return Err(Errno::EINVAL);
+    }
+    let pair = pipe::pipe(flags)?;
+    ends.write(TABLE.insert_pair(pair, flags.contains(OpenFlags::CLOSE_ON_EXEC))?);
+    Ok(())
+}
+
+/// Makes a pipe (pipe(2)).
+#[syscall]
+fn pipe(ends: UserPtr<[i32; 2]>) -> Result<(), Errno> {
+    pipe2(ends, 0)
+}
+
+/// `MFD_CLOEXEC`, `MFD_ALLOW_SEALING`
+const MEMORY_CLOSE_ON_EXEC: u32 = 1;
+const MEMORY_SEALING: u32 = 2;
+
+/// Makes a file in memory without a name (memfd_create(2)).
+#[syscall]
+fn memfd_create(name: CStrPtr, flags: u32) -> Result<i32, Errno> {
+    if flags & !(MEMORY_CLOSE_ON_EXEC | MEMORY_SEALING) != 0 || name.as_bytes().len() > 249 {
+        return Err(Errno::EINVAL);
+    }
+    let who = context()?;
+    let fs = ramfs::RamFs::new(ramfs::Limits::default())?;
+    let mount = Mount::new(fs, b"memfd", MountFlags::empty())?;
+    let new = New {
+        kind: Kind::Regular,
+        permissions: 0o777,
+        user: who.credentials.user,
+        group: who.credentials.group,
+        special: 0,
+        target: b"",
+    };
+    let node = mount.root().create_unnamed(&new, false)?;
+    let file: alloc::sync::Arc<Description> =
+        vfs::describe(Location { mount, node }, OpenFlags::READ_WRITE)?;
+    TABLE.insert(file, flags & MEMORY_CLOSE_ON_EXEC != 0)
+}

@@ -1,0 +1,179 @@
+//! `stat` and its relatives.
+
+use fdtab::TABLE;
+use syscall_shim::{CStrPtr, Plain, UserPtr, syscall};
+use ukerrno::Errno;
+use ukfile::{Metadata, Timestamp, major, minor};
+
+use crate::at::{AT_FDCWD, EMPTY_PATH, NO_AUTOMOUNT, STATX_SYNC, SYMLINK_NOFOLLOW, check, place};
+
+/// `struct stat`
+#[derive(Clone, Copy, Debug, Plain)]
+#[repr(C)]
+struct Stat {
+    device: u64,
+    inode: u64,
+    links: u64,
+    mode: u32,
+    user: u32,
+    group: u32,
+    _pad: u32,
+    special: u64,
+    size: i64,
+    block_size: i64,
+    blocks: i64,
+    accessed: [i64; 2],
+    modified: [i64; 2],
+    changed: [i64; 2],
+    _unused: [i64; 3],
+}
+
+impl From<&Metadata> for Stat {
+    fn from(from: &Metadata) -> Self {
+        let time = |t: Timestamp| [t.seconds, t.nanoseconds.into()];
+        Self {
+            device: from.device,
+            inode: from.inode,
+            links: from.links.into(),
+            mode: from.mode(),
+            user: from.user,
+            group: from.group,
+            _pad: 0,
+            special: from.special,
+            size: from.size as i64,
+            block_size: from.block_size.into(),
+            blocks: from.blocks as i64,
+            accessed: time(from.accessed),
+            modified: time(from.modified),
+            changed: time(from.changed),
+            _unused: [0; 3],
+        }
+    }
+}
+
+/// What an open file, or a path, tells; also of pipes and sockets, which are nowhere in the tree.
+fn metadata(directory: i32, path: &[u8], flags: u32) -> Result<(Metadata, u64), Errno> {
+    if path.is_empty() && flags & EMPTY_PATH != 0 && directory != AT_FDCWD {
+        let file = TABLE.get(directory)?;
+        let mount = vfs::location_of(&file).map_or(0, |at| at.mount.id());
+        return Ok((file.file().metadata()?, mount));
+    }
+    let (_, location) = place(directory, path, flags)?;
+    Ok((location.node.metadata()?, location.mount.id()))
+}
+
+/// Metadata of a file (stat(2)).
+#[syscall]
+fn stat(path: CStrPtr, result: UserPtr<Stat>) -> Result<(), Errno> {
+    result.write(Stat::from(&metadata(AT_FDCWD, path.path()?, 0)?.0));
+    Ok(())
+}
+
+/// Metadata of a file, or of a link itself (lstat(2)).
+#[syscall]
+fn lstat(path: CStrPtr, result: UserPtr<Stat>) -> Result<(), Errno> {
+    result.write(Stat::from(&metadata(AT_FDCWD, path.path()?, SYMLINK_NOFOLLOW)?.0));
+    Ok(())
+}
+
+/// Metadata of an open file (fstat(2)).
+#[syscall]
+fn fstat(fd: i32, result: UserPtr<Stat>) -> Result<(), Errno> {
+    result.write(Stat::from(&TABLE.get(fd)?.file().metadata()?));
+    Ok(())
+}
+
+/// Metadata of a file (fstatat(2)).
+#[syscall]
+fn newfstatat(
+    directory: i32,
+    path: CStrPtr,
+    result: UserPtr<Stat>,
+    flags: u32,
+) -> Result<(), Errno> {
+    check(flags, SYMLINK_NOFOLLOW | NO_AUTOMOUNT | EMPTY_PATH)?;
+    result.write(Stat::from(&metadata(directory, path.path()?, flags)?.0));
+    Ok(())
+}
+
+/// `struct statx_timestamp`
+#[derive(Clone, Copy, Debug, Plain)]
+#[repr(C)]
+struct StatxTime {
+    seconds: i64,
+    nanoseconds: u32,
+    _pad: i32,
+}
+
+/// `struct statx`
+#[derive(Clone, Copy, Debug, Plain)]
+#[repr(C)]
+struct Statx {
+    mask: u32,
+    block_size: u32,
+    attributes: u64,
+    links: u32,
+    user: u32,
+    group: u32,
+    mode: u16,
+    _pad: u16,
+    inode: u64,
+    size: u64,
+    blocks: u64,
+    attributes_mask: u64,
+    accessed: StatxTime,
+    created: StatxTime,
+    changed: StatxTime,
+    modified: StatxTime,
+    special: [u32; 2],
+    device: [u32; 2],
+    mount: u64,
+    direct: [u32; 2],
+    _spare: [u64; 12],
+}
+
+/// `STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID`
+const TOLD: u32 = 0x7ff | 0x800 | 0x1000;
+/// `STATX__RESERVED`
+const RESERVED: u32 = 1 << 31;
+
+/// Metadata of a file, with its time of birth (statx(2)).
+#[syscall]
+fn statx(
+    directory: i32,
+    path: CStrPtr,
+    flags: u32,
+    mask: u32,
+    result: UserPtr<Statx>,
+) -> Result<(), Errno> {
+    check(flags, SYMLINK_NOFOLLOW | NO_AUTOMOUNT | EMPTY_PATH | STATX_SYNC)?;
+    if mask & RESERVED != 0 || flags & STATX_SYNC == STATX_SYNC {
+        return Err(Errno::EINVAL);
+    }
+    let (from, mount) = metadata(directory, path.path()?, flags)?;
+    let time = |t: Timestamp| StatxTime { seconds: t.seconds, nanoseconds: t.nanoseconds, _pad: 0 };
+    result.write(Statx {
+        mask: TOLD,
+        block_size: from.block_size,
+        attributes: 0,
+        links: from.links,
+        user: from.user,
+        group: from.group,
+        mode: from.mode() as u16,
+        _pad: 0,
+        inode: from.inode,
+        size: from.size,
+        blocks: from.blocks,
+        attributes_mask: 0,
+        accessed: time(from.accessed),
+        created: time(from.created),
+        changed: time(from.changed),
+        modified: time(from.modified),
+        special: [major(from.special), minor(from.special)],
+        device: [major(from.device), minor(from.device)],
+        mount,
+        direct: [0; 2],
+        _spare: [0; 12],
+    });
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! Reading and writing.
+
+use fdtab::TABLE;
+use syscall_shim::{UserPtr, UserSlice, UserSliceMut, syscall};
+use ukerrno::Errno;
+use ukfile::{Description, OpenFlags, Seek};
+use vfs::OpenNode;
+
+use crate::vectors::{IoVec, MAX_BYTES, to_read, to_write};
+
+const NONE: OpenFlags = OpenFlags::empty();
+
+/// Reads (read(2)).
+#[syscall]
+fn read(fd: i32, mut bytes: UserSliceMut<'_, u8>) -> Result<usize, Errno> {
+    let bytes = bytes.as_mut_slice();
+    let length = bytes.len().min(MAX_BYTES);
+    TABLE.get(fd)?.read(&mut [&mut bytes[..length]])
+}
+
+/// Writes (write(2)).
+#[syscall]
+fn write(fd: i32, bytes: UserSlice<u8>) -> Result<usize, Errno> {
+    let bytes = bytes.as_slice();
+    TABLE.get(fd)?.write(&[&bytes[..bytes.len().min(MAX_BYTES)]])
+}
+
+/// Reads at an offset (pread(2)).
+#[syscall]
+fn pread64(fd: i32, mut bytes: UserSliceMut<'_, u8>, offset: i64) -> Result<usize, Errno> {
+    let bytes = bytes.as_mut_slice();
+    let length = bytes.len().min(MAX_BYTES);
+    TABLE.get(fd)?.read_at(offset as u64, &mut [&mut bytes[..length]], NONE)
+}
+
+/// Writes at an offset (pwrite(2)).
+#[syscall]
+fn pwrite64(fd: i32, bytes: UserSlice<u8>, offset: i64) -> Result<usize, Errno> {
+    let bytes = bytes.as_slice();
+    TABLE.get(fd)?.write_at(offset as u64, &[&bytes[..bytes.len().min(MAX_BYTES)]], NONE)
+}
+
+/// Reads into several buffers (readv(2)).
+#[syscall]
+fn readv(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
+    let file = TABLE.get(fd)?;
+    to_read(buffers, |list| file.read(list))
+}
+
+/// Writes several buffers (writev(2)).
+#[syscall]
+fn writev(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
+    let file = TABLE.get(fd)?;
+    to_write(buffers, |list| file.write(list))
+}
+
+/// Flags of `preadv2` and `pwritev2`: `RWF_HIPRI` and so on.
+fn extra(flags: u32) -> Result<OpenFlags, Errno> {
+    const HIGH_PRIORITY: u32 = 1;
+    let mut extra = NONE;
+    for (bit, flag) in [
+        (2, OpenFlags::DATA_SYNC),
+        (4, OpenFlags::SYNC),
+        (8, OpenFlags::NONBLOCK),
+        (16, OpenFlags::APPEND),
+    ] {
+        if flags & bit != 0 {
+            extra |= flag;
+        }
+    }
+    if flags & !(HIGH_PRIORITY | 30) != 0 { Err(Errno::EOPNOTSUPP) } else { Ok(extra) }
+}
+
+// The offset comes in two words, for machines whose words are halves: here the first has it all.
+
+/// Reads at an offset into several buffers (preadv(2)).
+#[syscall]
+fn preadv(fd: i32, buffers: UserSlice<IoVec>, offset: i64, _high: usize) -> Result<usize, Errno> {
+    let file = TABLE.get(fd)?;
+    to_read(buffers, |list| file.read_at(offset as u64, list, NONE))
+}
+
+/// Writes several buffers at an offset (pwritev(2)).
+#[syscall]
+fn pwritev(fd: i32, buffers: UserSlice<IoVec>, offset: i64, _high: usize) -> Result<usize, Errno> {
+    let file = TABLE.get(fd)?;
+    to_write(buffers, |list| file.write_at(offset as u64, list, NONE))
+}
+
+/// Reads at an offset, or at the position for -1, with flags (preadv2(2)).
+#[syscall]
+fn preadv2(
+    fd: i32,
+    buffers: UserSlice<IoVec>,
+    offset: i64,
+    _high: usize,
+    flags: u32,
+) -> Result<usize, Errno> {
+    let (file, extra) = (TABLE.get(fd)?, extra(flags)?);
+    to_read(buffers, |list| match offset {
+        -1 => file.read_with(list, extra),
+        _ => file.read_at(offset as u64, list, extra),
+    })
+}
+
+/// Writes at an offset, or at the position for -1, with flags (pwritev2(2)).
+#[syscall]
+fn pwritev2(
+    fd: i32,
+    buffers: UserSlice<IoVec>,
+    offset: i64,
+    _high: usize,
+    flags: u32,
+) -> Result<usize, Errno> {
+    let (file, extra) = (TABLE.get(fd)?, extra(flags)?);
+    to_write(buffers, |list| match offset {
+        -1 => file.write_with(list, extra),
+        _ => file.write_at(offset as u64, list, extra),
+    })
+}
+
+/// Moves the position (lseek(2)).
+#[syscall]
+fn lseek(fd: i32, offset: i64, whence: i32) -> Result<i64, Errno> {
+    let file = TABLE.get(fd)?;
+    let to = match whence {
+        0 => Seek::Start(offset),
+        1 => Seek::Current(offset),
+        2 => Seek::End(offset),
+        3 => Seek::Data(offset),
+        4 => Seek::Hole(offset),
+        _ => return Err(Errno::EINVAL),
+    };
+    file.seek(to).map(|position| position as i64)
+}
+
+/// Where a transfer begins, and how it ends: a position of its own, or the file's.
+fn with_offset(
+    file: &Description,
+    offset: Option<UserPtr<i64>>,
+    transfer: impl FnOnce(&mut u64) -> Result<usize, Errno>,
+) -> Result<usize, Errno> {
+    match offset {
+        None => file.with_position(transfer),
+        Some(place) => {
+            let mut at = u64::try_from(place.read()).map_err(|_| Errno::EINVAL)?;
+            let done = transfer(&mut at)?;
+            place.write(at as i64);
+            Ok(done)
+        }
+    }
+}
+
+/// Sends bytes of a file to another without copying them where that can be (sendfile(2)).
+#[syscall]
+fn sendfile(
+    to: i32,
+    from: i32,
+    offset: Option<UserPtr<i64>>,
+    length: usize,
+) -> Result<usize, Errno> {
+    let (from, to) = (TABLE.get(from)?, TABLE.get(to)?);
+    if !from.flags().reads() || !to.flags().writes() {
+        return Err(Errno::EBADF);
+    }
+    if to.flags().contains(OpenFlags::APPEND) {
+        return Err(Errno::EINVAL);
+    }
+    let source: &OpenNode = from.downcast().ok_or(Errno::EINVAL)?;
+    let node = &source.location().node;
+    with_offset(&from, offset, |at| {
+        let done = if is_same_node(&from, &to) {
+            copy_within(&from, *at, &to, None, length.min(MAX_BYTES))?
+        } else {
+            node.visit(*at, length.min(MAX_BYTES), &mut |piece| to.write(&[piece]))?
+        };
+        *at += done as u64;
+        Ok(done)
+    })
+}
+
+fn is_same_node(a: &Description, b: &Description) -> bool {
+    match (vfs::location_of(a), vfs::location_of(b)) {
+        (Some(a), Some(b)) => vfs::same(&a.node, &b.node),
+        _ => false,
+    }
+}
+
+/// Copies through a buffer: the file cannot be read and written to at the same time.
+fn copy_within(
+    from: &Description,
+    at: u64,
+    to: &Description,
+    to_at: Option<u64>,
+    length: usize,
+) -> Result<usize, Errno> {
+    let mut buffer = ukfile::fallible::zeroed(length.min(1 << 16))?;
+    let mut done = 0;
+    while done < length {
+        let piece = buffer.len().min(length - done);
+        let read = from.read_at(at + done as u64, &mut [&mut buffer[..piece]], NONE)?;
+        if read == 0 {
+            break;
+        }
+        let bytes: &[&[u8]] = &[&buffer[..read]];
+        let written = match to_at {
+            Some(to_at) => to.write_at(to_at + done as u64, bytes, NONE),
+            None => to.write(bytes),
+        };
+        match written {
+            Ok(written) => done += written,
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(done)
+}
+
+/// Copies bytes between files (copy_file_range(2)).
+#[syscall]
+fn copy_file_range(
+    from: i32,
+    from_offset: Option<UserPtr<i64>>,
+    to: i32,
+    to_offset: Option<UserPtr<i64>>,
+    length: usize,
+    flags: u32,
+) -> Result<usize, Errno> {
+    let (from, to) = (TABLE.get(from)?, TABLE.get(to)?);
+    if flags != 0 {
+        return Err(Errno::EINVAL);
+    }
+    if !from.flags().reads() || !to.flags().writes() || to.flags().contains(OpenFlags::APPEND) {
+        return Err(Errno::EBADF);
+    }
+    for file in [&from, &to] {
+        match file.file().metadata()?.kind {
+            ukfile::Kind::Regular => {}
+            ukfile::Kind::Directory => return Err(Errno::EISDIR),
+            _ => return Err(Errno::EINVAL),
+        }
+    }
+    let length = length.min(MAX_BYTES);
+    if alloc::sync::Arc::ptr_eq(&from, &to) && from_offset.is_none() && to_offset.is_none() {
+        // One position for both: the ranges overlap, if there are any bytes.
+        return if length == 0 { Ok(0) } else { Err(Errno::EINVAL) };
+    }
+    let start = |file: &Description, offset: Option<UserPtr<i64>>| match offset {
+        Some(place) => u64::try_from(place.read()).map_err(|_| Errno::EINVAL),
+        None => Ok(file.with_position(|at| *at)),
+    };
+    let (from_at, to_at) = (start(&from, from_offset)?, start(&to, to_offset)?);
+    let end = |at: u64| at.checked_add(length as u64).ok_or(Errno::EOVERFLOW);
+    if is_same_node(&from, &to) && from_at < end(to_at)? && to_at < end(from_at)? && length > 0 {
+        return Err(Errno::EINVAL);
+    }
+    let done = copy_within(&from, from_at, &to, Some(to_at), length)?;
+    for (file, offset, at) in [(&from, from_offset, from_at), (&to, to_offset, to_at)] {
+        let at = at + done as u64;
+        match offset {
+            Some(place) => place.write(at as i64),
+            None => file.with_position(|position| *position = at),
+        }
+    }
+    Ok(done)
+}

@@ -1,0 +1,558 @@
+//! Every call, as an application makes it. What the calls do is compared with the host's in
+//! `fs/ramfs`; here it is about arguments, structures, and errors.
+
+use std::ffi::{CStr, CString};
+use std::sync::{Mutex, MutexGuard, Once};
+
+use syscall_shim::{call, nr};
+use ukerrno::Errno;
+
+const CREATE: u32 = 0o102;
+const AT_FDCWD: i32 = -100;
+const EMPTY: &CStr = c"";
+
+/// One test at a time: there is one process.
+fn process() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    static START: Once = Once::new();
+    let guard = ONE.lock().unwrap_or_else(|e| e.into_inner());
+    START.call_once(|| {
+        vfs::register(&ramfs::KIND).unwrap();
+        let fs = ramfs::RamFs::new(ramfs::Limits::default()).unwrap();
+        let mount = vfs::Mount::new(fs, b"root", vfs::MountFlags::empty()).unwrap();
+        posix_files::start(vfs::Location::root_of(mount)).unwrap();
+    });
+    guard
+}
+
+fn error(errno: Errno) -> isize {
+    errno.to_raw()
+}
+
+fn open(path: &CStr, flags: u32) -> i32 {
+    let fd = call!(nr::open, path, flags, 0o644);
+    assert!(fd >= 0, "{path:?}: {fd}");
+    fd as i32
+}
+
+fn close(fd: i32) {
+    assert_eq!(call!(nr::close, fd), 0);
+}
+
+/// `struct stat` as words of 8 bytes.
+fn stat(path: &CStr) -> [u64; 18] {
+    let mut result = [0u64; 18];
+    assert_eq!(call!(nr::stat, path, &mut result), 0, "{path:?}");
+    result
+}
+
+fn mode(path: &CStr) -> u32 {
+    stat(path)[3] as u32
+}
+
+fn read_all(fd: i32) -> Vec<u8> {
+    let mut bytes = vec![0u8; 1000];
+    let read = call!(nr::pread64, fd, &mut bytes[..], 0);
+    assert!(read >= 0, "{read}");
+    bytes.truncate(read as usize);
+    bytes
+}
+
+/// `struct iovec`s of buffers.
+fn vectors(buffers: &[&[u8]]) -> Vec<[usize; 2]> {
+    buffers.iter().map(|b| [b.as_ptr() as usize, b.len()]).collect()
+}
+
+macro_rules! vectored {
+    ($number:expr, $fd:expr, $list:expr $(, $rest:expr)*) => {
+        call!($number, $fd, $list.as_ptr() as usize, $list.len() $(, $rest)*)
+    };
+}
+
+#[test]
+fn opening_and_closing() {
+    let _one = process();
+    let a = open(c"/open", CREATE);
+    assert_eq!(call!(nr::creat, c"/open", 0o600), a as isize + 1, "the lowest number");
+    close(a + 1);
+    let again = call!(nr::openat, a, c"/open", 0, 0);
+    assert_eq!(again, a as isize + 1, "an absolute path needs no directory");
+    assert_eq!(call!(nr::openat, a, c"relative", 0, 0), error(Errno::ENOTDIR));
+    assert_eq!(call!(nr::openat, 999, c"relative", 0, 0), error(Errno::EBADF));
+    assert_eq!(call!(nr::open, c"/missing", 0, 0), error(Errno::ENOENT));
+    assert_eq!(call!(nr::open, 0usize, 0, 0), error(Errno::EFAULT));
+    let long = CString::new(vec![b'x'; 5000]).unwrap();
+    assert_eq!(call!(nr::open, long.as_c_str(), 0, 0), error(Errno::ENAMETOOLONG));
+    close(a + 1);
+    assert_eq!(call!(nr::close, a + 1), error(Errno::EBADF));
+    let more: Vec<i32> = (0..4).map(|_| open(c"/open", 0)).collect();
+    assert_eq!(call!(nr::close_range, more[0], more[1], 8), error(Errno::EINVAL));
+    assert_eq!(call!(nr::close_range, more[1], more[0], 0), error(Errno::EINVAL));
+    assert_eq!(call!(nr::close_range, more[1], more[2], 4), 0);
+    assert_eq!(call!(nr::fcntl, more[2], 1, 0), 1, "marked");
+    assert_eq!(call!(nr::close_range, more[0], u32::MAX, 0), 0);
+    assert_eq!(call!(nr::close, more[3]), error(Errno::EBADF));
+    close(a);
+}
+
+#[test]
+fn reading_and_writing() {
+    let _one = process();
+    let fd = open(c"/rw", CREATE);
+    assert_eq!(call!(nr::write, fd, &b"0123456789"[..]), 10);
+    assert_eq!(call!(nr::lseek, fd, 2i64, 0), 2);
+    let mut two = [0u8; 2];
+    assert_eq!(call!(nr::read, fd, &mut two[..]), 2);
+    assert_eq!(&two, b"23");
+    assert_eq!(call!(nr::lseek, fd, 0i64, 9), error(Errno::EINVAL));
+    assert_eq!(call!(nr::pwrite64, fd, &b"ab"[..], 4i64), 2);
+    assert_eq!(call!(nr::pread64, fd, &mut two[..], 4i64), 2);
+    assert_eq!(&two, b"ab");
+    assert_eq!(call!(nr::pread64, fd, &mut two[..], -1i64), error(Errno::EINVAL));
+
+    let list = vectors(&[b"xx", b"", b"yyy"]);
+    assert_eq!(vectored!(nr::writev, fd, list), 5);
+    assert_eq!(vectored!(nr::pwritev, fd, list, 20i64, 0), 5);
+    assert_eq!(vectored!(nr::pwritev2, fd, list, -1i64, 0, 0x10u32), 5, "RWF_APPEND");
+    assert_eq!(vectored!(nr::pwritev2, fd, list, 0i64, 0, 0x100u32), error(Errno::EOPNOTSUPP));
+    assert_eq!(read_all(fd), b"0123xxyyy9\0\0\0\0\0\0\0\0\0\0xxyyyxxyyy");
+    let mut seven = [0u8; 7];
+    let at = seven.as_mut_ptr() as usize;
+    let list = [[at, 3], [at, 0], [at + 3, 4]];
+    assert_eq!(vectored!(nr::preadv, fd, list, 2i64, 0), 7);
+    assert_eq!(std::hint::black_box(&mut seven), b"23xxyyy");
+    assert_eq!(call!(nr::lseek, fd, 0i64, 0), 0);
+    assert_eq!(vectored!(nr::readv, fd, list), 7);
+    assert_eq!(std::hint::black_box(&mut seven), b"0123xxy");
+    assert_eq!(vectored!(nr::preadv2, fd, list, -1i64, 0, 0u32), 7);
+    assert_eq!(std::hint::black_box(&mut seven), b"yy9\0\0\0\0");
+    let many = vec![[0usize; 2]; 1025];
+    assert_eq!(vectored!(nr::readv, fd, many), error(Errno::EINVAL));
+    let bad = [[8usize, 4]];
+    assert_eq!(vectored!(nr::writev, fd, bad), error(Errno::EFAULT));
+    assert_eq!(call!(nr::read, 999, &mut two[..]), error(Errno::EBADF));
+    close(fd);
+}
+
+#[test]
+fn copying_between_files() {
+    let _one = process();
+    let (from, to) = (open(c"/from", CREATE), open(c"/to", CREATE));
+    assert_eq!(call!(nr::write, from, &[7u8; 10_000][..]), 10_000);
+    let mut offset = 9_990i64;
+    assert_eq!(call!(nr::sendfile, to, from, &mut offset, 100usize), 10);
+    assert_eq!((offset, call!(nr::lseek, from, 0i64, 1)), (10_000, 10_000));
+    assert_eq!(call!(nr::lseek, from, 5i64, 0), 5);
+    assert_eq!(call!(nr::sendfile, to, from, 0usize, 5usize), 5);
+    assert_eq!(call!(nr::lseek, from, 0i64, 1), 10);
+    assert_eq!(read_all(to), [7; 15]);
+    let mut ends = [0i32; 2];
+    assert_eq!(call!(nr::pipe, &mut ends), 0);
+    assert_eq!(call!(nr::sendfile, ends[1], from, 0usize, 50usize), 50);
+    assert_eq!(call!(nr::sendfile, to, ends[0], 0usize, 50usize), error(Errno::EINVAL));
+    let (mut a, mut b) = (1i64, 100i64);
+    assert_eq!(call!(nr::copy_file_range, from, &mut a, to, &mut b, 20usize, 0u32), 20);
+    assert_eq!((a, b), (21, 120));
+    assert_eq!(
+        call!(nr::copy_file_range, from, &mut a, from, &mut b, 200usize, 0u32),
+        error(Errno::EINVAL)
+    );
+    assert_eq!(
+        call!(nr::copy_file_range, from, 0usize, to, 0usize, 1usize, 1u32),
+        error(Errno::EINVAL)
+    );
+    assert_eq!(
+        call!(nr::copy_file_range, ends[0], 0usize, to, 0usize, 1usize, 0u32),
+        error(Errno::EINVAL)
+    );
+    [from, to, ends[0], ends[1]].into_iter().for_each(close);
+}
+
+#[test]
+fn names() {
+    let _one = process();
+    assert_eq!(call!(nr::mkdir, c"/names", 0o755), 0);
+    assert_eq!(call!(nr::mkdir, c"/names", 0o755), error(Errno::EEXIST));
+    let at = open(c"/names", 0o200000);
+    assert_eq!(call!(nr::mkdirat, at, c"sub", 0o700), 0);
+    assert_eq!(mode(c"/names/sub"), 0o40700);
+    assert_eq!(call!(nr::mknod, c"/names/fifo", 0o10644u32, 0u32), 0);
+    assert_eq!(call!(nr::mknodat, at, c"null", 0o20666u32, 0x103u32), 0);
+    assert_eq!(mode(c"/names/fifo"), 0o10644);
+    assert_eq!(stat(c"/names/null")[5], 0x103);
+    assert_eq!(call!(nr::mknod, c"/names/x", 0o30000u32, 0u32), error(Errno::EINVAL));
+    assert_eq!(call!(nr::symlink, c"sub", c"/names/link"), 0);
+    assert_eq!(call!(nr::symlinkat, c"fifo", at, c"other"), 0);
+    let mut target = [0u8; 10];
+    assert_eq!(call!(nr::readlink, c"/names/link", &mut target[..]), 3);
+    assert_eq!(&target[..3], b"sub");
+    assert_eq!(call!(nr::readlinkat, at, c"other", &mut target[..2]), 2, "cut off");
+    assert_eq!(call!(nr::readlink, c"/names/sub", &mut target[..]), error(Errno::EINVAL));
+    assert_eq!(call!(nr::readlink, c"/names/link", &mut target[..0]), error(Errno::EINVAL));
+    assert_eq!(call!(nr::readlink, EMPTY, &mut target[..]), error(Errno::ENOENT));
+    assert_eq!(call!(nr::link, c"/names/fifo", c"/names/twin"), 0);
+    assert_eq!(call!(nr::linkat, at, c"other", at, c"followed", 0x400u32), 0);
+    assert_eq!(call!(nr::linkat, at, c"other", at, c"x", 1u32), error(Errno::EINVAL));
+    assert_eq!(stat(c"/names/fifo")[2], 3);
+    assert_eq!(call!(nr::rename, c"/names/twin", c"/names/moved"), 0);
+    assert_eq!(call!(nr::renameat, at, c"moved", at, c"again"), 0);
+    assert_eq!(call!(nr::renameat2, at, c"again", at, c"fifo", 1u32), error(Errno::EEXIST));
+    assert_eq!(call!(nr::renameat2, at, c"again", at, c"sub", 2u32), 0);
+    assert_eq!(mode(c"/names/again"), 0o40700, "they changed places");
+    assert_eq!(call!(nr::unlink, c"/names/again"), error(Errno::EISDIR));
+    assert_eq!(call!(nr::unlinkat, at, c"again", 0x200u32), 0);
+    assert_eq!(call!(nr::unlinkat, at, c"sub", 7u32), error(Errno::EINVAL));
+    for name in [c"/names/sub", c"/names/fifo", c"/names/null", c"/names/link", c"/names/other"] {
+        assert_eq!(call!(nr::unlink, name), 0, "{name:?}");
+    }
+    assert_eq!(call!(nr::rmdir, c"/names"), error(Errno::ENOTEMPTY));
+    assert_eq!(call!(nr::unlinkat, at, c"followed", 0u32), 0);
+    assert_eq!(call!(nr::rmdir, c"/names"), 0);
+    close(at);
+}
+
+#[test]
+fn metadata() {
+    let _one = process();
+    let fd = open(c"/meta", CREATE);
+    assert_eq!(call!(nr::write, fd, &[1u8; 5000][..]), 5000);
+    let plain = stat(c"/meta");
+    let mut other = [0u64; 18];
+    assert_eq!(call!(nr::fstat, fd, &mut other), 0);
+    assert_eq!(other, plain);
+    assert_eq!(
+        (plain[2], plain[3] as u32, plain[6], plain[7], plain[8]),
+        (1, 0o100644, 5000, 4096, 16)
+    );
+    assert!(plain[11] > 1_600_000_000, "seconds: {}", plain[11]);
+    assert_eq!(call!(nr::symlink, c"meta", c"/meta-link"), 0);
+    assert_eq!(stat(c"/meta-link")[1], plain[1]);
+    assert_eq!(call!(nr::lstat, c"/meta-link", &mut other), 0);
+    assert_eq!((other[3] as u32, other[6]), (0o120777, 4));
+    assert_eq!(call!(nr::newfstatat, AT_FDCWD, c"/meta-link", &mut other, 0x100u32), 0);
+    assert_eq!(other[6], 4);
+    assert_eq!(call!(nr::newfstatat, fd, EMPTY, &mut other, 0x1000u32), 0);
+    assert_eq!(other[1], plain[1]);
+    assert_eq!(call!(nr::newfstatat, fd, EMPTY, &mut other, 0u32), error(Errno::ENOENT));
+    assert_eq!(call!(nr::newfstatat, fd, EMPTY, &mut other, 1u32), error(Errno::EINVAL));
+    let mut ends = [0i32; 2];
+    assert_eq!(call!(nr::pipe2, &mut ends, 0o4000u32), 0);
+    assert_eq!(call!(nr::fstat, ends[0], &mut other), 0);
+    assert_eq!(other[3] as u32, 0o10600);
+
+    let mut more = [0u64; 32];
+    assert_eq!(call!(nr::statx, AT_FDCWD, c"/meta", 0u32, 0xfffu32, &mut more), 0);
+    assert_eq!(((more[3] >> 32) as u32 & 0xffff, more[4], more[5]), (0o100644, plain[1], 5000));
+    assert_eq!(
+        call!(nr::statx, AT_FDCWD, c"/meta", 0u32, 1u32 << 31, &mut more),
+        error(Errno::EINVAL)
+    );
+    assert_eq!(call!(nr::statx, ends[0], EMPTY, 0x1000u32, 0xfffu32, &mut more), 0);
+
+    let mut fs = [0u64; 15];
+    assert_eq!(call!(nr::statfs, c"/", &mut fs), 0);
+    assert_eq!((fs[0], fs[1], fs[8]), (0x0102_1994, 4096, 255));
+    assert_eq!(call!(nr::fstatfs, fd, &mut fs), 0);
+    assert_eq!(call!(nr::fstatfs, ends[0], &mut fs), error(Errno::ENOSYS));
+    [fd, ends[0], ends[1]].into_iter().for_each(close);
+}
+
+#[test]
+fn changing_metadata() {
+    let _one = process();
+    let fd = open(c"/change", CREATE);
+    assert_eq!(call!(nr::chmod, c"/change", 0o600), 0);
+    assert_eq!(mode(c"/change"), 0o100600);
+    assert_eq!(call!(nr::fchmod, fd, 0o640), 0);
+    assert_eq!(call!(nr::fchmodat, AT_FDCWD, c"/change", 0o641), 0);
+    assert_eq!(mode(c"/change"), 0o100641);
+    assert_eq!(call!(nr::symlink, c"change", c"/change-link"), 0);
+    let no_follow = 0x100u32;
+    assert_eq!(
+        call!(nr::fchmodat2, AT_FDCWD, c"/change-link", 0, no_follow),
+        error(Errno::EOPNOTSUPP)
+    );
+    assert_eq!(call!(nr::chown, c"/change", 5u32, 6u32), 0);
+    assert_eq!((stat(c"/change")[3] >> 32, stat(c"/change")[4] as u32), (5, 6));
+    assert_eq!(call!(nr::fchown, fd, u32::MAX, 7u32), 0);
+    assert_eq!((stat(c"/change")[3] >> 32, stat(c"/change")[4] as u32), (5, 7));
+    assert_eq!(call!(nr::lchown, c"/change-link", 9u32, 9u32), 0);
+    assert_eq!(call!(nr::fchownat, AT_FDCWD, c"/change", 1u32, 2u32, 0u32), 0);
+    assert_eq!(stat(c"/change")[3] >> 32, 1, "not those of the link");
+    assert_eq!(call!(nr::fchownat, AT_FDCWD, c"/change", 1u32, 2u32, 1u32), error(Errno::EINVAL));
+
+    let times = [[100i64, 5], [200, 6]];
+    assert_eq!(call!(nr::utimensat, AT_FDCWD, c"/change", &times, 0u32), 0);
+    assert_eq!(stat(c"/change")[9..13], [100, 5, 200, 6]);
+    let some = [[0i64, (1 << 30) - 2], [300, 0]];
+    assert_eq!(call!(nr::utimensat, fd, 0usize, &some, 0u32), 0);
+    assert_eq!(stat(c"/change")[9..13], [100, 5, 300, 0]);
+    let bad = [[0i64, 1_000_000_000], [0, 0]];
+    assert_eq!(call!(nr::utimensat, AT_FDCWD, c"/change", &bad, 0u32), error(Errno::EINVAL));
+    assert_eq!(call!(nr::utimensat, AT_FDCWD, 0usize, &times, 0u32), error(Errno::EFAULT));
+    assert_eq!(call!(nr::utimes, c"/change", &[[1i64, 2], [3, 4]]), 0);
+    assert_eq!(stat(c"/change")[9..13], [1, 2000, 3, 4000]);
+    assert_eq!(call!(nr::utimes, c"/change", &[[1i64, 1_000_000], [3, 4]]), error(Errno::EINVAL));
+    assert_eq!(call!(nr::futimesat, AT_FDCWD, c"/change", &[[5i64, 0], [6, 0]]), 0);
+    assert_eq!(call!(nr::utime, c"/change", &[8i64, 9]), 0);
+    assert_eq!(stat(c"/change")[9..13], [8, 0, 9, 0]);
+    assert_eq!(call!(nr::utime, c"/change", 0usize), 0);
+    assert!(stat(c"/change")[11] > 1_600_000_000, "now");
+
+    assert_eq!(call!(nr::truncate, c"/change", 100i64), 0);
+    assert_eq!(call!(nr::ftruncate, fd, 50i64), 0);
+    assert_eq!(stat(c"/change")[6], 50);
+    assert_eq!(call!(nr::truncate, c"/change", -1i64), error(Errno::EINVAL));
+    assert_eq!(call!(nr::truncate, c"/", 0i64), error(Errno::EISDIR));
+    assert_eq!(call!(nr::fallocate, fd, 0, 0i64, 9000i64), 0);
+    assert_eq!(stat(c"/change")[6], 9000);
+    assert_eq!(call!(nr::fallocate, fd, 3, 0i64, 4096i64), 0);
+    assert_eq!(call!(nr::lseek, fd, 0i64, 3), 4096, "SEEK_DATA");
+    assert_eq!(call!(nr::lseek, fd, 0i64, 4), 0, "SEEK_HOLE");
+    assert_eq!(call!(nr::fallocate, fd, 8, 0i64, 4096i64), error(Errno::EOPNOTSUPP));
+    assert_eq!(call!(nr::fallocate, fd, 2, 0i64, 4096i64), error(Errno::EOPNOTSUPP));
+
+    for (wanted, flags) in [(4u32, 0u32), (2, 0), (0, 0x100)] {
+        assert_eq!(call!(nr::faccessat2, AT_FDCWD, c"/change", wanted, flags), 0);
+    }
+    assert_eq!(call!(nr::access, c"/change", 1u32), 0);
+    assert_eq!(call!(nr::chmod, c"/change", 0o600), 0);
+    assert_eq!(call!(nr::access, c"/change", 1u32), error(Errno::EACCES));
+    assert_eq!(call!(nr::faccessat, AT_FDCWD, c"/none", 0u32), error(Errno::ENOENT));
+    assert_eq!(call!(nr::access, c"/change", 8u32), error(Errno::EINVAL));
+    let before = call!(nr::umask, 0o077);
+    let new = open(c"/masked", CREATE);
+    assert_eq!(mode(c"/masked"), 0o100600);
+    assert_eq!(call!(nr::umask, before as u32), 0o077);
+    close(new);
+    close(fd);
+}
+
+#[test]
+fn directories() {
+    let _one = process();
+    assert_eq!(call!(nr::mkdir, c"/dir", 0o755), 0);
+    for name in [c"/dir/a", c"/dir/bb", c"/dir/ccc"] {
+        close(open(name, CREATE));
+    }
+    let fd = open(c"/dir", 0o200000);
+    let names = |call_number: u16, buffer: &mut [u8], type_first: bool| {
+        let mut names = Vec::new();
+        loop {
+            let filled = call!(call_number, fd, &mut *buffer);
+            if filled <= 0 {
+                return (names, filled);
+            }
+            let mut rest = &buffer[..filled as usize];
+            while !rest.is_empty() {
+                let length = usize::from(u16::from_ne_bytes([rest[16], rest[17]]));
+                let start = if type_first { 19 } else { 18 };
+                let name = CStr::from_bytes_until_nul(&rest[start..]).unwrap();
+                let kind = if type_first { rest[18] } else { rest[length - 1] };
+                names.push((name.to_str().unwrap().to_owned(), kind));
+                rest = &rest[length..];
+            }
+        }
+    };
+    let expected: Vec<_> = [(".", 4), ("..", 4), ("a", 8), ("bb", 8), ("ccc", 8)]
+        .map(|(n, k)| (n.to_owned(), k))
+        .into();
+    assert_eq!(names(nr::getdents64, &mut [0; 500], true), (expected.clone(), 0));
+    assert_eq!(call!(nr::lseek, fd, 0i64, 0), 0);
+    assert_eq!(names(nr::getdents, &mut [0; 40], false), (expected.clone(), 0), "one by one");
+    assert_eq!(call!(nr::lseek, fd, 0i64, 0), 0);
+    assert_eq!(names(nr::getdents64, &mut [0; 20], true).1, error(Errno::EINVAL));
+    assert_eq!(call!(nr::getdents64, 1, &mut [0u8; 50][..]), error(Errno::ENOTDIR));
+
+    let mut path = [0u8; 20];
+    assert_eq!(call!(nr::chdir, c"/dir"), 0);
+    assert_eq!(call!(nr::getcwd, &mut path[..]), 5);
+    assert_eq!(&path[..5], b"/dir\0");
+    assert_eq!(call!(nr::getcwd, &mut path[..4]), error(Errno::ERANGE));
+    close(open(c"a", 0));
+    assert_eq!(call!(nr::chdir, c"a"), error(Errno::ENOTDIR));
+    assert_eq!(call!(nr::chdir, c"/"), 0);
+    assert_eq!(call!(nr::fchdir, fd), 0);
+    close(open(c"bb", 0));
+    assert_eq!(call!(nr::fchdir, 1), error(Errno::ENOTDIR));
+    // A root of its own, and back through a descriptor.
+    let root = open(c"/", 0o200000);
+    assert_eq!(call!(nr::chroot, c"/dir"), 0);
+    close(open(c"/ccc", 0));
+    assert_eq!(call!(nr::open, c"/dir", 0, 0), error(Errno::ENOENT));
+    assert_eq!(call!(nr::fchdir, root), 0);
+    assert_eq!(call!(nr::chroot, c"."), 0);
+    assert_eq!(call!(nr::chroot, c"/dir/a"), error(Errno::ENOTDIR));
+    close(root);
+    close(fd);
+}
+
+#[test]
+fn descriptors() {
+    let _one = process();
+    let fd = open(c"/fds", CREATE);
+    let twin = call!(nr::dup, fd) as i32;
+    assert_eq!(call!(nr::write, fd, &b"abc"[..]), 3);
+    assert_eq!(call!(nr::lseek, twin, 0i64, 1), 3, "one position");
+    assert_eq!(call!(nr::dup2, fd, 100), 100);
+    assert_eq!(call!(nr::dup2, 100, 100), 100);
+    assert_eq!(call!(nr::dup2, 999, 999), error(Errno::EBADF));
+    assert_eq!(call!(nr::dup3, fd, 101, 0o2000000u32), 101);
+    assert_eq!(call!(nr::dup3, fd, fd, 0u32), error(Errno::EINVAL));
+    assert_eq!(call!(nr::dup3, fd, 101, 1u32), error(Errno::EINVAL));
+    assert_eq!((call!(nr::fcntl, 100, 1, 0), call!(nr::fcntl, 101, 1, 0)), (0, 1));
+    assert_eq!(call!(nr::fcntl, 100, 2, 1), 0);
+    assert_eq!(call!(nr::fcntl, 100, 1, 0), 1);
+    assert_eq!(call!(nr::fcntl, fd, 0, 200), 200);
+    assert_eq!(call!(nr::fcntl, fd, 1030, 200), 201);
+    assert_eq!(call!(nr::fcntl, 201, 1, 0), 1);
+    assert_eq!(call!(nr::fcntl, fd, 0, -1), error(Errno::EINVAL));
+    assert_eq!(call!(nr::fcntl, fd, 3, 0), 0o100002);
+    assert_eq!(call!(nr::fcntl, fd, 4, 0o2000), 0);
+    assert_eq!(call!(nr::fcntl, twin, 3, 0), 0o102002);
+    assert_eq!(call!(nr::fcntl, fd, 77, 0), error(Errno::EINVAL));
+    assert_eq!(call!(nr::ioctl, fd, 0x5451u32, 0), 0, "FIOCLEX");
+    assert_eq!(call!(nr::fcntl, fd, 1, 0), 1);
+    assert_eq!(call!(nr::ioctl, fd, 0x5450u32, 0), 0);
+    assert_eq!(call!(nr::ioctl, fd, 0x5421u32, &1i32), 0, "FIONBIO");
+    assert_eq!(call!(nr::fcntl, fd, 3, 0), 0o106002);
+    let mut bytes = 0i32;
+    assert_eq!(call!(nr::lseek, fd, 1i64, 0), 1);
+    assert_eq!((call!(nr::ioctl, fd, 0x541bu32, &mut bytes), bytes), (0, 2), "FIONREAD");
+    assert_eq!(call!(nr::ioctl, fd, 0x5401u32, 0), error(Errno::ENOTTY), "TCGETS");
+    let path_only = open(c"/fds", 0o10000000);
+    assert_eq!(call!(nr::ioctl, path_only, 0x541bu32, &mut bytes), error(Errno::EBADF));
+    assert_eq!(call!(nr::fcntl, path_only, 4, 0), error(Errno::EBADF));
+    let mut ends = [0i32; 2];
+    assert_eq!(call!(nr::pipe2, &mut ends, 1u32), error(Errno::EINVAL));
+    assert_eq!(call!(nr::pipe2, &mut ends, 0o2000000u32), 0);
+    assert_eq!(call!(nr::fcntl, ends[1], 1031, 100_000), 131_072);
+    assert_eq!(call!(nr::fcntl, ends[1], 1032, 0), 131_072);
+    assert_eq!(call!(nr::write, ends[1], &b"abcd"[..]), 4);
+    assert_eq!((call!(nr::ioctl, ends[0], 0x541bu32, &mut bytes), bytes), (0, 4));
+    assert_eq!(call!(nr::lseek, ends[0], 0i64, 0), error(Errno::ESPIPE));
+    let memory = call!(nr::memfd_create, c"name", 1u32) as i32;
+    assert_eq!(call!(nr::write, memory, &b"in memory"[..]), 9);
+    assert_eq!(read_all(memory), b"in memory");
+    assert_eq!(call!(nr::memfd_create, c"name", 0x100u32), error(Errno::EINVAL));
+    assert_eq!(call!(nr::close_range, fd, u32::MAX, 0), 0);
+}
+
+/// `struct flock`, which outlives the statement that it is written in.
+fn flock(kind: u64, start: u64, length: u64) -> &'static [u64; 4] {
+    Box::leak(Box::new([kind, start, length, 0]))
+}
+
+#[test]
+fn locks() {
+    let _one = process();
+    let (a, b) = (open(c"/locks", CREATE), open(c"/locks", CREATE));
+    const SET: i32 = 37;
+    const GET: i32 = 36;
+    assert_eq!(call!(nr::fcntl, a, SET, flock(1, 10, 10)), 0);
+    assert_eq!(call!(nr::fcntl, b, SET, flock(0, 15, 1)), error(Errno::EAGAIN));
+    assert_eq!(call!(nr::fcntl, b, SET, flock(1, 20, 0)), 0, "to the end");
+    let mut found = *flock(0, 0, 0);
+    assert_eq!(call!(nr::fcntl, b, GET, &mut found), 0);
+    assert_eq!(found, [1, 10, 10, u32::MAX.into()]);
+    // The middle is freed, the ends stay.
+    assert_eq!(call!(nr::fcntl, a, SET, flock(2, 13, 2)), 0);
+    assert_eq!(call!(nr::fcntl, b, SET, flock(1, 13, 2)), 0);
+    assert_eq!(call!(nr::fcntl, b, SET, flock(1, 12, 1)), error(Errno::EAGAIN));
+    assert_eq!(call!(nr::fcntl, b, SET, flock(1, 15, 1)), error(Errno::EAGAIN));
+    // Locks of the process see those of open files, and go when any descriptor does.
+    assert_eq!(call!(nr::fcntl, a, 6, flock(1, 0, 5)), 0);
+    assert_eq!(call!(nr::fcntl, b, 6, flock(1, 0, 5)), 0, "its own");
+    assert_eq!(call!(nr::fcntl, b, SET, flock(0, 4, 1)), error(Errno::EAGAIN));
+    let mut found = *flock(1, 0, 11);
+    assert_eq!(call!(nr::fcntl, b, 5, &mut found), 0);
+    assert_eq!(found[1..3], [10, 3]);
+    close(open(c"/locks", 0));
+    assert_eq!(call!(nr::fcntl, b, SET, flock(0, 4, 1)), 0);
+    let waiting = std::thread::spawn(move || call!(nr::fcntl, b, 38, flock(1, 10, 1)));
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    close(a);
+    assert_eq!(waiting.join().unwrap(), 0);
+    assert_eq!(call!(nr::fcntl, b, SET, flock(9, 0, 1)), error(Errno::EINVAL));
+    assert_eq!(call!(nr::fcntl, b, SET, &[1u64 | (7 << 16), 0, 1, 0]), error(Errno::EINVAL));
+    assert_eq!(call!(nr::fcntl, b, SET, 0), error(Errno::EFAULT));
+    let reader = open(c"/locks", 0);
+    assert_eq!(call!(nr::fcntl, reader, SET, flock(1, 500, 1)), error(Errno::EBADF));
+
+    let (shared, exclusive, no_wait, unlock) = (1u32, 2u32, 4u32, 8u32);
+    assert_eq!(call!(nr::flock, b, shared), 0);
+    assert_eq!(call!(nr::flock, reader, shared), 0);
+    assert_eq!(call!(nr::flock, b, exclusive | no_wait), error(Errno::EAGAIN));
+    assert_eq!(call!(nr::flock, reader, unlock), 0);
+    assert_eq!(call!(nr::flock, b, exclusive | no_wait), 0);
+    assert_eq!(call!(nr::flock, b, 3u32), error(Errno::EINVAL));
+    close(b);
+    assert_eq!(call!(nr::flock, reader, exclusive | no_wait), 0);
+    close(reader);
+}
+
+#[test]
+fn storage() {
+    let _one = process();
+    let fd = open(c"/sync", CREATE);
+    assert_eq!((call!(nr::fsync, fd), call!(nr::fdatasync, fd), call!(nr::syncfs, fd)), (0, 0, 0));
+    assert_eq!(call!(nr::sync), 0);
+    assert_eq!(call!(nr::sync_file_range, fd, 0i64, 10i64, 7u32), 0);
+    assert_eq!(call!(nr::sync_file_range, fd, 0i64, 10i64, 8u32), error(Errno::EINVAL));
+    assert_eq!(call!(nr::fadvise64, fd, 0i64, 0i64, 1u32), 0);
+    assert_eq!(call!(nr::fadvise64, fd, 0i64, 0i64, 9u32), error(Errno::EINVAL));
+    assert_eq!(call!(nr::readahead, fd, 0i64, 10usize), 0);
+    let mut ends = [0i32; 2];
+    assert_eq!(call!(nr::pipe, &mut ends), 0);
+    assert_eq!(call!(nr::fsync, ends[0]), error(Errno::EINVAL));
+    assert_eq!(call!(nr::fadvise64, ends[0], 0i64, 0i64, 1u32), error(Errno::ESPIPE));
+    assert_eq!(call!(nr::fsync, 999), error(Errno::EBADF));
+    [fd, ends[0], ends[1]].into_iter().for_each(close);
+}
+
+#[test]
+fn mounts() {
+    let _one = process();
+    assert_eq!(call!(nr::mkdir, c"/mnt", 0o755), 0);
+    let mount = |source: &CStr, target: &CStr, kind: &CStr, flags: u64, options: &CStr| {
+        call!(nr::mount, source, target, kind, flags, options)
+    };
+    assert_eq!(mount(c"none", c"/mnt", c"ramfs", 0, c"size=8K"), 0);
+    let mut fs = [0u64; 15];
+    assert_eq!(call!(nr::statfs, c"/mnt", &mut fs), 0);
+    assert_eq!(fs[2], 2);
+    let fd = open(c"/mnt/file", CREATE);
+    assert_eq!(call!(nr::write, fd, &[1u8; 9000][..]), 8192, "it is full");
+    assert_eq!(call!(nr::write, fd, &[1u8; 1][..]), error(Errno::ENOSPC));
+    assert_eq!(call!(nr::umount2, c"/mnt", 0u32), error(Errno::EBUSY));
+    close(fd);
+    assert_eq!(mount(c"none", c"/mnt", c"", 32 | 1, c""), 0, "remounted read-only");
+    assert_eq!(call!(nr::unlink, c"/mnt/file"), error(Errno::EROFS));
+    assert_eq!(call!(nr::mkdir, c"/bound", 0o755), 0);
+    assert_eq!(mount(c"/mnt", c"/bound", c"", 4096, c""), 0);
+    assert_eq!(stat(c"/bound/file")[6], 8192);
+    assert_eq!(call!(nr::umount2, c"/bound", 0u32), 0);
+    assert_eq!(call!(nr::umount2, c"/mnt", 2u32), 0);
+    assert_eq!(call!(nr::open, c"/mnt/file", 0, 0), error(Errno::ENOENT));
+    assert_eq!(call!(nr::umount2, c"/mnt", 0u32), error(Errno::EINVAL));
+    assert_eq!(call!(nr::umount2, c"/mnt", 64u32), error(Errno::EINVAL));
+    assert_eq!(mount(c"none", c"/mnt", c"nofs", 0, c""), error(Errno::ENODEV));
+    assert_eq!(mount(c"none", c"/mnt", c"ramfs", 0, c"bad"), error(Errno::EINVAL));
+    assert_eq!(mount(c"none", c"/mnt", c"ramfs", 1 << 30, c""), error(Errno::EINVAL));
+    assert_eq!(mount(c"none", c"/none", c"ramfs", 0, c""), error(Errno::ENOENT));
+}
+
+#[test]
+fn the_console_is_open() {
+    let _one = process();
+    assert_eq!(call!(nr::write, 1, &b""[..]), 0);
+    let mut result = [0u64; 18];
+    for fd in 0..3 {
+        assert_eq!(call!(nr::fstat, fd, &mut result), 0);
+        assert_eq!(result[3] as u32, 0o20600);
+    }
+    assert_eq!(call!(nr::lseek, 0, 0i64, 0), error(Errno::ESPIPE));
+    assert_eq!(call!(nr::fcntl, 0, 4, 0o4000), 0);
+    assert_eq!(call!(nr::read, 0, &mut [0u8; 4][..]), error(Errno::EAGAIN));
+    assert_eq!(call!(nr::fcntl, 0, 4, 0), 0);
+}
