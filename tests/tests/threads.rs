@@ -81,6 +81,21 @@ fn an_idle_image_uses_no_cpu_time() {
 }
 
 #[test]
+fn the_image_ends_while_threads_wait() {
+    for (scheduler, machine) in SCHEDULERS.into_iter().flat_map(|s| MACHINES.map(|m| (s, m))) {
+        for (who, code) in [("main", 5), ("thread", 6)] {
+            // With one CPU and with several, in images that are there already.
+            schedtest(scheduler, machine, &["--", "end", who]).expect(code, &[]);
+            let cpus = if machine.name == "kvm on q35" { "4" } else { "2" };
+            let (provider, dir) = (format!("sched={scheduler}"), format!("build/smp-{scheduler}"));
+            let args = ["--provider", &provider, "--build-dir", &dir, "--cpus", cpus];
+            let args: Vec<&str> = args.into_iter().chain(["--", "end", who]).collect();
+            run(OXK, "apps/schedtest", machine, &args).expect(code, &[]);
+        }
+    }
+}
+
+#[test]
 fn who_holds_a_mutex_inherits_the_priority_of_who_waits() {
     let provider = "sched=ukschedpreempt";
     for (inherits, dir, whom) in [

@@ -3,13 +3,14 @@
 //! Without arguments it runs all checks that fit the scheduler of the image and ends with the number
 //! of failures. `schedtest idle MS` waits with many threads, `overflow` uses a thread's stack up,
 //! `threads` lists threads, `placement MS` tells whether they move to idle CPUs, `inversion` whom urgent threads
-//! wait for.
+//! wait for; `end main` and `end thread` end the image while threads wait.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
 mod basics;
+mod ending;
 mod inversion;
 mod locks;
 mod placement;
@@ -31,6 +32,8 @@ pub fn main(args: &[&str]) -> u8 {
         }
         [] => uktest::run(&CHECKS),
         ["idle", ms] => waiting::idle(Duration::from_millis(ms.parse().unwrap_or(0))),
+        ["end", "main"] => ending::with_blocked(false),
+        ["end", "thread"] => ending::with_blocked(true),
         ["inversion"] => inversion::report(),
         ["placement", ms] => placement::report(Duration::from_millis(ms.parse().unwrap_or(0))),
         ["overflow"] => basics::overflow(),

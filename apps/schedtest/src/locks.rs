@@ -6,13 +6,14 @@ use core::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use core::time::Duration;
 
 use uklock::rcu::{self, Rcu};
-use uklock::{Barrier, Condvar, Mutex, OnceLock, RwLock, Semaphore, SeqLock, deadline};
+use uklock::{Barrier, Condvar, Mutex, OnceLock, RwLock, Semaphore, SeqLock, SpinLock, deadline};
 use ukplat::println;
-use uksched::{JoinHandle, sleep_until, spawn, yield_now};
+use uksched::{Builder, JoinHandle, sleep_until, spawn, yield_now};
 use uktest::{Check, ensure};
 use uktime::Instant;
 
-pub const CHECKS: [Check; 8] = [
+pub const CHECKS: [Check; 9] = [
+    ("a spinlock keeps CPUs apart", spinning),
     ("what is replaced is dropped when nobody reads it", replacing),
     ("a mutex keeps threads apart", exclusion),
     ("producers and consumers", queue),
@@ -35,6 +36,30 @@ fn threads<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
 
 fn join_all<T>(handles: Vec<JoinHandle<T>>) -> Result<Vec<T>, &'static str> {
     handles.into_iter().map(|h| h.join().map_err(|_| "it ended early")).collect()
+}
+
+fn spinning() -> Result<(), &'static str> {
+    const ROUNDS: u64 = 500;
+    let lock = Arc::new(SpinLock::new((0u64, 0u64)));
+    let start = Instant::now();
+    let cpus = uksched::cpus();
+    let handles: Vec<_> = (0..cpus)
+        .map(|cpu| {
+            let lock = lock.clone();
+            Builder::new("spinner").on_cpu(cpu).spawn(move || {
+                for _ in 0..ROUNDS {
+                    let mut pair = lock.lock();
+                    pair.0 += 1;
+                    pair.1 += 3;
+                }
+            })
+        })
+        .collect::<Result<_, _>>()
+        .map_err(|_| "a thread could not be made")?;
+    join_all(handles)?;
+    let all = ROUNDS * cpus as u64;
+    println!("        taken and released in {} ns", start.elapsed().as_nanos() / u128::from(all));
+    ensure(*lock.lock() == (all, 3 * all), "two were inside at once")
 }
 
 fn exclusion() -> Result<(), &'static str> {

@@ -244,9 +244,8 @@ fn reschedule<B: Bound>(requeue: Option<Reason>) {
         },
     };
     if next == this {
-        if preempts::<B>(cpu) {
-            arm::<B>(cpu, next);
-        }
+        // The timer may have come for a deadline that is no more, with others to follow.
+        arm::<B>(cpu, next);
         return;
     }
     if matches!(requeue, Some(Reason::SliceOver | Reason::Interrupted)) {
