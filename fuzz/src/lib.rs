@@ -5,22 +5,26 @@
 mod alloc;
 mod boot;
 mod devices;
+mod hvt;
 mod tool;
 
 pub use alloc::{ALLOCATORS, allocators};
 pub use boot::{cmdline, parameters, pvh};
 pub use devices::{pci, virtio_blk, virtio_ring};
+pub use hvt::{hvt_calls, hvt_image};
 pub use tool::{manifest, pool};
 
 /// A target: its name and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 11] = [
     ("allocators", allocators),
     ("cmdline", cmdline),
     ("parameters", parameters),
     ("pvh", pvh),
+    ("hvt-image", hvt_image),
+    ("hvt-calls", hvt_calls),
     ("manifest", manifest),
     ("pool", pool),
     ("pci", pci),

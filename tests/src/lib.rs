@@ -4,16 +4,40 @@
 pub mod book;
 pub mod markdown;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 use std::time::Duration;
 
-/// Platforms and machine models that images are booted on.
+/// Platforms and machine models that images are booted on everywhere; see [`machines`].
 pub const MACHINES: [Machine; 3] = [
     Machine { name: "linuxu", args: &["--plat", "linuxu"] },
     Machine { name: "kvm on q35", args: &["--plat", "kvm"] },
     Machine { name: "kvm on microvm", args: &["--plat", "kvm", "--vmm-machine", "microvm"] },
 ];
+
+/// Virtual machines of our own monitor, which need /dev/kvm.
+pub const HVT: Machine = Machine { name: "hvt", args: &["--plat", "hvt"] };
+
+/// [`HVT`] where it works. Where not, says so past the test harness, which hides what passing tests
+/// print.
+pub fn hvt() -> Option<Machine> {
+    static TOLD: Once = Once::new();
+    if oxk::tender::kvm_opens() {
+        return Some(HVT);
+    }
+    TOLD.call_once(|| {
+        let text = "\nNOT RUN on hvt: /dev/kvm does not open here. Everything else is run.\n";
+        let _ = std::io::stderr().write_all(text.as_bytes());
+    });
+    None
+}
+
+/// All machines that there are here.
+pub fn machines() -> impl Iterator<Item = Machine> {
+    MACHINES.into_iter().chain(hvt())
+}
 
 /// Something that runs images.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use image_tests::{MACHINES, call, call_in, run};
+use image_tests::{MACHINES, call, call_in, hvt, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -59,7 +59,7 @@ fn malformed_manifests() {
 fn unknown_names_and_values() {
     refused(
         "name = \"hello\"\nplatform = \"vax\"",
-        &["unknown platform `vax`", "oxk.toml:2:12", "kvm, linuxu"],
+        &["unknown platform `vax`", "oxk.toml:2:12", "hvt, kvm, linuxu"],
     );
     refused(
         "name = \"hello\"\narchitecture = \"z80\"",
@@ -126,7 +126,7 @@ fn command_lines_of_the_tool() {
     call(OXK, &["run", "apps/hello", "--memory", "big"])
         .expect(125, &["`--memory big` is not a size"]);
     call(OXK, &["run", "apps/hello", "--param", "x"]).expect(125, &["`--param x` is not"]);
-    call(OXK, &["run", "apps/hello", "--initrd", "x"])
+    call(OXK, &["run", "apps/hello", "--plat", "linuxu", "--initrd", "x"])
         .expect(125, &["linuxu has no initial ram disk"]);
     call(OXK, &["dance"]).expect(2, &["unrecognized subcommand 'dance'"]);
 }
@@ -151,6 +151,14 @@ fn memory_that_is_too_small() {
         run(OXK, "apps/hello", *machine, &["--memory", "1M"])
             .expect(125, &["of memory are too small", "--memory"]);
     }
+    if let Some(hvt) = hvt() {
+        run(OXK, "apps/hello", hvt, &["--memory", "64K"])
+            .expect(125, &["64K of memory are too small: ", " need ", "--memory"]);
+        run(OXK, "apps/hello", hvt, &["--memory", "8000000G"])
+            .expect(125, &["is not a size up to"]);
+        run(OXK, "apps/selftest", hvt, &["--memory", "256K"])
+            .expect(103, &["boot failed in phase heap", "memory"]);
+    }
     // Enough for QEMU, not for the image's own needs.
     run(OXK, "apps/selftest", MACHINES[1], &["--param", "kvm.memory=64K"])
         .expect(103, &["boot failed in phase heap", "memory"]);
@@ -167,10 +175,10 @@ fn an_initial_ram_disk_that_does_not_fit_or_exist() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("big");
     std::fs::File::create(&file).unwrap().set_len(80 << 20).unwrap();
-    for machine in &MACHINES[1..] {
-        run(OXK, "apps/hello", *machine, &["--initrd", file.to_str().unwrap()])
+    for machine in machines().skip(1) {
+        run(OXK, "apps/hello", machine, &["--initrd", file.to_str().unwrap()])
             .expect(125, &["the image and its ram disk need", "--memory"]);
-        run(OXK, "apps/hello", *machine, &["--initrd", "/nowhere"])
+        run(OXK, "apps/hello", machine, &["--initrd", "/nowhere"])
             .expect(125, &["cannot read the initial ram disk /nowhere"]);
     }
 }
@@ -178,9 +186,11 @@ fn an_initial_ram_disk_that_does_not_fit_or_exist() {
 #[test]
 fn a_command_line_of_64_kib() {
     let long = "x".repeat(64 << 10);
-    // A process takes it.
-    run(OXK, "apps/selftest", MACHINES[0], &["--", "echo", &long])
-        .expect(0, &[&format!("[{long}]")]);
+    // A process takes it, and so does our own monitor.
+    for machine in hvt().into_iter().chain([MACHINES[0]]) {
+        run(OXK, "apps/selftest", machine, &["--", "echo", &long])
+            .expect(0, &[&format!("[{long}]")]);
+    }
     for machine in &MACHINES[1..] {
         run(OXK, "apps/selftest", *machine, &["--", "echo", &long])
             .expect(125, &["the command line has", "initial ram disk"]);

@@ -82,3 +82,26 @@ fn allocators_are_measured_side_by_side() {
 fn hello_has_no_drawing() {
     call(OXK, &["bench", "hello", "-o", "x.svg"]).expect(1, &["hello has no --quick"]);
 }
+
+#[test]
+fn the_start_is_measured_on_every_platform() {
+    let dir = tempfile::tempdir().unwrap();
+    let svg = dir.path().join("bars.svg");
+    let args = ["bench", "boot", "--quick", "--runs", "1", "--json", "-o", svg.to_str().unwrap()];
+    let said = call(OXK, &args);
+    said.expect(0, &[]);
+    let report: Value = serde_json::from_str(&said.out).unwrap();
+    let hvt = image_tests::hvt().map(|_| "hvt");
+    for platform in ["linuxu", "QEMU q35", "QEMU microvm"].into_iter().chain(hvt) {
+        positive(&report["whole_us"][platform], platform);
+        positive(&report["guest_us"][platform], platform);
+    }
+    if hvt.is_some() {
+        positive(&report["hvt_parts_us"]["the tender's own share of these"], "own share");
+        positive(&report["hvt_by_memory_us"]["8 MiB"]["kernel"], "8 MiB");
+        positive(&report["smallest_memory_bytes"], "smallest memory");
+    }
+    let calls = report["calls"].as_array().unwrap();
+    assert!(calls.iter().any(|c| c["what"] == "wait" && c["who"] == "linuxu"), "{calls:?}");
+    assert!(std::fs::read_to_string(svg).unwrap().contains("QEMU microvm"));
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use image_tests::{MACHINES, Machine, Outcome, call, idle_ticks};
+use image_tests::{MACHINES, Machine, Outcome, call, idle_ticks, machines};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -21,7 +21,7 @@ fn run(machine: Machine, cpus: usize, more: &[&str]) -> Outcome {
 
 #[test]
 fn cpus_start_count_interrupt_each_other_and_share_flows() {
-    for machine in MACHINES {
+    for machine in machines() {
         for cpus in [1, 2, 4] {
             let said = run(machine, cpus, &[]);
             let text = said.all();
@@ -41,7 +41,7 @@ fn a_machine_with_fewer_cpus_than_the_image_wants_is_used_as_it_is() {
 
 #[test]
 fn a_fault_is_reported_with_its_cpu() {
-    for machine in MACHINES {
+    for machine in machines() {
         for cpu in [0, 1, 3] {
             run(machine, 4, &["--", "crash", &cpu.to_string()]).expect(
                 102,
@@ -56,7 +56,7 @@ fn a_fault_is_reported_with_its_cpu() {
 
 #[test]
 fn every_cpu_can_end_the_image() {
-    for machine in MACHINES {
+    for machine in machines() {
         for cpu in [0, 2] {
             run(machine, 4, &["--", "exit", &cpu.to_string()]).expect(7, &["4 CPUs run"]);
         }
@@ -65,7 +65,7 @@ fn every_cpu_can_end_the_image() {
 
 #[test]
 fn idle_cpus_use_no_cpu_time() {
-    for machine in MACHINES {
+    for machine in machines() {
         let dir = ["--cpus", "4", "--build-dir", "build/cpus-4", "--", "idle", "3500"];
         let ticks = idle_ticks(OXK, "apps/cpus", machine, &dir, Duration::from_millis(1500));
         // Two percent of one host CPU, for what a virtual machine monitor does in that time.

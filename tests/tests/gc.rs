@@ -1,6 +1,6 @@
 //! Garbage collection in images: what is lost is found, what is used stays.
 
-use image_tests::{MACHINES, Outcome, call, run};
+use image_tests::{MACHINES, Outcome, call, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 const SCHEDULERS: [&str; 2] = ["ukschedcoop", "ukschedpreempt"];
@@ -10,7 +10,7 @@ fn under_every_scheduler(app: &str, check: impl Fn(&str, &Outcome)) {
         // Images of different content have folders of their own.
         let dir = format!("build/with-ukallocgc-{scheduler}");
         let provider = format!("sched={scheduler}");
-        for machine in MACHINES {
+        for machine in machines() {
             let args = ["--provider", "alloc=ukallocgc", "--provider", &provider];
             let more = ["--build-dir", &dir, "--memory", "16M"];
             check(scheduler, &run(OXK, app, machine, &[args, more].concat()));

@@ -1,6 +1,6 @@
 //! Machines of many shapes, and images that go wrong in bad places.
 
-use image_tests::{MACHINES, run};
+use image_tests::{MACHINES, hvt, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -15,8 +15,8 @@ fn touched(text: &str) -> (u64, u64) {
 #[test]
 fn memory_above_one_and_above_four_gib_is_used() {
     for (memory, mib, above) in [("1500M", 1400, 1 << 30), ("6G", 6000, 4 << 30)] {
-        for machine in &MACHINES[1..] {
-            let said = run(OXK, "apps/selftest", *machine, &["--memory", memory, "--", "touch"]);
+        for machine in machines().skip(1) {
+            let said = run(OXK, "apps/selftest", machine, &["--memory", memory, "--", "touch"]);
             said.expect(0, &["touched "]);
             let (count, highest) = touched(&said.all());
             assert!(count >= mib && highest > above, "{}: {}", machine.name, said.all());
@@ -30,7 +30,8 @@ fn an_initial_ram_disk_may_lie_anywhere() {
     let file = dir.path().join("initrd");
     std::fs::write(&file, vec![1u8; 5_000_001]).unwrap();
     let file = file.to_str().unwrap();
-    for (machine, memory) in [(MACHINES[1], "6G"), (MACHINES[2], "3G"), (MACHINES[1], "24M")] {
+    let shapes = [(MACHINES[1], "6G"), (MACHINES[2], "3G"), (MACHINES[1], "24M")];
+    for (machine, memory) in shapes.into_iter().chain(hvt().map(|hvt| (hvt, "6M"))) {
         let args = ["--memory", memory, "--initrd", file, "--", "initrd"];
         run(OXK, "apps/selftest", machine, &args).expect(0, &["initrd 5000001 bytes"]);
     }
@@ -38,8 +39,8 @@ fn an_initial_ram_disk_may_lie_anywhere() {
 
 #[test]
 fn further_cpus_do_no_harm() {
-    for machine in &MACHINES[1..] {
-        run(OXK, "apps/selftest", *machine, &["--cpus", "4"]).expect(0, &[" checks, 0 failed"]);
+    for machine in machines().skip(1) {
+        run(OXK, "apps/selftest", machine, &["--cpus", "4"]).expect(0, &[" checks, 0 failed"]);
     }
 }
 
@@ -54,7 +55,7 @@ fn old_and_new_cpus_will_do() {
 
 #[test]
 fn crashes_in_interrupt_handlers_are_reported() {
-    for machine in MACHINES {
+    for machine in machines() {
         run(OXK, "apps/selftest", machine, &["--", "interrupt", "panic"]).expect(
             101,
             &["selftest panics in a bad place", "selftest::panics", "in_interrupt::once"],
@@ -68,7 +69,7 @@ fn crashes_in_interrupt_handlers_are_reported() {
 
 #[test]
 fn crashes_while_a_crash_is_reported_end_with_the_code_of_the_first() {
-    for machine in MACHINES {
+    for machine in machines() {
         for what in ["panic", "crash"] {
             run(OXK, "apps/selftest", machine, &["--", "report", what])
                 .expect(101, &["crashed again while reporting a crash"]);

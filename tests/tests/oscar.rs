@@ -1,7 +1,7 @@
 //! Bad pointers in images with Oscar as their allocator: each is found, and said to be what it is.
 //! That it serves good ones is tested with the other allocators.
 
-use image_tests::{MACHINES, Outcome, run};
+use image_tests::{MACHINES, Outcome, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -9,7 +9,7 @@ const OSCAR: [&str; 4] =
     ["--provider", "alloc=ukallocoscar", "--build-dir", "build/with-ukallocoscar"];
 
 fn crash_everywhere(way: &str, check: impl Fn(&Outcome)) {
-    for machine in MACHINES {
+    for machine in machines() {
         let mut args = OSCAR.to_vec();
         args.extend(["--", "crash", way]);
         check(&run(OXK, "apps/selftest", machine, &args));

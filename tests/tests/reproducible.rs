@@ -62,7 +62,7 @@ fn the_folder_does_not_show_in_the_image() {
     let dir = tempfile::tempdir().unwrap();
     let elsewhere = dir.path().join("a folder").join("deeper");
     clone_of_repository(&elsewhere);
-    for platform in ["linuxu", "kvm"] {
+    for platform in ["linuxu", "kvm", "hvt"] {
         let here = build(&root(), platform, None);
         let there = build(&elsewhere, platform, Some(&dir.path().join("out")));
         assert!(here == there, "{platform}: images of the same sources differ");
@@ -118,7 +118,7 @@ fn a_second_build_writes_and_compiles_nothing() {
 
 #[test]
 fn hello_is_small() {
-    for (platform, limit) in [("linuxu", 64 << 10), ("kvm", 96 << 10)] {
+    for (platform, limit) in [("linuxu", 64 << 10), ("hvt", 64 << 10), ("kvm", 96 << 10)] {
         let said = call(OXK, &["build", "apps/hello", "--plat", platform, "--json"]);
         let said: serde_json::Value = serde_json::from_str(&said.expect(0, &[]).out).unwrap();
         let bytes = said["bytes"].as_u64().unwrap();

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use image_tests::{MACHINES, call, idle_ticks, run};
+use image_tests::{MACHINES, call, idle_ticks, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 const APP: &str = "apps/instances";
 
 #[test]
 fn each_keeps_to_its_cpus_and_rules() {
-    for machine in MACHINES {
+    for machine in machines() {
         let said = run(OXK, APP, machine, &[]);
         assert!(said.all().contains(" checks, 0 failed"), "{}: {}", machine.name, said.all());
         said.expect(0, &["none where it is not", "a token travels round all schedulers"]);
@@ -26,7 +26,7 @@ fn a_data_plane_without_its_cpu_is_refused() {
 
 #[test]
 fn idle_schedulers_use_no_cpu_time() {
-    for machine in MACHINES {
+    for machine in machines() {
         let ticks =
             idle_ticks(OXK, APP, machine, &["--", "idle", "3500"], Duration::from_millis(1500));
         // Two percent of one host CPU, for what a virtual machine monitor does in that time.

@@ -1,6 +1,6 @@
 //! Tasks without stacks, with and without threads, on every platform.
 
-use image_tests::{MACHINES, Machine, Outcome, call, run};
+use image_tests::{MACHINES, Machine, Outcome, call, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -18,7 +18,7 @@ fn passes(said: &Outcome) {
 
 #[test]
 fn without_threads_on_one_and_several_cpus() {
-    for machine in MACHINES {
+    for machine in machines() {
         passes(&asynctest("build/tasks", machine, &[]));
         passes(&asynctest("build/tasks-cpus", machine, &["--cpus", "2"]));
     }
@@ -27,7 +27,7 @@ fn without_threads_on_one_and_several_cpus() {
 #[test]
 fn with_threads_on_one_and_several_cpus() {
     passes(&asynctest("build/tasks-coop", MACHINES[0], &["--provider", "sched=ukschedcoop"]));
-    for machine in MACHINES {
+    for machine in machines() {
         let args = ["--provider", "sched=ukschedpreempt", "--cpus", "2"];
         passes(&asynctest("build/tasks-preempt", machine, &args));
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use image_tests::{MACHINES, Outcome, call, idle_ticks, run};
+use image_tests::{MACHINES, Outcome, call, idle_ticks, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 const SCHEDULERS: [&str; 2] = ["ukschedcoop", "ukschedpreempt"];
@@ -18,7 +18,7 @@ fn schedtest(scheduler: &str, machine: image_tests::Machine, args: &[&str]) -> O
 #[test]
 fn all_checks_pass_under_every_scheduler() {
     for scheduler in SCHEDULERS {
-        for machine in MACHINES {
+        for machine in machines() {
             let said = schedtest(scheduler, machine, &[]);
             assert!(said.all().contains(" checks, 0 failed"), "{scheduler}: {}", said.all());
             said.expect(0, &[]);
@@ -29,7 +29,7 @@ fn all_checks_pass_under_every_scheduler() {
 #[test]
 fn all_checks_pass_on_several_cpus() {
     for scheduler in SCHEDULERS {
-        for (machine, cpus) in MACHINES.into_iter().zip(["2", "4", "2"]) {
+        for (machine, cpus) in machines().zip(["2", "4", "2", "2"]) {
             let (provider, dir) = (format!("sched={scheduler}"), format!("build/smp-{scheduler}"));
             let args = ["--provider", &provider, "--build-dir", &dir, "--cpus", cpus];
             let said = run(OXK, "apps/schedtest", machine, &args);
@@ -47,7 +47,7 @@ fn threads_are_listed_with_their_counters() {
 
 #[test]
 fn a_thread_that_uses_its_stack_up_is_named() {
-    for machine in MACHINES {
+    for machine in machines() {
         schedtest(SCHEDULERS[0], machine, &["--", "overflow"])
             .expect(102, &["fault: stack overflow of thread greedy", "schedtest::basics::recurse"]);
     }
@@ -63,7 +63,7 @@ fn an_image_without_threads_contains_none_of_the_scheduler() {
 fn an_idle_image_uses_no_cpu_time() {
     for scheduler in SCHEDULERS {
         // Images that are there already, with one CPU and with several.
-        for (machine, cpus) in MACHINES.into_iter().zip(["2", "4", "2"]) {
+        for (machine, cpus) in machines().zip(["2", "4", "2", "2"]) {
             let (provider, dir) = (format!("sched={scheduler}"), format!("build/smp-{scheduler}"));
             let smp = ["--provider", &provider, "--build-dir", &dir, "--cpus", cpus];
             let dir = format!("build/with-{scheduler}");

@@ -55,3 +55,29 @@ fn date() -> Result<(), &'static str> {
     let year = uktime::DateTime::from_unix(unix_time().as_secs()).year;
     if (2024..2100).contains(&year) { Ok(()) } else { Err("the year is wrong") }
 }
+
+/// Measures what calls of the platform cost: prints `call NAME NANOSECONDS`.
+pub fn calls() -> u8 {
+    const ROUNDS: u64 = 2_000;
+    let measure = |name: &str, work: &mut dyn FnMut(u64)| {
+        let start = ukplat::monotonic_ns();
+        (0..ROUNDS).for_each(work);
+        ukplat::println!("call {} {}", name, (ukplat::monotonic_ns() - start) / ROUNDS);
+    };
+    measure("read", &mut |_| {
+        ukplat::console_read(&mut [0]);
+    });
+    let far = ukplat::monotonic_ns() + 3_600_000_000_000;
+    measure("timer", &mut |round| ukplat::timer_arm(Some(far + round)));
+    ukplat::timer_arm(None);
+    let mut late = 0;
+    for _ in 0..200 {
+        let until = ukplat::monotonic_ns() + 100_000;
+        while ukplat::monotonic_ns() < until {
+            ukplat::idle_until(Some(until));
+        }
+        late += ukplat::monotonic_ns() - until;
+    }
+    ukplat::println!("call wait {}", late / 200);
+    0
+}

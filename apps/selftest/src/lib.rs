@@ -19,8 +19,8 @@ const CHECKS: [&[Check]; 4] =
     [&heap::CHECKS, &clock::CHECKS, &interrupts::CHECKS, &scheduling::CHECKS];
 
 /// `selftest` runs all checks; `selftest echo WORD …`, `exit CODE`, `panic`, `crash WAY`,
-/// `memory`, `initrd`, `heaps`, `log`, `sleep MS`, `exhaust`, `touch` do what they
-/// say;
+/// `memory`, `initrd`, `heaps`, `log`, `sleep MS`, `exhaust`, `touch`, `calls` do
+/// what they say;
 /// `interrupt panic` and `interrupt crash` do it in an interrupt handler; `report panic` and
 /// `report crash` while a panic is being reported.
 pub fn main(args: &[&str]) -> u8 {
@@ -70,6 +70,7 @@ pub fn main(args: &[&str]) -> u8 {
             0
         }
         ["touch"] => heap::touch(),
+        ["calls"] => clock::calls(),
         _ => {
             println!("unknown arguments");
             2

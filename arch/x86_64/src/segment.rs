@@ -54,6 +54,16 @@ pub unsafe fn set_fs_base(value: usize) {
     unsafe { asm!("wrfsbase {}", in(reg) value, options(nostack, preserves_flags)) };
 }
 
+/// Sets the base of GS.
+///
+/// # Safety
+/// As [`set_fs_base`], for GS.
+#[inline(always)]
+pub unsafe fn set_gs_base(value: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { asm!("wrgsbase {}", in(reg) value, options(nostack, preserves_flags)) };
+}
+
 /// Reads the base of FS in kernel mode on any CPU.
 ///
 /// # Safety

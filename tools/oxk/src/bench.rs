@@ -1,5 +1,6 @@
 //! `oxk bench`: the measurements behind the numbers in SPEC.md.
 
+mod boot;
 mod program;
 mod sched;
 
@@ -15,6 +16,7 @@ use crate::project::{Project, Target};
 use crate::qemu::{self, Model};
 use crate::resolve::Resolution;
 use crate::run::{self, RunArgs};
+use crate::tender;
 
 /// Measures something, side by side in one run
 ///
@@ -28,9 +30,12 @@ use crate::run::{self, RunArgs};
 /// `sched`: switches, waking, locks, making threads and tasks, under every scheduler, in images
 /// that run as Linux processes; beside them the threads and locks of the C library, the tasks of
 /// tokio, and the bare switch as limit.
+///
+/// `boot`: the start of hello on every platform, from exec to the end; on hvt in parts, the
+/// monitor's share apart from the kernel's, and by size of memory; calls and waits.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick"
+    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot"
 )]
 pub struct BenchArgs {
     /// What to measure
@@ -43,10 +48,10 @@ pub struct BenchArgs {
     /// "memory_bytes"}, for the others an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,
-    /// A few seconds instead of minutes: less exact [alloc, sched]
+    /// A few seconds instead of minutes: less exact [alloc, sched, boot]
     #[arg(long)]
     pub quick: bool,
-    /// Where to write the bars [alloc, sched; default: build/bench-NAME.svg]
+    /// Where to write the bars [alloc, sched, boot; default: build/bench-NAME.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -60,6 +65,8 @@ pub enum Experiment {
     Alloc,
     /// Threads, locks and tasks, ours and others
     Sched,
+    /// The start of an image, in parts, and calls of the platform
+    Boot,
 }
 
 /// Results for one platform.
@@ -85,6 +92,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         Experiment::Hello => hello(args),
         Experiment::Alloc => program::run(args, "alloc", &[]),
         Experiment::Sched => sched::run(args),
+        Experiment::Boot => boot::run(args),
     }
 }
 
@@ -92,9 +100,12 @@ fn hello(args: &BenchArgs) -> Result<u8> {
     let project = Project::find()?;
     let app = project.root.join("apps/hello");
     let mut rows = Vec::new();
-    for (platform, model) in
-        [("linuxu", None), ("kvm", Some(Model::Q35)), ("kvm", Some(Model::Microvm))]
-    {
+    let everywhere = [("linuxu", None), ("kvm", Some(Model::Q35)), ("kvm", Some(Model::Microvm))];
+    let hvt = tender::kvm_opens().then_some((tender::PLATFORM, None));
+    if hvt.is_none() {
+        eprintln!("not measured: hvt, because /dev/kvm does not open");
+    }
+    for (platform, model) in hvt.into_iter().chain(everywhere) {
         if model.is_some() {
             qemu::ensure(std::env::consts::ARCH)?;
         }
@@ -104,7 +115,7 @@ fn hello(args: &BenchArgs) -> Result<u8> {
         let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
         let mut call = run::default_args(&app);
         call.vmm_machine = model.unwrap_or_default();
-        rows.push(measure(args, &resolution, &image, &call)?);
+        rows.push(measure(args, &project, &resolution, &image, &call)?);
     }
     rows.push(ordinary_program(args)?);
     if args.json {
@@ -118,6 +129,7 @@ fn hello(args: &BenchArgs) -> Result<u8> {
 
 fn measure(
     args: &BenchArgs,
+    project: &Project,
     resolution: &Resolution<'_>,
     image: &Image,
     call: &RunArgs,
@@ -127,13 +139,13 @@ fn measure(
     traced.param.push("ukboot.trace=yes".into());
     for _ in 0..args.runs {
         let start = Instant::now();
-        let said = run::run_captured(call, resolution, image)?;
+        let said = run::run_captured(call, project, resolution, image)?;
         times.push(start.elapsed().as_nanos() as u64);
         if said.code != 0 {
             return Err(Diagnostic::new(format!("hello ended with code {}", said.code))
                 .help("run it by hand: oxk run apps/hello"));
         }
-        let said = run::run_captured(&traced, resolution, image)?;
+        let said = run::run_captured(&traced, project, resolution, image)?;
         boot.extend(parse_times(&said.text).iter().find(|t| t.name == "total").map(|t| t.ns));
     }
     boot.sort_unstable();
@@ -147,12 +159,13 @@ fn measure(
         image_bytes: image.bytes,
         boot,
         run: times,
-        memory: smallest_memory(resolution, image, call)?,
+        memory: smallest_memory(project, resolution, image, call)?,
     })
 }
 
 /// The least memory for heaps with which the image runs, plus what the image takes when loaded.
 fn smallest_memory(
+    project: &Project,
     resolution: &Resolution<'_>,
     image: &Image,
     call: &RunArgs,
@@ -160,13 +173,14 @@ fn smallest_memory(
     let parameter = match resolution.platform_name() {
         "kvm" => "kvm.memory",
         "linuxu" => "linuxu.memory",
+        "hvt" => "hvt.memory",
         _ => return Ok(None),
     };
     let boots = |bytes: u64| -> Result<bool> {
         let mut call = call.clone();
         call.memory = None;
         call.param.push(format!("{parameter}={bytes}"));
-        Ok(run::run_captured(&call, resolution, image)?.code == 0)
+        Ok(run::run_captured(&call, project, resolution, image)?.code == 0)
     };
     // In units of 4 KiB, from the least value that the parameter takes.
     let (mut low, mut high) = (15u64, 256u64);

@@ -222,7 +222,6 @@ fn rustc_flags(
     let app = resolution.manifest.dir.canonicalize().context("cannot find the application")?;
     let mut flags: Vec<String> = [
         "-Clinker=rust-lld",
-        "-Crelocation-model=static",
         "-Cforce-frame-pointers=yes",
         "-Csymbol-mangling-version=v0",
         "-Clink-arg=-static",
@@ -236,6 +235,8 @@ fn rustc_flags(
     ]
     .map(str::to_owned)
     .to_vec();
+    let model = platform.platform.as_ref().map_or("static", |p| &p.relocation_model);
+    flags.push(format!("-Crelocation-model={model}"));
     let args = platform.platform.as_ref().map_or(&[][..], |p| &p.linker_args);
     flags.extend(args.iter().map(|a| format!("-Clink-arg={a}")));
     flags.push(format!("-Clink-arg=-T{}", copy.display()));

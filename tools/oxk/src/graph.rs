@@ -70,7 +70,7 @@ pub fn run(args: &GraphArgs) -> Result<u8> {
     let resolution = loaded.resolve()?;
     let times = if args.boot && !args.no_run {
         let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
-        Some(measure(args, &resolution, &image)?)
+        Some(measure(args, &loaded.project, &resolution, &image)?)
     } else {
         None
     };
@@ -111,12 +111,13 @@ fn check() -> Result<u8> {
 /// Runs the image with `ukboot.trace` and reads the times.
 fn measure(
     args: &GraphArgs,
+    project: &Project,
     resolution: &Resolution<'_>,
     image: &build::Image,
 ) -> Result<Vec<PhaseTime>> {
     let mut call = run::default_args(&args.target.app);
     call.param.push("ukboot.trace=yes".into());
-    let said = run::run_captured(&call, resolution, image)?;
+    let said = run::run_captured(&call, project, resolution, image)?;
     let times = parse_times(&said.text);
     if times.is_empty() {
         return Err(Diagnostic::new(format!(

@@ -27,4 +27,5 @@ pub mod run;
 pub mod rustc;
 pub mod size;
 pub mod symbolize;
+pub mod tender;
 pub mod test;

@@ -60,6 +60,8 @@ pub struct PlatformSpec {
     pub linker_script: String,
     /// Further arguments for the linker.
     pub linker_args: Vec<String>,
+    /// What code is compiled to run at: `static`, a fixed address, or `pie`, any.
+    pub relocation_model: String,
     /// What starts its images.
     pub machine: Machine,
 }
@@ -71,6 +73,8 @@ pub enum Machine {
     Process,
     /// QEMU with `-kernel`.
     Qemu,
+    /// The tender, our own monitor.
+    Tender,
 }
 
 /// One micro-library.
@@ -431,19 +435,26 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         None => None,
         Some(item) => {
             let spec = read.table(item, "platform")?;
-            read.known_keys(spec, &["name", "type", "linker-script", "linker-args", "machine"])?;
+            read.known_keys(
+                spec,
+                &["name", "type", "linker-script", "linker-args", "relocation-model", "machine"],
+            )?;
             Some(PlatformSpec {
                 name: read.required_text(spec, "name", item)?,
                 rust_type: read.required_text(spec, "type", item)?,
                 linker_script: read.required_text(spec, "linker-script", item)?,
                 linker_args: read.list(spec, "linker-args")?,
+                relocation_model: read
+                    .text(spec, "relocation-model")?
+                    .unwrap_or_else(|| "static".into()),
                 machine: match read.required_text(spec, "machine", item)?.as_str() {
                     "process" => Machine::Process,
                     "qemu" => Machine::Qemu,
+                    "tender" => Machine::Tender,
                     other => {
                         return Err(Diagnostic::new(format!("unknown machine `{other}`"))
                             .at(source, item.span())
-                            .help("write \"process\" or \"qemu\""));
+                            .help("write \"process\", \"qemu\" or \"tender\""));
                     }
                 },
             })

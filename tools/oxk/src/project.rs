@@ -6,6 +6,7 @@ use crate::diagnostic::{Context as _, Diagnostic, Result};
 use crate::manifest::{MAX_CPUS, Manifest};
 use crate::pool::Pool;
 use crate::resolve::{Resolution, resolve};
+use crate::tender;
 
 /// The repository that holds the pools.
 #[derive(Debug, Clone)]
@@ -88,6 +89,19 @@ pub struct Loaded {
     /// All libraries.
     pub pool: Pool,
     target: Target,
+    /// Whether the platform is the one that images run on when nobody says.
+    chosen: Option<Chosen>,
+}
+
+/// How the platform to run on was chosen when nobody said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Chosen {
+    /// /dev/kvm opens.
+    Kvm,
+    /// It does not.
+    NoKvm,
+    /// It does, but the image cannot be made for hvt.
+    NotForHvt,
 }
 
 impl Target {
@@ -99,7 +113,27 @@ impl Target {
         manifest.choose_providers(&self.provider)?;
         manifest.cpus = self.cpus.unwrap_or(manifest.cpus);
         let pool = project.pool(Some(&manifest))?;
-        Ok(Loaded { project, manifest, pool, target: self.clone() })
+        Ok(Loaded { project, manifest, pool, target: self.clone(), chosen: None })
+    }
+
+    /// The same for an image that is to be run: where neither the manifest nor the command line says
+    /// on which platform, it is hvt if /dev/kvm opens.
+    pub fn load_to_run(&self) -> Result<Loaded> {
+        let mut loaded = self.load()?;
+        let has_hvt = loaded.pool.platform_names().contains(&tender::PLATFORM);
+        if self.plat.is_some() || loaded.manifest.platform.span.is_some() || !has_hvt {
+            return Ok(loaded);
+        }
+        loaded.chosen = Some(Chosen::NoKvm);
+        if tender::kvm_opens() {
+            loaded.target.plat = Some(tender::PLATFORM.to_owned());
+            loaded.chosen = Some(Chosen::Kvm);
+            if loaded.resolve().is_err() {
+                loaded.target.plat = None;
+                loaded.chosen = Some(Chosen::NotForHvt);
+            }
+        }
+        Ok(loaded)
     }
 }
 
@@ -112,6 +146,16 @@ impl Loaded {
             self.target.plat.as_deref(),
             self.target.arch.as_deref(),
         )
+    }
+
+    /// For people: why an image runs on this platform, when nobody said on which.
+    pub fn why_this_platform(&self) -> &'static str {
+        match self.chosen {
+            None => "",
+            Some(Chosen::Kvm) => ", because /dev/kvm opens",
+            Some(Chosen::NoKvm) => ", because /dev/kvm does not open",
+            Some(Chosen::NotForHvt) => ", because it cannot be made for hvt",
+        }
     }
 
     /// Where its images go.

@@ -23,6 +23,7 @@ fn platform() -> Library {
             rust_type: "Linuxu".into(),
             linker_script: "l.ld".into(),
             linker_args: Vec::new(),
+            relocation_model: "static".into(),
             machine: Machine::Process,
         }),
         ..library("plat-linuxu")

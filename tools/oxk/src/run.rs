@@ -10,10 +10,10 @@ use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::disk::Disk;
 use crate::option::{format_size, parse_size};
 use crate::pool::Machine;
-use crate::project::Target;
-use crate::qemu;
+use crate::project::{Project, Target};
 use crate::resolve::Resolution;
 use crate::symbolize::ReportFilter;
+use crate::{qemu, tender};
 
 /// Exit code of `oxk run` when the image could not be built or started.
 pub const EXIT_NOT_STARTED: u8 = 125;
@@ -35,13 +35,13 @@ pub struct RunArgs {
     /// The application and what it is built for
     #[command(flatten)]
     pub target: Target,
-    /// Memory: of the machine (kvm), for the heaps (linuxu)
+    /// Memory: of the machine (hvt, kvm), for the heaps (linuxu)
     #[arg(long, short, value_name = "SIZE")]
     pub memory: Option<String>,
     /// A parameter on the image's command line; nothing is rebuilt
     #[arg(long, short, value_name = "LIB.OPTION=VALUE")]
     pub param: Vec<String>,
-    /// Initial ram disk (kvm)
+    /// Initial ram disk (hvt, kvm)
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
     /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it (kvm)
@@ -56,6 +56,9 @@ pub struct RunArgs {
     /// Further argument for QEMU (kvm); can be given several times
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub qemu_arg: Vec<String>,
+    /// The same addresses at every start, those in the debug information (hvt)
+    #[arg(long)]
+    pub fixed_addresses: bool,
     /// Stop the image after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<f64>,
@@ -81,17 +84,17 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 
 /// The verb.
 pub fn run(args: &RunArgs) -> Result<u8> {
-    let loaded = args.target.load()?;
+    let loaded = args.target.load_to_run()?;
     let resolution = loaded.resolve()?;
     let progress = if args.quiet { Progress::Quiet } else { Progress::Shown };
     let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
-    let launch = Launch::new(args, &resolution, &image)?;
+    let launch = Launch::new(args, &loaded.project, &resolution, &image)?;
     if args.dry_run {
         println!("{}", launch.shell_line());
         return Ok(0);
     }
     if progress == Progress::Shown {
-        eprintln!("{:>12} {}", "Running", launch.what);
+        eprintln!("{:>12} {}{}", "Running", launch.what, loaded.why_this_platform());
     }
     let filter = |to: Box<dyn Write + Send>| -> Box<dyn Write + Send> {
         Box::new(ReportFilter::new(to, &image.dbg))
@@ -131,7 +134,12 @@ pub fn command_line(args: &RunArgs, memory_param: Option<String>) -> Vec<String>
 
 impl Launch {
     /// Prepares to start `image`.
-    pub fn new(args: &RunArgs, resolution: &Resolution<'_>, image: &Image) -> Result<Self> {
+    pub fn new(
+        args: &RunArgs,
+        project: &Project,
+        resolution: &Resolution<'_>,
+        image: &Image,
+    ) -> Result<Self> {
         let memory = match &args.memory {
             None => resolution.manifest.memory,
             Some(text) => Some(parse_size(text).ok_or_else(|| {
@@ -160,7 +168,7 @@ impl Launch {
                         "platform {} has no initial ram disk",
                         resolution.platform_name()
                     ))
-                    .help("run it with --plat kvm"));
+                    .help("run it with --plat hvt or --plat kvm"));
                 }
                 if !args.disk.is_empty() {
                     return Err(Diagnostic::new(format!(
@@ -175,6 +183,34 @@ impl Launch {
                     arguments: command_line(args, memory),
                     machine,
                     what: format!("{name} as a process"),
+                    code_file: None,
+                })
+            }
+            Machine::Tender => {
+                if !args.disk.is_empty() {
+                    return Err(Diagnostic::new(format!(
+                        "platform {} has no disks",
+                        resolution.platform_name()
+                    ))
+                    .help("run it with --plat kvm"));
+                }
+                let fixed = args.fixed_addresses.then(|| "--fixed-addresses".to_owned());
+                let spec = tender::Spec {
+                    image: &image.path,
+                    cpus: resolution.manifest.cpus,
+                    memory: memory.unwrap_or(tender::DEFAULT_MEMORY),
+                    words: &command_line(args, None),
+                    initrd: args.initrd.as_deref(),
+                    options: fixed.as_slice(),
+                };
+                Ok(Self {
+                    program: tender::ensure(project)?,
+                    arguments: spec.arguments(),
+                    machine,
+                    what: format!(
+                        "{name} in a virtual machine of the tender, {} of memory",
+                        format_size(spec.memory)
+                    ),
                     code_file: None,
                 })
             }
@@ -222,11 +258,13 @@ impl Launch {
     pub fn start(self, output: Output<'_>) -> Result<Running> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
-        // A process writes its crash report to its error stream and the rest straight to ours; a
-        // virtual machine has one console.
+        // A process, and the tender, write crash reports to the error stream and the rest straight
+        // to our output; QEMU's machines have one console.
         let (stdout, stderr) = match (&output, self.machine) {
             (Output::Captured, _) => (Stdio::piped(), Stdio::piped()),
-            (Output::Passed(_), Machine::Process) => (Stdio::inherit(), Stdio::piped()),
+            (Output::Passed(_), Machine::Process | Machine::Tender) => {
+                (Stdio::inherit(), Stdio::piped())
+            }
             (Output::Passed(_), Machine::Qemu) => (Stdio::piped(), Stdio::inherit()),
         };
         if matches!(output, Output::Captured) {
@@ -330,7 +368,7 @@ impl Running {
             }
         };
         match self.machine {
-            Machine::Process => Ok(process_code(status)),
+            Machine::Process | Machine::Tender => Ok(process_code(status)),
             Machine::Qemu => {
                 let said = self.code_file.as_ref().and_then(|f| std::fs::read(f.path()).ok());
                 match said.as_deref() {
@@ -402,10 +440,11 @@ pub fn quote(word: &str) -> String {
 /// Runs a built image with extra parameters and collects what it says.
 pub fn run_captured(
     args: &RunArgs,
+    project: &Project,
     resolution: &Resolution<'_>,
     image: &Image,
 ) -> Result<Captured> {
-    Launch::new(args, resolution, image)?.start(Output::Captured)?.capture(args.timeout)
+    Launch::new(args, project, resolution, image)?.start(Output::Captured)?.capture(args.timeout)
 }
 
 /// Arguments as `oxk run APP` would have them, for verbs that run images themselves.
@@ -419,6 +458,7 @@ pub fn default_args(app: &Path) -> RunArgs {
         vmm_machine: qemu::Model::default(),
         accel: qemu::Accel::default(),
         qemu_arg: Vec::new(),
+        fixed_addresses: false,
         timeout: Some(60.0),
         dry_run: false,
         build_dir: None,

@@ -40,6 +40,7 @@ fn platform(name: &str) -> Library {
             rust_type: "P".into(),
             linker_script: String::new(),
             linker_args: Vec::new(),
+            relocation_model: "static".into(),
             machine: Machine::Process,
         }),
         ..library(&format!("plat-{name}"), "A machine")

@@ -1,0 +1,156 @@
+//! The tender gives up what it does not need before the guest runs: the rights of root, the file
+//! system, almost all system calls. It opens nothing any more.
+
+use std::collections::BTreeMap;
+use std::ffi::c_int;
+
+use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+use crate::error::Error;
+
+/// A user and group without rights, by convention `nobody`.
+const NOBODY: u32 = 65534;
+
+fn failed(what: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error {
+    move |error| Error::Confine(what, error.to_string())
+}
+
+/// Gives up the rights of root and access to files; for the whole process, before it has threads.
+///
+/// # Errors
+/// [`Error::Confine`].
+pub fn drop_rights() -> Result<(), Error> {
+    // SAFETY: no pointers.
+    unsafe {
+        // No new rights by programs that it could start, no look into it by others of the user.
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
+        if libc::geteuid() == 0 {
+            // Where there is no such user, as in some containers, root is not worth much either.
+            let _ = libc::setgroups(0, std::ptr::null()) == 0
+                && libc::setresgid(NOBODY, NOBODY, NOBODY) == 0
+                && libc::setresuid(NOBODY, NOBODY, NOBODY) == 0;
+        }
+    }
+    let wrong = failed("Landlock");
+    // As much of it as the kernel has.
+    let abi = ABI::V5;
+    let ruleset = Ruleset::default()
+        .handle_access(AccessFs::from_all(abi))
+        .and_then(|rules| rules.handle_access(AccessNet::from_all(abi)))
+        .and_then(Ruleset::create)
+        .map_err(|e| wrong(&e))?;
+    ruleset.restrict_self().map(|_| ()).map_err(|e| wrong(&e))
+}
+
+/// System calls of the calling thread from here on are those that running a CPU needs.
+///
+/// # Errors
+/// [`Error::Confine`].
+pub fn limit_calls() -> Result<(), Error> {
+    let wrong = failed("seccomp");
+    install_handler();
+    let filter = filter().map_err(|e| wrong(&e))?;
+    seccompiler::apply_filter(&filter).map_err(|e| wrong(&e))
+}
+
+/// `argument & mask == value`.
+fn argument(
+    index: u8,
+    mask: u64,
+    value: u64,
+) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)
+}
+
+fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
+    const ALL: u64 = 0xffff_ffff;
+    /// linux/kvm.h: KVM_RUN, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS.
+    const KVM_CALLS: [u64; 5] = [0xae80, 0x8090_ae81, 0x4090_ae82, 0x8138_ae83, 0x4138_ae84];
+    let anonymous = libc::MAP_ANONYMOUS as u64;
+    let executable = libc::PROT_EXEC as u64;
+    let own = u64::from(std::process::id());
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    for (call, conditions) in [
+        (libc::SYS_read, vec![argument(0, ALL, 0)?]),
+        (libc::SYS_write, vec![argument(0, ALL, 1)?]),
+        (libc::SYS_write, vec![argument(0, ALL, 2)?]),
+        (libc::SYS_tgkill, vec![argument(0, ALL, own)?]),
+        // Memory for the tender's own data.
+        (libc::SYS_mmap, vec![argument(2, executable, 0)?, argument(3, anonymous, anonymous)?]),
+    ] {
+        rules.entry(call).or_default().push(SeccompRule::new(conditions)?);
+    }
+    for call in KVM_CALLS {
+        let rule = SeccompRule::new(vec![argument(1, ALL, call)?])?;
+        rules.entry(libc::SYS_ioctl).or_default().push(rule);
+    }
+    for call in [
+        libc::SYS_poll,
+        libc::SYS_ppoll,
+        libc::SYS_futex,
+        libc::SYS_rt_sigprocmask,
+        libc::SYS_rt_sigreturn,
+        libc::SYS_restart_syscall,
+        libc::SYS_timer_create,
+        libc::SYS_timer_settime,
+        libc::SYS_getpid,
+        libc::SYS_gettid,
+        libc::SYS_clock_gettime,
+        libc::SYS_getrandom,
+        libc::SYS_brk,
+        libc::SYS_munmap,
+        libc::SYS_exit,
+        libc::SYS_exit_group,
+    ] {
+        rules.insert(call, Vec::new());
+    }
+    let filter =
+        SeccompFilter::new(rules, SeccompAction::Trap, SeccompAction::Allow, TargetArch::x86_64)?;
+    filter.try_into()
+}
+
+/// What happens on a call that is not allowed.
+extern "C" fn on_blocked(_signal: c_int) {
+    const TEXT: &[u8] = b"tender: stopped: it made a system call that it does not need\n";
+    // SAFETY: both are allowed in signal handlers, and by the filter.
+    unsafe {
+        libc::write(2, TEXT.as_ptr().cast(), TEXT.len());
+        libc::_exit(crate::NOT_STARTED.into());
+    }
+}
+
+fn install_handler() {
+    // SAFETY: a structure of integers; the handler does only what it may.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_blocked as *const () as usize;
+        libc::sigaction(libc::SIGSYS, &action, std::ptr::null_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_that_are_not_needed_are_stopped() {
+        // In a process of its own: the filter stays.
+        // SAFETY: the child makes no call that needs other threads.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let limited = limit_calls().is_ok();
+            let opened = limited && std::fs::File::open("/dev/null").is_ok();
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(if opened { 1 } else { 2 }) };
+        }
+        let mut status = 0;
+        // SAFETY: the status lives during the call.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(libc::WEXITSTATUS(status), i32::from(crate::NOT_STARTED));
+    }
+}

@@ -1,0 +1,249 @@
+//! Running a CPU of the guest, and what it stops for.
+
+use hvt_abi::PAGE;
+use hvt_abi::cpu_page::{
+    ENABLED, FAULT_ADDRESS, FAULT_ERROR, FAULT_REGISTERS, FAULT_RFLAGS, FAULT_RIP, FAULT_RSP,
+    FAULT_VECTOR, PENDING, PENDING_TIMER,
+};
+use kvm_bindings::kvm_regs;
+use kvm_ioctls::{VcpuExit, VcpuFd};
+
+use crate::calls::{self, Way};
+use crate::guest::{Guest, Start};
+use crate::layout::DOORBELL;
+use crate::machine::{self, RFLAGS};
+use crate::paging::USER_LIMIT;
+use crate::report::{self, Fault, registers_of};
+use crate::stub::{self, Frame, Halt, INVALID_INSTRUCTION, KERNEL, PAGE_FAULT, Pending};
+use crate::{console, kick};
+
+/// Code may use this many bytes below its stack pointer (x86-64 psABI section 3.2.2).
+const RED_ZONE: u64 = 128;
+/// When a CPU is in kernel mode, it is interrupted again after this time.
+const RETRY_NS: u64 = 50_000;
+/// What is left of a fault stack must be at least this for another report.
+const FAULT_ROOM: u64 = 2048;
+/// Exit code of a guest that crashed.
+const CRASHED: u8 = 102;
+
+/// A CPU and what it shares.
+#[derive(Debug)]
+pub struct Cpu {
+    guest: &'static Guest,
+    fd: VcpuFd,
+    index: usize,
+    /// Changes of page tables that it has yet to repeat.
+    pending: Option<Pending>,
+}
+
+impl Cpu {
+    /// For the CPU of that number.
+    pub fn new(guest: &'static Guest, fd: VcpuFd, index: usize) -> Self {
+        Self { guest, fd, index, pending: None }
+    }
+
+    /// Runs it from `start` on, on the calling thread, until the guest ends.
+    pub fn run(mut self, start: Start) -> ! {
+        let flag = &raw mut self.fd.get_kvm_run().immediate_exit;
+        self.guest.kicks[self.index].adopt(flag);
+        self.set_registers(&machine::registers(start));
+        loop {
+            self.step();
+        }
+    }
+
+    /// Runs it until it stops, and does what it stops for.
+    fn step(&mut self) {
+        enum Stop {
+            Doorbell,
+            Halt,
+            Kick,
+            Nothing,
+            Failure(String),
+        }
+        let stop = match self.fd.run() {
+            Ok(VcpuExit::MmioWrite(address, _)) if in_doorbell(address) => Stop::Doorbell,
+            Ok(VcpuExit::MmioWrite(..)) => Stop::Nothing,
+            Ok(VcpuExit::MmioRead(_, data)) => {
+                data.fill(0);
+                Stop::Nothing
+            }
+            Ok(VcpuExit::Hlt) => Stop::Halt,
+            Ok(VcpuExit::Intr) => Stop::Kick,
+            Ok(VcpuExit::Shutdown) => Stop::Failure("it gave up (triple fault)".into()),
+            Ok(other) => Stop::Failure(format!("it stopped for an unknown reason, {other:?}")),
+            Err(error) => match error.errno() {
+                libc::EINTR | libc::EAGAIN => Stop::Kick,
+                libc::EFAULT => Stop::Failure(
+                    "the host has no memory for it, or the image's file was changed".into(),
+                ),
+                _ => Stop::Failure(format!("KVM cannot run it: {error}")),
+            },
+        };
+        match stop {
+            Stop::Doorbell => {
+                self.guest.times.first_exit();
+                let _ = calls::handle(self.guest, self.index, Way::Doorbell);
+                // A guest that takes interrupts gets them when KVM has finished this instruction.
+                if self.word(ENABLED) == 0 {
+                    self.note_interrupts();
+                }
+            }
+            Stop::Halt => self.halted(),
+            Stop::Kick => self.kicked(),
+            Stop::Nothing => {}
+            Stop::Failure(why) => self.give_up(&why),
+        }
+    }
+
+    fn word(&self, index: usize) -> u64 {
+        self.guest.ram.word(self.guest.cpu_page(self.index) + 8 * index as u64)
+    }
+
+    fn set_word(&self, index: usize, value: u64) {
+        self.guest.ram.set_word(self.guest.cpu_page(self.index) + 8 * index as u64, value);
+    }
+
+    fn registers(&self) -> kvm_regs {
+        self.fd.get_regs().unwrap_or_default()
+    }
+
+    fn set_registers(&self, registers: &kvm_regs) {
+        if let Err(error) = self.fd.set_regs(registers) {
+            self.give_up(&format!("KVM cannot set its registers: {error}"));
+        }
+    }
+
+    /// Ends a guest whose CPU can do no more.
+    fn give_up(&self, why: &str) -> ! {
+        console::say(&format!("\ntender: CPU {} stopped: {why}\n", self.index));
+        console::say(&report::register_lines(&registers_of(&self.registers())));
+        self.guest.end(CRASHED)
+    }
+
+    /// Tells the guest which interrupts came; whoever waited or looks finds them.
+    fn note_interrupts(&self) -> u64 {
+        let bits = self.guest.kicks[self.index].take();
+        if bits != 0 {
+            self.set_word(PENDING, self.word(PENDING) | bits);
+        }
+        bits
+    }
+
+    /// A signal stopped the CPU: interrupts its code, unless that wants none.
+    fn kicked(&mut self) {
+        if self.note_interrupts() == 0 || self.word(ENABLED) == 0 {
+            return;
+        }
+        let mut registers = self.registers();
+        if registers.rip >= KERNEL {
+            // Between two instructions of the stub: later.
+            self.guest.kicks[self.index].put_back(PENDING_TIMER);
+            kick::set_timer(Some(RETRY_NS));
+            return;
+        }
+        // Flags and, above them, the instruction pointer: what the handler needs to return by
+        // `popfq` and `ret`.
+        let stack = registers.rsp.wrapping_sub(RED_ZONE + 16);
+        let mut frame = [0; 16];
+        frame[..8].copy_from_slice(&registers.rflags.to_le_bytes());
+        frame[8..].copy_from_slice(&registers.rip.to_le_bytes());
+        if self.guest.write(stack, &frame).is_err() {
+            // The stack ends here: as if the code had pushed the frame itself.
+            let frame = Frame { error: 6, ..frame_of(&registers) };
+            self.fault(Fault { vector: PAGE_FAULT, frame, address: stack, registers });
+            return;
+        }
+        self.set_word(ENABLED, 0);
+        registers.rsp = stack;
+        registers.rip = self.guest.note.interrupt;
+        registers.rflags = RFLAGS;
+        self.set_registers(&registers);
+    }
+
+    /// The CPU halted, which it does in the stub alone: user mode cannot.
+    fn halted(&mut self) {
+        let registers = self.registers();
+        match stub::halt(registers.rip) {
+            Some(Halt::Exception(vector)) => {
+                let frame = stub::frame(&self.guest.ram, self.index, vector);
+                if vector == INVALID_INSTRUCTION && frame.rip == self.guest.note.gate {
+                    let changes = calls::handle(self.guest, self.index, Way::Gate);
+                    stub::skip_gate(&self.guest.ram, self.index, &frame);
+                    let mut pending = Pending::new(changes);
+                    pending.fill(&self.guest.ram, self.index);
+                    self.pending = Some(pending);
+                    return;
+                }
+                let address = self.fd.get_sregs().map_or(0, |sregs| sregs.cr2);
+                self.fault(Fault { vector, frame, address, registers });
+            }
+            Some(Halt::List) => match &mut self.pending {
+                Some(pending) => pending.fill(&self.guest.ram, self.index),
+                None => self.give_up("it is lost in kernel mode"),
+            },
+            None => self.give_up("it halted"),
+        }
+    }
+
+    /// Makes the image's fault handler report an exception. Where that is not possible, the tender
+    /// reports it.
+    fn fault(&mut self, fault: Fault) {
+        let Some(stack) = self.guest.layout.fault_stacks.get(self.index) else { return };
+        // A fault in the handler is reported on what is left of the same stack.
+        let (start, end) = (stack.address, stack.address + stack.len);
+        let inside = (start..end).contains(&fault.frame.rsp);
+        let top = if inside { (fault.frame.rsp - RED_ZONE) & !15 } else { end };
+        let is_kernel = fault.frame.cs & 3 == 0;
+        if is_kernel || top < start + FAULT_ROOM {
+            report::print(self.guest, self.index, &fault);
+            self.guest.end(CRASHED);
+        }
+        for (index, value) in [
+            (FAULT_VECTOR, fault.vector),
+            (FAULT_ERROR, fault.frame.error),
+            (FAULT_ADDRESS, fault.address),
+            (FAULT_RIP, fault.frame.rip),
+            (FAULT_RFLAGS, fault.frame.rflags),
+            (FAULT_RSP, fault.frame.rsp),
+        ] {
+            self.set_word(index, value);
+        }
+        for (index, value) in (FAULT_REGISTERS..).zip(registers_of(&fault.registers)) {
+            self.set_word(index, value);
+        }
+        self.set_word(ENABLED, 0);
+        let mut sregs = match self.fd.get_sregs() {
+            Ok(sregs) => sregs,
+            Err(error) => self.give_up(&format!("KVM cannot read its registers: {error}")),
+        };
+        machine::enter_user_mode(&mut sregs);
+        if let Err(error) = self.fd.set_sregs(&sregs) {
+            self.give_up(&format!("KVM cannot set its registers: {error}"));
+        }
+        self.set_registers(&machine::registers(Start {
+            rip: self.guest.note.fault,
+            // As if it had been called.
+            rsp: top - 8,
+            argument: self.guest.layout.cpu_pages.address + self.index as u64 * PAGE,
+        }));
+    }
+}
+
+fn in_doorbell(address: u64) -> bool {
+    (DOORBELL..DOORBELL + PAGE).contains(&address)
+}
+
+/// The frame that an exception of the running code would have.
+fn frame_of(registers: &kvm_regs) -> Frame {
+    Frame {
+        error: 0,
+        rip: registers.rip,
+        cs: stub::USER_CODE.into(),
+        rflags: registers.rflags,
+        rsp: registers.rsp,
+    }
+}
+
+// What the CPU's registers can hold in user mode.
+const _: () = assert!(USER_LIMIT <= KERNEL);

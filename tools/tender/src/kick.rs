@@ -1,0 +1,158 @@
+//! Getting a CPU's attention: a signal to its host thread ends the run of the CPU, or its wait.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU64};
+
+use hvt_abi::cpu_page::PENDING_TIMER;
+
+const SIGNAL: c_int = libc::SIGUSR1;
+
+/// Interrupts for a CPU that it has not been told about.
+#[derive(Debug, Default)]
+pub struct Kick {
+    /// Bits as in the CPU's page.
+    pending: AtomicU64,
+    /// KVM's flag that keeps the CPU from running.
+    immediate_exit: AtomicPtr<AtomicU8>,
+    /// The host thread.
+    thread: AtomicI32,
+}
+
+thread_local! {
+    static OWN: Cell<*const Kick> = const { Cell::new(ptr::null()) };
+    static TIMER: Cell<Option<libc::timer_t>> = const { Cell::new(None) };
+}
+
+extern "C" fn on_signal(_signal: c_int, info: *const libc::siginfo_t, _context: *const c_void) {
+    // SAFETY: `adopt` stores a reference that lives for ever.
+    let Some(kick) = (unsafe { OWN.get().as_ref() }) else { return };
+    // SAFETY: the kernel passes the information with SA_SIGINFO.
+    if unsafe { (*info).si_code } == libc::SI_TIMER {
+        kick.pending.fetch_or(PENDING_TIMER, AcqRel);
+    }
+    // SAFETY: `adopt` stores the address of a byte that is mapped as long as the CPU exists.
+    if let Some(flag) = unsafe { kick.immediate_exit.load(Relaxed).as_ref() } {
+        flag.store(1, Release);
+    }
+}
+
+extern "C" fn on_end(signal: c_int) {
+    let text: &[u8] =
+        if signal == libc::SIGINT { b"tender: interrupted\n" } else { b"tender: told to stop\n" };
+    // SAFETY: both calls are allowed in signal handlers (signal-safety(7)).
+    unsafe {
+        libc::write(2, text.as_ptr().cast(), text.len());
+        libc::_exit(128 + signal);
+    }
+}
+
+/// Installs the handlers of the signals that the tender knows.
+pub fn install_handlers() {
+    let install = |signal: c_int, handler: *const (), flags: c_int| {
+        // SAFETY: a structure of integers; all zero is a valid start.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = handler as usize;
+        action.sa_flags = flags;
+        // SAFETY: the handlers do what is allowed in handlers only.
+        unsafe { libc::sigaction(signal, &action, ptr::null_mut()) };
+    };
+    install(SIGNAL, on_signal as *const (), libc::SA_SIGINFO);
+    install(libc::SIGINT, on_end as *const (), 0);
+    install(libc::SIGTERM, on_end as *const (), 0);
+}
+
+impl Kick {
+    /// Makes the calling thread the CPU's.
+    pub fn adopt(&'static self, immediate_exit: *mut u8) {
+        // `AtomicU8` has the layout of `u8`.
+        self.immediate_exit.store(immediate_exit.cast(), Relaxed);
+        self.thread.store(thread_id(), Release);
+        OWN.set(self);
+    }
+
+    /// Tells the CPU about an interrupt, from any thread.
+    pub fn interrupt(&self, bits: u64) {
+        self.pending.fetch_or(bits, AcqRel);
+        let thread = self.thread.load(Acquire);
+        if thread != 0 {
+            // SAFETY: no pointers. The thread lives as long as the process.
+            unsafe { libc::syscall(libc::SYS_tgkill, libc::getpid(), thread, SIGNAL) };
+        }
+    }
+
+    /// The interrupts that came since the last call; KVM may run the CPU again.
+    pub fn take(&self) -> u64 {
+        // Before looking: a signal that comes later sets both again.
+        // SAFETY: as in the handler.
+        if let Some(flag) = unsafe { self.immediate_exit.load(Relaxed).as_ref() } {
+            flag.store(0, Release);
+        }
+        self.pending.swap(0, AcqRel)
+    }
+
+    /// Puts interrupts back for later.
+    pub fn put_back(&self, bits: u64) {
+        self.pending.fetch_or(bits, AcqRel);
+    }
+
+    /// Waits until there is an interrupt, at most so many nanoseconds.
+    pub fn wait(&self, limit_ns: Option<u64>) {
+        let limit = limit_ns.map(timespec);
+        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // SAFETY: sets of signals and times are initialised and live during the calls. The signal
+        // is blocked from the look to the wait, which must not sleep through one.
+        unsafe {
+            let mut blocked: libc::sigset_t = std::mem::zeroed();
+            let mut before: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut blocked);
+            libc::sigaddset(&mut blocked, SIGNAL);
+            libc::pthread_sigmask(libc::SIG_BLOCK, &blocked, &mut before);
+            if self.pending.load(Acquire) == 0 {
+                libc::ppoll(ptr::null_mut(), 0, limit, &before);
+            }
+            libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
+        }
+    }
+}
+
+/// The kernel's number of the calling thread. Not by `gettid`: the standard library refers to that
+/// weakly, and statically linked it is then not there.
+fn thread_id() -> libc::pid_t {
+    // SAFETY: takes nothing.
+    unsafe { libc::syscall(libc::SYS_gettid) as libc::pid_t }
+}
+
+fn timespec(ns: u64) -> libc::timespec {
+    let (seconds, rest) = (ns / 1_000_000_000, ns % 1_000_000_000);
+    libc::timespec { tv_sec: seconds as libc::time_t, tv_nsec: rest as libc::c_long }
+}
+
+/// Sets the timer of the calling thread: nanoseconds from now, or never.
+pub fn set_timer(after_ns: Option<u64>) {
+    if after_ns.is_none() && TIMER.get().is_none() {
+        return;
+    }
+    // A zero time disarms.
+    let value = timespec(after_ns.map_or(0, |ns| ns.max(1)));
+    let setting = libc::itimerspec { it_interval: timespec(0), it_value: value };
+    // SAFETY: events and settings live during the calls.
+    unsafe {
+        let timer = match TIMER.get() {
+            Some(timer) => timer,
+            None => {
+                let mut event: libc::sigevent = std::mem::zeroed();
+                event.sigev_notify = libc::SIGEV_THREAD_ID;
+                event.sigev_signo = SIGNAL;
+                event.sigev_notify_thread_id = thread_id();
+                let mut timer: libc::timer_t = ptr::null_mut();
+                libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer);
+                TIMER.set(Some(timer));
+                timer
+            }
+        };
+        libc::timer_settime(timer, 0, &setting, ptr::null_mut());
+    }
+}
