@@ -45,7 +45,7 @@ use ukplat::{BootInfo, InitError};
 use vfs::{Context, Location};
 
 pub use console::Console;
-pub use process::{context, update};
+pub use process::{context, descriptor, update};
 
 /// Boot phase `files`: the tree of files becomes the process's, and the console its first three
 /// descriptors.

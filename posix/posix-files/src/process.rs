@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 
 use ukerrno::Errno;
+use ukfile::Description;
 use uklock::RwLock;
 use vfs::Context;
 
@@ -36,4 +37,12 @@ pub(crate) fn set(context: Context) -> Result<(), Errno> {
     let old = CONTEXT.write().replace(context);
     drop(old);
     Ok(())
+}
+
+/// The open file of a descriptor.
+///
+/// # Errors
+/// `EBADF`
+pub fn descriptor(fd: i32) -> Result<Arc<Description>, Errno> {
+    fdtab::TABLE.get(fd)
 }

@@ -1,0 +1,224 @@
+//! The calls.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use fdtab::TABLE;
+use syscall_shim::{Plain, UserPtr, UserSliceMut, UserWord, syscall};
+use ukerrno::Errno;
+use ukfile::{Description, Events, OpenFlags};
+
+use crate::epoll::{Edge, Epoll, Interest};
+use crate::poll::{Wanted, poll as wait_for};
+use crate::select::select as wait_for_sets;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// `struct pollfd`
+#[derive(Clone, Copy, Debug, Plain)]
+#[repr(C)]
+struct PollFd {
+    fd: i32,
+    events: u16,
+    found: u16,
+}
+
+fn after(nanoseconds: u64) -> u64 {
+    ukplat::monotonic_ns().saturating_add(nanoseconds)
+}
+
+/// A time of milliseconds; negative is for ever.
+fn milliseconds(timeout: i32) -> Option<u64> {
+    u64::try_from(timeout).ok().map(|ms| after(ms * 1_000_000))
+}
+
+/// A time in seconds and parts of `SECOND / unit`; none is for ever.
+fn parts(time: Option<UserPtr<[i64; 2]>>, unit: u64) -> Result<Option<u64>, Errno> {
+    let Some([seconds, parts]) = time.map(UserPtr::read) else { return Ok(None) };
+    let (Ok(seconds), Ok(parts)) = (u64::try_from(seconds), u64::try_from(parts)) else {
+        return Err(Errno::EINVAL);
+    };
+    if unit == 1 && parts >= SECOND {
+        return Err(Errno::EINVAL);
+    }
+    let nanoseconds = seconds.saturating_mul(SECOND).saturating_add(parts.saturating_mul(unit));
+    Ok(Some(after(nanoseconds)))
+}
+
+fn poll_until(mut fds: UserSliceMut<'_, PollFd>, deadline: Option<u64>) -> Result<usize, Errno> {
+    if fds.len() > TABLE.limit() {
+        return Err(Errno::EINVAL);
+    }
+    let mut wanted = Vec::new();
+    wanted.try_reserve_exact(fds.len()).map_err(|_| Errno::ENOMEM)?;
+    // Negative descriptors do not count; the others keep their order.
+    for one in fds.iter().filter(|one| one.fd >= 0) {
+        let interest = Events::from_bits_truncate(one.events.into());
+        wanted.push(Wanted::new(TABLE.get(one.fd).ok(), interest));
+    }
+    let count = wait_for(&mut wanted, deadline)?;
+    let mut found = wanted.iter();
+    for index in 0..fds.len() {
+        let Some(one) = fds.get(index) else { break };
+        let found = if one.fd < 0 { None } else { found.next() };
+        let found = found.map_or(0, |one| one.found.bits() as u16);
+        fds.set(index, PollFd { found, ..one });
+    }
+    Ok(count)
+}
+
+/// Waits for files (poll(2)).
+#[syscall]
+fn poll(fds: UserSliceMut<'_, PollFd>, timeout: i32) -> Result<usize, Errno> {
+    poll_until(fds, milliseconds(timeout))
+}
+
+/// Waits for files (ppoll(2)). Signals that come meanwhile end it, whatever the mask.
+#[syscall]
+fn ppoll(
+    fds: UserSliceMut<'_, PollFd>,
+    timeout: Option<UserPtr<[i64; 2]>>,
+    _mask: usize,
+    _size: usize,
+) -> Result<usize, Errno> {
+    let deadline = parts(timeout, 1)?;
+    poll_until(fds, deadline)
+}
+
+/// Waits for files in sets (select(2)).
+#[syscall]
+fn select(
+    count: i32,
+    read: UserWord<'_>,
+    write: UserWord<'_>,
+    except: UserWord<'_>,
+    timeout: Option<UserPtr<[i64; 2]>>,
+) -> Result<usize, Errno> {
+    let deadline = parts(timeout, 1000)?;
+    wait_for_sets(count, [read, write, except], deadline)
+}
+
+/// Waits for files in sets (pselect(2)).
+#[syscall]
+fn pselect6(
+    count: i32,
+    read: UserWord<'_>,
+    write: UserWord<'_>,
+    except: UserWord<'_>,
+    timeout: Option<UserPtr<[i64; 2]>>,
+    _mask: usize,
+) -> Result<usize, Errno> {
+    let deadline = parts(timeout, 1)?;
+    wait_for_sets(count, [read, write, except], deadline)
+}
+
+const EXCLUSIVE: u32 = 1 << 28;
+const WAKE_UP: u32 = 1 << 29;
+const ONE_SHOT: u32 = 1 << 30;
+const EDGE: u32 = 1 << 31;
+
+/// `struct epoll_event`: events, and data in two halves. It is packed, as on x86.
+type Event = [u32; 3];
+
+/// Makes an instance (epoll_create1(2)).
+#[syscall]
+fn epoll_create1(flags: u32) -> Result<i32, Errno> {
+    let close_on_exec = match OpenFlags::from_bits_retain(flags) {
+        OpenFlags::CLOSE_ON_EXEC => true,
+        flags if flags.is_empty() => false,
+        _ => return Err(Errno::EINVAL),
+    };
+    TABLE.insert(Description::new(Epoll::new()?, OpenFlags::READ_WRITE)?, close_on_exec)
+}
+
+/// Makes an instance (epoll_create(2)).
+#[syscall]
+fn epoll_create(size: i32) -> Result<i32, Errno> {
+    if size <= 0 { Err(Errno::EINVAL) } else { epoll_create1(0) }
+}
+
+/// Watches a file, differently, or no longer (epoll_ctl(2)).
+#[syscall]
+fn epoll_ctl(
+    epoll: i32,
+    operation: i32,
+    fd: i32,
+    event: Option<UserPtr<Event>>,
+) -> Result<(), Errno> {
+    const ADD: i32 = 1;
+    const REMOVE: i32 = 2;
+    const MODIFY: i32 = 3;
+    let (instance, file) = (TABLE.get(epoll)?, TABLE.get(fd)?);
+    let same = Arc::ptr_eq(&instance, &file);
+    let instance: &Epoll = instance.downcast().filter(|_| !same).ok_or(Errno::EINVAL)?;
+    if operation == REMOVE {
+        return instance.remove(fd, &file);
+    }
+    let [flags, low, high] = event.ok_or(Errno::EFAULT)?.read();
+    let edge = match (flags & ONE_SHOT != 0, flags & EDGE != 0) {
+        (true, _) => Edge::Once,
+        (false, true) => Edge::Edge,
+        (false, false) => Edge::Level,
+    };
+    let events = Events::from_bits_truncate(flags & !(EXCLUSIVE | WAKE_UP | ONE_SHOT | EDGE));
+    let data = u64::from(high) << 32 | u64::from(low);
+    let interest = Interest { events, edge, data };
+    match operation {
+        ADD => instance.add(fd, &file, interest),
+        MODIFY if flags & EXCLUSIVE == 0 => instance.modify(fd, &file, interest),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn epoll_until(
+    epoll: i32,
+    events: UserWord<'_>,
+    room: i32,
+    deadline: Option<u64>,
+) -> Result<usize, Errno> {
+    let instance = TABLE.get(epoll)?;
+    let instance: &Epoll = instance.downcast().ok_or(Errno::EINVAL)?;
+    let room = usize::try_from(room).ok().filter(|&room| room > 0).ok_or(Errno::EINVAL)?;
+    let mut memory: UserSliceMut<'_, Event> = events.slice_mut(room)?;
+    // Not more than most calls have, whatever they say there is room for.
+    let room = room.min(1024);
+    let mut ready = Vec::new();
+    ready.try_reserve_exact(room).map_err(|_| Errno::ENOMEM)?;
+    instance.wait(&mut ready, room, deadline)?;
+    for (index, one) in ready.iter().enumerate() {
+        memory.set(index, [one.events.bits(), one.data as u32, (one.data >> 32) as u32]);
+    }
+    Ok(ready.len())
+}
+
+/// Waits for events (epoll_wait(2)).
+#[syscall]
+fn epoll_wait(epoll: i32, events: UserWord<'_>, room: i32, timeout: i32) -> Result<usize, Errno> {
+    epoll_until(epoll, events, room, milliseconds(timeout))
+}
+
+/// Waits for events (epoll_pwait(2)). Signals that come meanwhile end it, whatever the mask.
+#[syscall]
+fn epoll_pwait(
+    epoll: i32,
+    events: UserWord<'_>,
+    room: i32,
+    timeout: i32,
+    _mask: usize,
+    _size: usize,
+) -> Result<usize, Errno> {
+    epoll_until(epoll, events, room, milliseconds(timeout))
+}
+
+/// Waits for events, with a time in nanoseconds (epoll_pwait2(2)).
+#[syscall]
+fn epoll_pwait2(
+    epoll: i32,
+    events: UserWord<'_>,
+    room: i32,
+    timeout: Option<UserPtr<[i64; 2]>>,
+    _mask: usize,
+    _size: usize,
+) -> Result<usize, Errno> {
+    epoll_until(epoll, events, room, parts(timeout, 1)?)
+}
