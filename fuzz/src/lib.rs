@@ -4,11 +4,13 @@
 
 mod alloc;
 mod boot;
+mod devices;
 mod hvt;
 mod tool;
 
 pub use alloc::{ALLOCATORS, allocators};
 pub use boot::{cmdline, parameters, pvh};
+pub use devices::{pci, virtio_blk, virtio_ring};
 pub use hvt::{hvt_calls, hvt_image};
 pub use tool::{manifest, pool};
 
@@ -16,7 +18,7 @@ pub use tool::{manifest, pool};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 11] = [
     ("allocators", allocators),
     ("cmdline", cmdline),
     ("parameters", parameters),
@@ -25,4 +27,7 @@ pub const TARGETS: [Target; 8] = [
     ("hvt-calls", hvt_calls),
     ("manifest", manifest),
     ("pool", pool),
+    ("pci", pci),
+    ("virtio_blk", virtio_blk),
+    ("virtio_ring", virtio_ring),
 ];

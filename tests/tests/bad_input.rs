@@ -249,6 +249,7 @@ fn assert_corrupt(image: &Path) {
         memory: oxk::qemu::DEFAULT_MEMORY,
         words: &[],
         initrd: None,
+        disks: &[],
         code_file: code.path(),
     };
     let error = spec.arguments().unwrap_err().to_string();

@@ -32,6 +32,7 @@
 //! | [`rcu::read`] | nothing | preemption disabled | preemption disabled |
 //! | [`rcu::synchronize`] | nothing | nothing | every CPU quiescent once |
 //! | [`WaitQueue`] wake | nothing | interrupts disabled, load | the same in a ticket lock |
+//! | [`EventCount`] notify | fetch-and-add | and as `WaitQueue` | and as `WaitQueue` |
 //!
 //! *Preemption disabled* is nothing with cooperative schedulers, and a counter with preemptive
 //! ones. With `threads` on one CPU there is no atomic read-modify-write instruction in this crate.
@@ -42,7 +43,7 @@
 //! |---|---|---|---|
 //! | until something is released | panics: it would be for ever | parks the thread | spins |
 //! | the same, with a deadline | idles, times out | parks the thread | spins |
-//! | [`Semaphore`], [`WaitQueue`] | idles: interrupt handlers end it | parks the thread | spins |
+//! | [`Semaphore`], [`WaitQueue`], [`EventCount`] | idles: interrupt handlers end it | parks the thread | spins |
 //!
 //! The *raw* types hold no data and are for C and POSIX layers. The others stay sound in safe
 //! Rust in each configuration: what would give two `&mut` to one value panics, also where nobody
@@ -58,7 +59,7 @@
 //! # Interrupt handlers
 //!
 //! They may use [`IrqSpinLock`], [`RawSpinLock::lock_irq`], [`Semaphore::release`] and
-//! `try_acquire`, [`WaitQueue::wake_one`] and `wake_all`, [`SeqLock`], [`rcu::read`]; nothing else.
+//! `try_acquire`, [`WaitQueue::wake_one`] and `wake_all`, [`EventCount::notify`], [`SeqLock`], [`rcu::read`]; nothing else.
 //!
 //! # Soundness and configuration
 //!
@@ -80,6 +81,7 @@
 mod condvar;
 #[cfg(any(feature = "threads", feature = "smp"))]
 mod diagnose;
+mod event_count;
 mod guarded;
 mod mutex;
 mod once_lock;
@@ -104,6 +106,7 @@ use core::fmt;
 use core::time::Duration;
 
 pub use condvar::Condvar;
+pub use event_count::EventCount;
 /// A barrier has no data.
 pub use imp::RawBarrier as Barrier;
 /// A semaphore has no data.

@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::Range;
 
 use crate::StaticRef;
+use crate::device::Device;
 use crate::memory::MemoryRegion;
 
 /// Facts known when the platform's entry code has run. They live until the image ends.
@@ -17,6 +18,8 @@ pub struct BootInfo {
     pub memory: &'static [MemoryRegion],
     /// The initial ram disk, when there is one.
     pub initrd: Option<&'static [u8]>,
+    /// Devices, or where they are listed. Empty in images without drivers.
+    pub devices: &'static [Device],
     /// [`crate::ticks`] at the image's first instruction.
     pub entry_ticks: u64,
     /// Writable data of the image: addresses of its statics, initialised or not.
@@ -29,8 +32,15 @@ static BOOT_INFO: StaticRef<BootInfo> = StaticRef::new();
 
 impl BootInfo {
     /// Of a machine with nothing; for tests, as the base of what they need.
-    pub const EMPTY: Self =
-        Self { words: &[], memory: &[], initrd: None, entry_ticks: 0, data: 0..0, stack_top: 0 };
+    pub const EMPTY: Self = Self {
+        words: &[],
+        memory: &[],
+        initrd: None,
+        devices: &[],
+        entry_ticks: 0,
+        data: 0..0,
+        stack_top: 0,
+    };
 
     /// Publishes the facts for [`BootInfo::get`]; the boot sequence calls it once.
     pub fn publish(info: &'static BootInfo) {

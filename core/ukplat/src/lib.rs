@@ -16,7 +16,8 @@
 //! [`thread_pointer`].
 //!
 //! Unsafe code in this crate: the binding (one extern static), the cells that are filled
-//! during boot, the functions whose callers promise something, and what [`vm`] passes on.
+//! during boot, the functions whose callers promise something, accesses to registers of
+//! [`device`]s, and what [`vm`] passes on.
 #![cfg_attr(not(feature = "host"), no_std)]
 
 pub mod boot;
@@ -26,6 +27,7 @@ pub mod cmdline;
 pub mod console;
 pub mod context;
 pub mod cpu;
+pub mod device;
 pub mod exit;
 #[cfg(feature = "host")]
 pub mod host;

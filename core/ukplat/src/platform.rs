@@ -1,10 +1,12 @@
 //! The trait a platform implements, its binding, and the functions the other libraries call.
 
 use core::ops::Range;
+use core::ptr::NonNull;
 
 use crate::console::Stream;
 use crate::context::Context;
 use crate::cpu::CpuError;
+use crate::device::{self, InterruptHandler, Message};
 use crate::exit::Exit;
 use crate::local::{Word, single};
 use crate::stack::Frames;
@@ -193,6 +195,30 @@ pub trait Platform {
     ) -> Result<(), VmError> {
         Err(VmError::Unsupported)
     }
+
+    /// Makes registers of devices accessible, uncached, at an address of the platform's choice; see
+    /// [`device::Registers::map`]. Registers stay mapped. Never maps memory that the
+    /// [memory map](crate::memory) lists as anything but reserved, nor registers of the platform's
+    /// own: with the result safe code does what it likes.
+    fn map_registers(physical: u64, len: usize, frames: &mut Frames<'_>) -> Option<NonNull<u8>> {
+        let _ = (physical, len, frames);
+        None
+    }
+    /// See [`device::address`]. The default is for platforms whose memory is at its physical address.
+    #[inline]
+    fn device_address(start: usize, len: usize) -> Option<(u64, usize)> {
+        Some((start as u64, len))
+    }
+    /// See [`device::message_interrupt`].
+    fn message_interrupt(handler: &'static dyn InterruptHandler) -> Option<Message> {
+        let _ = handler;
+        None
+    }
+    /// See [`device::line_interrupt`].
+    fn line_interrupt(line: u32, handler: &'static dyn InterruptHandler) -> bool {
+        let _ = (line, handler);
+        false
+    }
 }
 
 /// The functions of one platform, as the linker sees them. Made by [`bind!`](crate::bind).
@@ -232,6 +258,7 @@ pub struct PlatformTable {
     pub(crate) tlb_flush_others: fn(Range<usize>),
     terminate: fn(Exit) -> !,
     pub(crate) vm: vm::Table,
+    pub(crate) device: device::Table,
 }
 
 impl PlatformTable {
@@ -276,6 +303,12 @@ impl PlatformTable {
                 prepare: P::vm_prepare,
                 alias: P::vm_alias,
                 revoke: P::vm_revoke,
+            },
+            device: device::Table {
+                map_registers: P::map_registers,
+                address: P::device_address,
+                message_interrupt: P::message_interrupt,
+                line_interrupt: P::line_interrupt,
             },
         }
     }

@@ -101,7 +101,8 @@ pub unsafe fn start(
         let data =
             (&raw const oxikraft_data_start) as usize..(&raw const oxikraft_data_end) as usize;
         let stack_top = told.stack.end() as usize;
-        let info = BootInfo { words, memory, initrd, entry_ticks, data, stack_top };
+        let info =
+            BootInfo { words, memory, initrd, entry_ticks, data, stack_top, ..BootInfo::EMPTY };
         (*BOOT_INFO.0.get()).write(info)
     };
     boot(info)

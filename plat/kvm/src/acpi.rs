@@ -1,11 +1,12 @@
-//! The machine's CPUs according to ACPI: root pointer, root table, multiple APIC description table
-//! (ACPI specification 6.5, sections 5.2.5 to 5.2.12).
+//! The machine's CPUs, interrupt controllers and devices according to ACPI: root pointer, root
+//! table, and the tables that it lists (ACPI specification 6.5, sections 5.2.5 to 5.2.12).
 //!
 //! Pure parsing of memory that somebody else wrote: nothing in it is trusted.
 
 use crate::pvh::PhysicalMemory;
 
 /// CPUs that are looked for at most.
+#[cfg(any(feature = "smp", test))]
 pub const MAX: usize = 64;
 
 /// Where the firmware of a PC puts the root pointer.
@@ -19,12 +20,14 @@ const HEADER_LEN: usize = 36;
 const MAX_TABLE_LEN: usize = 1 << 16;
 
 /// Numbers of local APICs, in the order of the table, each once.
+#[cfg(any(feature = "smp", test))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Apics {
     ids: [u8; MAX],
     len: usize,
 }
 
+#[cfg(any(feature = "smp", test))]
 impl Apics {
     /// The numbers.
     pub fn ids(&self) -> &[u8] {
@@ -67,9 +70,13 @@ fn table<M: PhysicalMemory>(memory: &M, address: u64) -> Option<&'static [u8]> {
     memory.bytes(address, len).filter(|table| sums_to_zero(table))
 }
 
-/// The local APICs of CPUs that can be used. `root` is the address of the root pointer, or 0 when
-/// it must be searched for. `None` when the machine has no such tables.
-pub fn find_cpus<M: PhysicalMemory>(memory: &M, root: u64) -> Option<Apics> {
+/// The table with a signature. `root` is the address of the root pointer, or 0 when it must be
+/// searched for. `None` when the machine has no such table.
+pub fn find_table<M: PhysicalMemory>(
+    memory: &M,
+    root: u64,
+    signature: &[u8; 4],
+) -> Option<&'static [u8]> {
     let at = |address| memory.bytes(address, ROOT_POINTER_LEN).filter(|p| is_root_pointer(p));
     let root = at(root).or_else(|| {
         let area = memory.bytes(BIOS_AREA, BIOS_AREA_LEN)?;
@@ -80,27 +87,41 @@ pub fn find_cpus<M: PhysicalMemory>(memory: &M, root: u64) -> Option<Apics> {
         _ => (u32_at(root, 16)?.into(), 4),
     };
     let list = table(memory, list)?;
-    let addresses = list.get(HEADER_LEN..)?.chunks_exact(entry_len).filter_map(|entry| {
+    let mut addresses = list.get(HEADER_LEN..)?.chunks_exact(entry_len).filter_map(|entry| {
         if entry_len == 8 { u64_at(entry, 0) } else { u32_at(entry, 0).map(u64::from) }
     });
-    for address in addresses {
-        if memory.bytes(address, HEADER_LEN).is_some_and(|header| header.starts_with(b"APIC")) {
-            return Some(apics(table(memory, address)?));
-        }
-    }
-    None
+    let is_wanted = |address: &u64| {
+        memory.bytes(*address, HEADER_LEN).is_some_and(|header| header.starts_with(signature))
+    };
+    table(memory, addresses.find(is_wanted)?)
 }
 
-/// The entries of a multiple APIC description table.
-fn apics(table: &[u8]) -> Apics {
+/// The local APICs of CPUs that can be used; see [`find_table`].
+#[cfg(any(feature = "smp", test))]
+pub fn find_cpus<M: PhysicalMemory>(memory: &M, root: u64) -> Option<Apics> {
+    find_table(memory, root, b"APIC").map(apics)
+}
+
+/// The entries of a multiple APIC description table: kind, and the whole entry.
+fn madt_entries(table: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     const ENTRIES: usize = HEADER_LEN + 8;
+    let mut rest = table.get(ENTRIES..).unwrap_or_default();
+    core::iter::from_fn(move || {
+        let [kind, len, ..] = *rest else { return None };
+        let entry = rest.get(..len.into()).filter(|entry| entry.len() >= 2)?;
+        rest = &rest[len.into()..];
+        Some((kind, entry))
+    })
+}
+
+/// The local APICs of a multiple APIC description table.
+#[cfg(any(feature = "smp", test))]
+fn apics(table: &[u8]) -> Apics {
     const LOCAL_APIC: u8 = 0;
     const LOCAL_X2APIC: u8 = 9;
     const ENABLED: u32 = 1;
     let mut found = Apics { ids: [0; MAX], len: 0 };
-    let mut rest = table.get(ENTRIES..).unwrap_or_default();
-    while let [kind, len, ..] = *rest {
-        let Some(entry) = rest.get(..len.into()).filter(|entry| entry.len() >= 2) else { break };
+    for (kind, entry) in madt_entries(table) {
         let id_flags = match kind {
             LOCAL_APIC => entry.get(3).map(|id| u32::from(*id)).zip(u32_at(entry, 4)),
             LOCAL_X2APIC => u32_at(entry, 4).zip(u32_at(entry, 8)),
@@ -112,9 +133,67 @@ fn apics(table: &[u8]) -> Apics {
         {
             found.push(id as u8);
         }
-        rest = &rest[len.into()..];
     }
     found
+}
+
+/// The I/O APICs of a multiple APIC description table: physical address, and number of the first
+/// interrupt line.
+#[cfg(any(feature = "devices", test))]
+pub fn io_apics(table: &[u8]) -> impl Iterator<Item = (u64, u32)> {
+    const IO_APIC: u8 = 1;
+    madt_entries(table)
+        .filter(|(kind, _)| *kind == IO_APIC)
+        .filter_map(|(_, entry)| Some((u32_at(entry, 4)?.into(), u32_at(entry, 8)?)))
+}
+
+/// Configuration spaces in an MCFG table (PCI Firmware 3.3, section 4.1.2): physical address of
+/// bus 0's space, first and last bus. Only the first segment, the one that all machines have.
+#[cfg(any(feature = "devices", test))]
+pub fn pci_express(table: &[u8]) -> impl Iterator<Item = (u64, u8, u8)> {
+    let entries = table.get(HEADER_LEN + 8..).unwrap_or_default().chunks_exact(16);
+    entries.filter_map(|entry| match *entry.get(8..12)? {
+        [0, 0, first, last] if first <= last => Some((u64_at(entry, 0)?, first, last)),
+        _ => None,
+    })
+}
+
+/// The differentiated system description table, to which another one points.
+#[cfg(any(feature = "devices", test))]
+pub fn find_description<M: PhysicalMemory>(memory: &M, root: u64) -> Option<&'static [u8]> {
+    let fixed = find_table(memory, root, b"FACP")?;
+    let wide = u64_at(fixed, 140).filter(|address| *address != 0);
+    let address = wide.or_else(|| u32_at(fixed, 40).map(u64::from))?;
+    table(memory, address).filter(|table| table.starts_with(b"DSDT"))
+}
+
+/// Virtio devices that a description table lists: physical address, length, interrupt line.
+///
+/// The table is a program. It is not run but searched: virtual machines write each device as
+/// constants, its hardware identifier `LNRO0005`, then one descriptor of memory and one of an
+/// interrupt (ACPI specification 6.5, sections 6.4.3.4 and 6.4.3.6).
+#[cfg(any(feature = "devices", test))]
+pub fn virtio_mmio(table: &[u8]) -> impl Iterator<Item = (u64, u64, Option<u32>)> {
+    const ID: &[u8] = b"LNRO0005";
+    const MEMORY: &[u8] = &[0x86, 9, 0];
+    const INTERRUPT: &[u8] = &[0x89, 6, 0];
+    /// Bytes that one device has at most.
+    const NEAR: usize = 256;
+    let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|w| w == what);
+    let mut rest = table;
+    core::iter::from_fn(move || {
+        loop {
+            rest = &rest[find(rest, ID)? + ID.len()..];
+            let device = &rest[..find(rest, ID).unwrap_or(rest.len()).min(NEAR)];
+            let Some(at) = find(device, MEMORY) else { continue };
+            let (Some(base), Some(len)) = (u32_at(device, at + 4), u32_at(device, at + 8)) else {
+                continue;
+            };
+            let behind = device.get(at + 12..).unwrap_or_default();
+            let line = find(behind, INTERRUPT).and_then(|at| u32_at(behind, at + 5));
+            return Some((base.into(), len.into(), line));
+        }
+    })
 }
 
 #[cfg(test)]
@@ -189,6 +268,26 @@ mod tests {
     }
 
     #[test]
+    fn the_description_is_found_by_either_address() {
+        for wide in [false, true] {
+            let mut m = machine(2);
+            // The table of the CPUs becomes the fixed one.
+            put(&mut m, 0x300, b"FACP");
+            put(&mut m, 0x304, &160u32.to_le_bytes());
+            put(&mut m, 0x300 + 40, &(if wide { 0x77u32 } else { 0x600 }).to_le_bytes());
+            put(&mut m, 0x300 + 140, &(if wide { 0x600u64 } else { 0 }).to_le_bytes());
+            fix_sum(&mut m, 0x300, 160, 9);
+            put(&mut m, 0x600, b"DSDT");
+            put(&mut m, 0x604, &40u32.to_le_bytes());
+            fix_sum(&mut m, 0x600, 40, 9);
+            let memory = Memory(m.leak());
+            let found = find_description(&memory, 0).expect("it is there");
+            assert_eq!((found.len(), &found[..4]), (40, &b"DSDT"[..]));
+        }
+        assert_eq!(find_description(&Memory(machine(2).leak()), 0), None);
+    }
+
+    #[test]
     fn bad_machines() {
         assert_eq!(find(vec![0; 0x10_0000], 0), None);
         let mut m = machine(2);
@@ -208,7 +307,50 @@ mod tests {
         assert_eq!(apics(&table).ids(), []);
     }
 
+    #[test]
+    fn interrupt_controllers() {
+        let mut table = vec![0u8; 44];
+        table.extend([1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 24, 0, 0, 0]);
+        table.extend([1, 3, 0]); // too short
+        assert_eq!(io_apics(&table).collect::<Vec<_>>(), [(0xfec0_0000, 24)]);
+    }
+
+    #[test]
+    fn configuration_spaces() {
+        let mut table = vec![0u8; 44];
+        table.extend(0xb000_0000u64.to_le_bytes());
+        table.extend([0, 0, 0, 255, 0, 0, 0, 0]);
+        table.extend(0xc000_0000u64.to_le_bytes());
+        table.extend([1, 0, 0, 255, 0, 0, 0, 0]); // another segment
+        table.extend([0; 8]);
+        assert_eq!(pci_express(&table).collect::<Vec<_>>(), [(0xb000_0000, 0, 255)]);
+    }
+
+    #[test]
+    fn virtio_devices_in_a_description() {
+        let mut table = b"DSDT".to_vec();
+        table.extend(b"LNRO0005 and nothing of use");
+        table.extend(b"LNRO0005....\x86\x09\x00\x01\x00\x0e\xb0\xfe\x00\x02\x00\x00");
+        table.extend(b"\x89\x06\x00\x0d\x01\x1f\x00\x00\x00\x79\x00");
+        table.extend(b"LNRO0005....\x86\x09\x00\x01\x00\x0c\xb0\xfe\x00\x02\x00\x00");
+        let found: Vec<_> = virtio_mmio(&table).collect();
+        assert_eq!(found, [(0xfeb0_0e00, 0x200, Some(31)), (0xfeb0_0c00, 0x200, None)]);
+        table.truncate(table.len() - 4);
+        assert_eq!(virtio_mmio(&table).count(), 1);
+    }
+
     proptest! {
+        #[test]
+        fn any_description_is_searched_to_its_end(
+            parts in prop::collection::vec(prop::sample::select(vec![
+                &b"LNRO0005"[..], &b"\x86\x09\x00"[..], &b"\x89\x06\x00"[..], &b"abcd"[..], &b"LNRO"[..],
+            ]), 0..200),
+        ) {
+            let table = parts.concat();
+            prop_assert!(virtio_mmio(&table).count() <= table.len() / 8);
+            let _ = (io_apics(&table).count(), pci_express(&table).count());
+        }
+
         #[test]
         fn damage_never_panics(
             changes in prop::collection::vec((0usize..0x200, any::<u8>()), 0..20),

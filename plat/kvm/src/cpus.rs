@@ -1,7 +1,6 @@
 //! Further CPUs: found by ACPI, started by INIT and start-up interrupts (Intel SDM volume 3,
 //! section 8.4), interrupted through the local APIC.
 
-use core::cell::RefCell;
 use core::ops::Range;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize};
@@ -14,9 +13,9 @@ use ukarch_x86_64::trap::{Tables, TrapStacks};
 use ukplat::cpu::MAX_CPUS;
 use ukplat::{CpuError, preempt};
 
+use crate::firmware::Firmware;
 use crate::frames::Frames;
 use crate::local::{CPU_ID, STACK_TOP};
-use crate::pvh::PhysicalMemory;
 use crate::start::Stacks;
 use crate::trampoline::LAUNCH;
 use crate::{acpi, clock, thread, trampoline, traps};
@@ -48,57 +47,13 @@ pub fn count() -> usize {
     COUNT.load(Relaxed)
 }
 
-/// Firmware tables wherever they are: the entry code's page tables get what they lack.
-struct Firmware<'a>(RefCell<&'a mut Frames>);
-
-impl Firmware<'_> {
-    /// Maps a GiB read-only. `None` when there is no memory for the table.
-    fn map(&self, gib: u64) -> Option<()> {
-        const PRESENT_WRITABLE: u64 = 3;
-        const PRESENT_LARGE: u64 = 0x81;
-        const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-        // SAFETY: the entry code's tables lie in the image, at their physical address, and nobody
-        // else looks at them; its top-level table has one entry, for the first 512 GiB.
-        let level3 = unsafe {
-            let level4 = &*(read_cr3() as *const [u64; 512]);
-            &mut *((level4[0] & ADDRESS) as *mut [u64; 512])
-        };
-        let entry = level3.get_mut(gib as usize)?;
-        if *entry == 0 {
-            let table = self.0.borrow_mut().take(PAGE)?;
-            // SAFETY: a fresh page.
-            let pages = unsafe { &mut *(table as *mut [u64; 512]) };
-            for (index, page) in (0..).zip(pages) {
-                *page = gib << 30 | index << 21 | PRESENT_LARGE;
-            }
-            *entry = table | PRESENT_WRITABLE;
-        }
-        Some(())
-    }
-}
-
-impl PhysicalMemory for Firmware<'_> {
-    fn bytes(&self, address: u64, len: usize) -> Option<&'static [u8]> {
-        let last = address.checked_add(len as u64)?.checked_sub(1)?;
-        if address == 0 {
-            return None;
-        }
-        for gib in address >> 30..=last >> 30 {
-            self.map(gib)?;
-        }
-        // SAFETY: mapped just now; firmware tables are not written, and nothing of them is used
-        // once memory is given to allocators.
-        Some(unsafe { core::slice::from_raw_parts(address as *const u8, len) })
-    }
-}
-
 /// Finds the machine's CPUs, of which at most `wanted` will be used; returns how many that are.
 /// The tables in use must be the entry code's.
 pub fn find(root_pointer: u64, wanted: u32, frames: &mut Frames) -> usize {
     let own = (cpuid(1).ebx >> 24) as u8;
     APIC_IDS[0].store(own, Relaxed);
     let mut count = 1;
-    if let Some(apics) = acpi::find_cpus(&Firmware(RefCell::new(frames)), root_pointer) {
+    if let Some(apics) = acpi::find_cpus(&Firmware::new(frames), root_pointer) {
         let wanted = (wanted as usize).min(MAX_CPUS);
         for id in apics.ids().iter().filter(|id| **id != own) {
             if count < wanted {

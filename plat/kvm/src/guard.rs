@@ -10,7 +10,7 @@ use ukarch_x86_64::regs::{invlpg, read_cr3};
 use ukplat::stack::Frames;
 
 /// The running system's tables, which are memory at its physical address.
-struct Running<'a, 'b>(&'a mut Frames<'b>);
+pub struct Running<'a, 'b>(&'a mut Frames<'b>);
 
 impl TableMemory for Running<'_, '_> {
     fn allocate(&mut self) -> Option<u64> {
@@ -27,6 +27,21 @@ impl TableMemory for Running<'_, '_> {
     }
 }
 
+/// Changes the tables in use; one at a time, on all CPUs.
+pub fn with_tables<R>(
+    frames: &mut Frames<'_>,
+    change: impl FnOnce(&mut Mapper<Running<'_, '_>>) -> R,
+) -> R {
+    static CHANGING: AtomicBool = AtomicBool::new(false);
+    let _interrupts = ukplat::irq::disable();
+    while CHANGING.swap(true, Ordering::Acquire) {
+        core::hint::spin_loop();
+    }
+    let result = change(&mut Mapper::of(Running(frames), read_cr3()));
+    CHANGING.store(false, Ordering::Release);
+    result
+}
+
 /// Makes a page inaccessible, or accessible again; see [`ukplat::stack::guard`].
 ///
 /// Other CPUs are not told. What they may remember of a page that nobody uses is that it can be
@@ -35,16 +50,10 @@ impl TableMemory for Running<'_, '_> {
 /// # Safety
 /// As there.
 pub unsafe fn set(page: usize, on: bool, frames: &mut Frames<'_>) -> bool {
-    static CHANGING: AtomicBool = AtomicBool::new(false);
     let page = page as u64;
-    let _interrupts = ukplat::irq::disable();
-    while CHANGING.swap(true, Ordering::Acquire) {
-        core::hint::spin_loop();
-    }
-    let mut mapper = Mapper::of(Running(frames), read_cr3());
-    let result =
-        if on { mapper.unmap(page, PAGE) } else { mapper.map(page, page, PAGE, Flags::WRITE) };
-    CHANGING.store(false, Ordering::Release);
+    let result = with_tables(frames, |mapper| {
+        if on { mapper.unmap(page, PAGE) } else { mapper.map(page, page, PAGE, Flags::WRITE) }
+    });
     // SAFETY: the platform runs in kernel mode.
     unsafe { invlpg(page) };
     result.is_ok()

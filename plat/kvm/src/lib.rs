@@ -12,18 +12,26 @@
 //! ```
 #![cfg_attr(not(test), no_std)]
 
-#[cfg(any(feature = "smp", test))]
+#[cfg(any(feature = "smp", feature = "devices", test))]
 mod acpi;
 mod clock;
 #[cfg(feature = "smp")]
 mod cpus;
+#[cfg(any(feature = "devices", test))]
+mod devices;
 mod entry;
+#[cfg(any(feature = "smp", feature = "devices"))]
+mod firmware;
 mod frames;
 mod guard;
+#[cfg(feature = "devices")]
+mod interrupts;
 mod local;
 mod power;
 mod preempt;
 pub mod pvh;
+#[cfg(feature = "devices")]
+mod registers;
 mod serial;
 mod start;
 mod thread;
@@ -33,10 +41,14 @@ mod traps;
 mod vm;
 
 use core::ops::Range;
+#[cfg(feature = "devices")]
+use core::ptr::NonNull;
 
 use ukarch_x86_64::context;
 #[cfg(feature = "smp")]
 use ukarch_x86_64::segment;
+#[cfg(feature = "devices")]
+use ukplat::device::{InterruptHandler, Message};
 use ukplat::stack::Frames;
 use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
@@ -216,5 +228,23 @@ impl Platform for Kvm {
     ) -> Result<(), VmError> {
         // SAFETY: the caller's promise.
         unsafe { vm::revoke(at, len, frames) }
+    }
+
+    #[cfg(feature = "devices")]
+    fn map_registers(physical: u64, len: usize, frames: &mut Frames<'_>) -> Option<NonNull<u8>> {
+        registers::map(physical, len, frames)
+    }
+    #[cfg(feature = "devices")]
+    #[inline]
+    fn device_address(start: usize, len: usize) -> Option<(u64, usize)> {
+        registers::device_address(start, len)
+    }
+    #[cfg(feature = "devices")]
+    fn message_interrupt(handler: &'static dyn InterruptHandler) -> Option<Message> {
+        interrupts::message(handler)
+    }
+    #[cfg(feature = "devices")]
+    fn line_interrupt(line: u32, handler: &'static dyn InterruptHandler) -> bool {
+        interrupts::line(line, handler)
     }
 }

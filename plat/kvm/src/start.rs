@@ -10,9 +10,15 @@ use ukarch_x86_64::trap::{Tables, TrapStacks};
 use ukplat::boot::early_parameter;
 use ukplat::{BootInfo, Exit, MemoryKind, MemoryMap, parse_size};
 
+#[cfg(feature = "devices")]
+use crate::devices::Found;
+#[cfg(feature = "devices")]
+use crate::firmware::Firmware;
 use crate::frames::Frames;
 use crate::pvh::{PhysicalMemory, StartInfo};
 use crate::{Config, power, serial, traps};
+#[cfg(feature = "devices")]
+use crate::{acpi, interrupts};
 #[cfg(feature = "smp")]
 use crate::{cpus, trampoline};
 
@@ -50,6 +56,8 @@ impl<T> Once<T> {
 static BOOT_INFO: Once<BootInfo> = Once::new();
 static MEMORY: Once<MemoryMap<MAX_REGIONS>> = Once::new();
 static TABLES: Once<Tables> = Once::new();
+#[cfg(feature = "devices")]
+static DEVICES: Once<Found> = Once::new();
 
 unsafe extern "C" {
     static oxikraft_image_start: u8;
@@ -193,6 +201,10 @@ unsafe fn set_up(
     let mut frames = unsafe { Frames::new(own_start, own_end) };
 
     let words = words(machine.command_line().map_err(|e| e.cause())?, &mut frames)?;
+    #[cfg(feature = "devices")]
+    let (words, devices) = find_devices(machine.rsdp(), words, &mut frames);
+    #[cfg(not(feature = "devices"))]
+    let devices = &[];
     let stacks = Stacks::take(&mut frames, config.stack).ok_or(NO_ROOM)?;
     #[cfg(feature = "smp")]
     let cpus = prepare_cpus(&machine, config.cpus, &mut frames)?;
@@ -215,6 +227,11 @@ unsafe fn set_up(
         (lapic::DEFAULT_BASE, lapic::DEFAULT_BASE + PAGE, Flags::WRITE | Flags::UNCACHED),
     ] {
         mapper.map(start, start, end - start, flags).map_err(map_cause)?;
+    }
+    #[cfg(feature = "devices")]
+    for base in interrupts::controllers() {
+        let flags = Flags::WRITE | Flags::UNCACHED;
+        mapper.map(base, base, PAGE, flags).map_err(map_cause)?;
     }
     for (guard, _) in stacks.all() {
         mapper.unmap(guard, PAGE).map_err(map_cause)?;
@@ -254,10 +271,29 @@ unsafe fn set_up(
     let memory = map.regions();
     let data = sections.data as usize..sections.end as usize;
     let stack_top = stacks.main.1 as usize;
-    let info = BootInfo { words, memory, initrd, entry_ticks, data, stack_top };
+    let info = BootInfo { words, memory, initrd, devices, entry_ticks, data, stack_top };
     // SAFETY: `start` runs once.
     let info = unsafe { BOOT_INFO.write(info) };
     Ok((info, stacks.main.1))
+}
+
+/// Finds devices and interrupt controllers; returns the words that are not about devices, and the
+/// devices.
+#[cfg(feature = "devices")]
+fn find_devices(
+    root_pointer: u64,
+    words: &'static [&'static str],
+    frames: &mut Frames,
+) -> (&'static [&'static str], &'static [ukplat::device::Device]) {
+    // SAFETY: `start` runs once.
+    let found = unsafe { DEVICES.write(Found::new()) };
+    let words = &words[..found.add_words(words)];
+    let firmware = Firmware::new(frames);
+    if let Some(table) = acpi::find_table(&firmware, root_pointer, b"APIC") {
+        interrupts::set_controllers(acpi::io_apics(table));
+    }
+    found.add_firmware(&firmware, root_pointer);
+    (words, found.devices())
 }
 
 /// Finds further CPUs and keeps memory for them; returns how many CPUs there are. Without usable

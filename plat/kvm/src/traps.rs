@@ -111,6 +111,10 @@ pub fn on_trap(frame: &mut TrapFrame) {
         vector if vector == u64::from(CPU_VECTOR) => crate::cpus::on_cpu_interrupt(),
         #[cfg(feature = "smp")]
         vector if vector == u64::from(FLUSH_VECTOR) => crate::cpus::on_flush(),
+        #[cfg(feature = "devices")]
+        vector if crate::interrupts::VECTORS.contains(&vector) => {
+            crate::interrupts::on_interrupt(vector);
+        }
         // A spurious interrupt needs no end of interrupt.
         _ => {}
     }

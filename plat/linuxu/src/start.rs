@@ -102,7 +102,7 @@ pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static Boot
         let data =
             (&raw const oxikraft_data_start) as usize..(&raw const oxikraft_data_end) as usize;
         let stack_top = stack as usize;
-        let info = BootInfo { words, memory, initrd: None, entry_ticks, data, stack_top };
+        let info = BootInfo { words, memory, entry_ticks, data, stack_top, ..BootInfo::EMPTY };
         (*BOOT_INFO.0.get()).write(info)
     };
     boot(info)

@@ -41,7 +41,10 @@ fn clock_getres(clock: i32, resolution: Option<UserPtr<TimeSpec>>) -> Result<(),
 fn clock_settime(clock: i32, time: UserPtr<TimeSpec>) -> Result<(), Errno> {
     let ns = time.read().to_ns()?;
     match clock {
-        0 => Ok(Clock::set_real(ns)),
+        0 => {
+            Clock::set_real(ns);
+            Ok(())
+        }
         _ => Err(Errno::EINVAL),
     }
 }

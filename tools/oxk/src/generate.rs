@@ -310,6 +310,7 @@ fn has_config(library: &Library) -> bool {
         && library.allocator.is_none()
         && library.scheduler.is_none()
         && (matches!(library.name.as_str(), PARAM | ALLOC_API)
+            || !library.collects.is_empty()
             || constants(library).next().is_some())
 }
 
@@ -324,19 +325,33 @@ fn staged_name(library: &Library) -> String {
 fn configs(resolution: &Resolution<'_>, out: &mut String) {
     out.push_str("\n// Constants of the libraries.\n");
     for library in resolution.libraries.iter().filter(|l| has_config(l)) {
-        let extra: &[&str] = match library.name.as_str() {
-            PARAM => &["params: &PARAMS"],
-            ALLOC_API => &["heaps: &HEAPS", "accounts: &ACCOUNTS"],
-            _ => &[],
+        let collected: Vec<String> =
+            library.collects.iter().map(|c| collection(resolution, c)).collect();
+        let mut extra: Vec<&str> = match library.name.as_str() {
+            PARAM => vec!["params: &PARAMS"],
+            ALLOC_API => vec!["heaps: &HEAPS", "accounts: &ACCOUNTS"],
+            _ => Vec::new(),
         };
+        extra.extend(collected.iter().map(String::as_str));
         let _ = writeln!(
             out,
             "static {}: {}::Config = {};",
             config_name(library),
             library.rust_name(),
-            config_literal(resolution, library, extra),
+            config_literal(resolution, library, &extra),
         );
     }
+}
+
+/// The field of a `Config` with what the libraries of the image registered.
+fn collection(resolution: &Resolution<'_>, name: &str) -> String {
+    let mut items = Vec::new();
+    for library in &resolution.libraries {
+        for (_, item) in library.registers.iter().filter(|(collection, _)| collection == name) {
+            items.push(format!("&{}::{item}", library.rust_name()));
+        }
+    }
+    format!("{}: &[{}]", name.replace('-', "_"), items.join(", "))
 }
 
 /// How flows of control that allocate at the same time are kept apart.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item};
 
 use crate::diagnostic::{Context, Result, Source};
-use crate::pool::{POOLS, toml_error};
+use crate::pool::{POOLS, crates_in, toml_error};
 
 /// Pools with the pools that their crates may depend on, beside their own. Lower pools define
 /// traits; upper ones implement and register.
@@ -17,8 +17,8 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("core", &[]),
     ("alloc", &["core"]),
     ("sched", &["core"]),
-    ("drivers", &["core", "arch"]),
-    ("plat", &["core", "arch", "drivers"]),
+    ("drivers", &["core", "arch", "block", "net"]),
+    ("plat", &["core", "arch"]),
     ("block", &["core"]),
     ("net", &["core"]),
     ("fs", &["core", "block"]),
@@ -37,6 +37,7 @@ const UNSAFE_ALLOWED: [&str; 17] = [
     "plat/",
     "alloc/",
     "core/ukplat",
+    "core/ukdma",
     "core/ukalloc",
     "core/uklock",
     "core/uksched",
@@ -48,7 +49,6 @@ const UNSAFE_ALLOWED: [&str; 17] = [
     "debug/ukcrash",
     "debug/ukplatcheck",
     "tools/tender",
-    "drivers/virtio/",
     "bench/",
 ];
 
@@ -144,11 +144,9 @@ fn crates(root: &Path) -> Result<Vec<Crate>> {
     let mut found = Vec::new();
     let pools = POOLS.iter().copied().chain(["apps", "bench", "tools"]);
     for pool in pools {
-        let Ok(entries) = std::fs::read_dir(root.join(pool)) else { continue };
-        for entry in entries {
-            let entry = entry.context(format!("cannot list {pool}"))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            found.push((pool.to_owned(), format!("{pool}/{name}/")));
+        for dir in crates_in(&root.join(pool))? {
+            let relative = dir.strip_prefix(root).unwrap_or(&dir);
+            found.push((pool.to_owned(), format!("{}/", relative.display())));
         }
     }
     found.push(("tests".to_owned(), "tests/".to_owned()));

@@ -10,6 +10,7 @@ pub mod bench;
 pub mod build;
 pub mod cli;
 pub mod diagnostic;
+pub mod disk;
 pub mod generate;
 pub mod graph;
 pub mod layering;

@@ -123,6 +123,12 @@ fn details(pool: &Pool, library: &Library) -> String {
     if let Some(early) = &library.early {
         let _ = writeln!(out, "  early stage    {early}");
     }
+    for collection in &library.collects {
+        let _ = writeln!(out, "  collects       {collection}");
+    }
+    for (collection, item) in &library.registers {
+        let _ = writeln!(out, "  registers      {item} in {collection}");
+    }
     for phase in &library.phases {
         let mut order = Vec::new();
         if !phase.after.is_empty() {

@@ -125,6 +125,10 @@ pub struct Library {
     pub single_cpu: bool,
     /// Interfaces that it does not provide in an image with more than one CPU.
     pub single_cpu_provides: Vec<String>,
+    /// Collections that it gets, each as a field of its `Config`.
+    pub collects: Vec<String>,
+    /// What it adds to collections: the collection, and a static of the library.
+    pub registers: Vec<(String, String)>,
 }
 
 /// The Rust type that makes a library an allocator. Both have a `const fn new`, which takes the
@@ -170,13 +174,7 @@ impl Pool {
         folders.extend(extra.iter().map(|dir| ("external".to_owned(), dir.clone())));
         let mut manifests = Vec::new();
         for (pool, folder) in folders {
-            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
-            for entry in entries {
-                let dir = entry.context(format!("cannot list {}", folder.display()))?.path();
-                if dir.join("Cargo.toml").is_file() {
-                    manifests.push((pool.clone(), dir));
-                }
-            }
+            manifests.extend(crates_in(&folder)?.into_iter().map(|dir| (pool.clone(), dir)));
         }
         manifests.sort();
         let inherited = workspace_version(root);
@@ -260,6 +258,16 @@ impl Pool {
                     return wrong(format!("has an `early` stage but no size `{EARLY_SIZE}`"));
                 }
             }
+            for collection in &library.collects {
+                if self.libraries().filter(|l| l.collects.contains(collection)).count() > 1 {
+                    return wrong(format!("another library collects `{collection}` too"));
+                }
+            }
+            for (collection, _) in &library.registers {
+                if !self.libraries().any(|l| l.collects.contains(collection)) {
+                    return wrong(format!("no library collects `{collection}`"));
+                }
+            }
             for phase in &library.phases {
                 for other in phase.after.iter().chain(&phase.before) {
                     if !phases.contains(&other.as_str()) {
@@ -322,6 +330,34 @@ impl Pool {
     }
 }
 
+/// The crates in a pool folder, sorted. A folder in it that is no crate may hold crates that belong
+/// together, as `drivers/virtio` does.
+pub fn crates_in(pool: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for dir in folders_in(pool)? {
+        if dir.join("Cargo.toml").is_file() {
+            found.push(dir);
+        } else {
+            found.extend(folders_in(&dir)?.into_iter().filter(|d| d.join("Cargo.toml").is_file()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The folders in a folder; none when it cannot be read, as when there is no such pool.
+fn folders_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry.context(format!("cannot list {}", dir.display()))?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
 /// The version that crates of the workspace inherit.
 fn workspace_version(root: &Path) -> String {
     let text = std::fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
@@ -363,6 +399,8 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
             "scheduler",
             "libc",
             "auto-features",
+            "collects",
+            "registers",
         ],
     )?;
     let name = text("name")
@@ -440,15 +478,9 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         options,
         phases,
         platform,
-        auto_features: read
-            .entries(metadata, "auto-features")?
-            .into_iter()
-            .map(|(feature, item)| match item.as_str() {
-                Some(interface) => Ok((feature.to_owned(), interface.to_owned())),
-                None => Err(Diagnostic::new(format!("`{feature}` must name an interface"))
-                    .at(source, item.span())),
-            })
-            .collect::<Result<_>>()?,
+        auto_features: read.pairs(metadata, "auto-features", "an interface")?,
+        collects: read.list(metadata, "collects")?,
+        registers: read.pairs(metadata, "registers", "a static of the library")?,
         scheduler: read.text(metadata, "scheduler")?,
         allocator: match (read.text(metadata, "backend")?, read.text(metadata, "allocator")?) {
             (Some(_), Some(_)) => {
@@ -536,6 +568,23 @@ impl Reader<'_> {
             None => Ok(Vec::new()),
             Some(item) => Ok(self.table(item, key)?.iter().collect()),
         }
+    }
+
+    /// A table of texts; empty when absent. `what` says what they name.
+    pub fn pairs(
+        &self,
+        table: &dyn TableLike,
+        key: &str,
+        what: &str,
+    ) -> Result<Vec<(String, String)>> {
+        let entries = self.entries(table, key)?.into_iter();
+        let pair =
+            |(key, item): (&str, &Item)| match item.as_str() {
+                Some(text) => Ok((key.to_owned(), text.to_owned())),
+                None => Err(Diagnostic::new(format!("`{key}` must name {what}"))
+                    .at(self.source, item.span())),
+            };
+        entries.map(pair).collect()
     }
 
     /// A list of tables, written `[[key]]` or `key = [{ … }]`; empty when absent.

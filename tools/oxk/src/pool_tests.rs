@@ -20,6 +20,9 @@ backend = "B"
 early = "ukplat"
 single-cpu = true
 single-cpu-provides = ["disk"]
+collects = ["disks"]
+[package.metadata.oxk.registers]
+drivers = "DRIVER"
 [package.metadata.oxk.interfaces.disk]
 help = "Blocks"
 many = true
@@ -45,6 +48,8 @@ after = ["irq"]
     assert_eq!((library.early.as_deref(), library.single_cpu), (Some("ukplat"), true));
     assert_eq!(library.single_cpu_provides, ["disk"]);
     assert_eq!(library.phases[0].fini.as_deref(), Some("fini"));
+    assert_eq!(library.collects, ["disks"]);
+    assert_eq!(library.registers, [("drivers".into(), "DRIVER".into())]);
     assert_eq!(parse("").unwrap(), None, "an ordinary crate");
 }
 
@@ -154,10 +159,30 @@ fn libraries_must_fit_together() {
             )],
             "boot phase `p` refers to an unknown phase `q`",
         ),
+        (
+            vec![library("a", "collects = [\"c\"]"), library("b", "collects = [\"c\"]")],
+            "another library collects `c` too",
+        ),
+        (vec![library("a", "registers = { c = \"X\" }")], "no library collects `c`"),
     ] {
         let message = Pool::from_libraries(list).unwrap_err().to_string();
         assert!(message.contains(cause), "{message}");
     }
+}
+
+#[test]
+fn crates_that_belong_together_share_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    for folder in ["b", "group/a", "group/c", "group/deep/er", "empty"] {
+        std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+    }
+    for folder in ["b", "group/a", "group/c", "group/deep/er"] {
+        std::fs::write(dir.path().join(folder).join("Cargo.toml"), "").unwrap();
+    }
+    let found = crates_in(dir.path()).unwrap();
+    let wanted = ["b", "group/a", "group/c"].map(|f| dir.path().join(f));
+    assert_eq!(found, wanted);
+    assert_eq!(crates_in(&dir.path().join("none")).unwrap(), [] as [PathBuf; 0]);
 }
 
 /// Lines of metadata, right and wrong ones, in any order.

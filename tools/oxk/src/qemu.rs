@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::diagnostic::{Diagnostic, Result};
+use crate::disk::Disk;
 use crate::run::quote;
 
 /// Memory of the virtual machine when nobody says.
@@ -193,6 +194,8 @@ pub struct Spec<'a> {
     pub words: &'a [String],
     /// Initial ram disk.
     pub initrd: Option<&'a Path>,
+    /// Disks.
+    pub disks: &'a [Disk],
     /// File for the exit code.
     pub code_file: &'a Path,
 }
@@ -239,12 +242,36 @@ impl Spec<'_> {
             arg(&["-initrd", &initrd.to_string_lossy()]);
         }
         arg(&["-chardev", "stdio,id=console,signal=on", "-serial", "chardev:console"]);
-        // A comma in an option's value is written twice.
-        let code_file = self.code_file.display().to_string().replace(',', ",,");
+        for (index, disk) in self.disks.iter().enumerate() {
+            let id = format!("disk{index}");
+            let file = value(&disk.path);
+            let read_only = if disk.read_only { "on" } else { "off" };
+            arg(&[
+                "-drive",
+                &format!("if=none,id={id},format=raw,readonly={read_only},file={file}"),
+            ]);
+            arg(&["-device", &self.virtio("blk", index, &format!("drive={id}"))]);
+        }
+        if self.model == Model::Microvm {
+            arg(&["-global", "virtio-mmio.force-legacy=false"]);
+        }
+        let code_file = value(self.code_file);
         arg(&["-chardev", &format!("file,id=code,path={code_file}")]);
         arg(&["-device", &format!("isa-debugcon,iobase={CODE_PORT:#x},chardev=code")]);
         arg(&["-device", &format!("isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4")]);
         Ok(out)
+    }
+
+    /// A virtio device, which the image finds as number `index`.
+    fn virtio(&self, kind: &str, index: usize, options: &str) -> String {
+        match self.model {
+            // By default the machine fills its places from the last one on. The interrupt of the
+            // first one is lost: QEMU takes line 0 of its second I/O APIC for that of a PC's timer.
+            Model::Microvm => {
+                format!("virtio-{kind}-device,bus=virtio-mmio-bus.{},{options}", index + 1)
+            }
+            Model::Q35 => format!("virtio-{kind}-pci,disable-legacy=on,{options}"),
+        }
     }
 
     /// Bytes that the machine must have for image and ram disk to fit.
@@ -264,6 +291,11 @@ impl Spec<'_> {
         };
         Ok(end + initrd.next_multiple_of(4096))
     }
+}
+
+/// A path as the value of an option: a comma is written twice.
+fn value(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 /// End of the highest loaded segment, as a physical address.

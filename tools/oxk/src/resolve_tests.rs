@@ -136,6 +136,26 @@ fn features_follow_from_the_image() {
 }
 
 #[test]
+fn collections_hold_what_the_image_has() {
+    let pool = pool(|list| {
+        list.push(Library { collects: vec!["disk-drivers".into()], ..library("bus") });
+        for name in ["z-disk", "a-disk", "other-disk"] {
+            list.push(Library {
+                dependencies: vec!["bus".into()],
+                registers: vec![("disk-drivers".into(), "DRIVER".into())],
+                ..library(name)
+            });
+        }
+    });
+    let manifest = manifest("libraries = [\"z-disk\", \"a-disk\"]", &[]);
+    let resolution = resolve(&manifest, &pool, None, None).unwrap();
+    let root = crate::generate::main_rs(&resolution);
+    let config = "static BUS: bus::Config = \
+                  bus::Config { disk_drivers: &[&a_disk::DRIVER, &z_disk::DRIVER] };";
+    assert!(root.contains(config), "{root}");
+}
+
+#[test]
 fn several_heaps_bring_their_allocators() {
     let text = "[heaps.net]\nbackend = \"region\"\nsize = \"1M\"\nlibraries = [\"ukalloc\"]";
     let (manifest, pool) = (manifest(text, &["ukalloc"]), pool(|_| {}));

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::build::{self, Image, Progress};
 use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::disk::Disk;
 use crate::option::{format_size, parse_size};
 use crate::pool::Machine;
 use crate::project::{Project, Target};
@@ -43,6 +44,9 @@ pub struct RunArgs {
     /// Initial ram disk (hvt, kvm)
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
+    /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it (kvm)
+    #[arg(long, value_name = "FILE[,ro]")]
+    pub disk: Vec<Disk>,
     /// QEMU machine model (kvm)
     #[arg(long, value_enum, default_value_t)]
     pub vmm_machine: qemu::Model,
@@ -152,6 +156,9 @@ impl Launch {
                 .help("for example: --param uklog.level=debug"));
             }
         }
+        for disk in &args.disk {
+            disk.check()?;
+        }
         let machine = resolution.platform.platform.as_ref().map_or(Machine::Process, |p| p.machine);
         let name = resolution.image_name();
         match machine {
@@ -163,6 +170,13 @@ impl Launch {
                     ))
                     .help("run it with --plat hvt or --plat kvm"));
                 }
+                if !args.disk.is_empty() {
+                    return Err(Diagnostic::new(format!(
+                        "platform {} has no disks",
+                        resolution.platform_name()
+                    ))
+                    .help("run it with --plat kvm"));
+                }
                 let memory = memory.map(|m| format!("linuxu.memory={m}"));
                 Ok(Self {
                     program: image.path.clone(),
@@ -173,6 +187,13 @@ impl Launch {
                 })
             }
             Machine::Tender => {
+                if !args.disk.is_empty() {
+                    return Err(Diagnostic::new(format!(
+                        "platform {} has no disks",
+                        resolution.platform_name()
+                    ))
+                    .help("run it with --plat kvm"));
+                }
                 let fixed = args.fixed_addresses.then(|| "--fixed-addresses".to_owned());
                 let spec = tender::Spec {
                     image: &image.path,
@@ -205,6 +226,7 @@ impl Launch {
                     memory: memory.unwrap_or(qemu::DEFAULT_MEMORY),
                     words: &command_line(args, None),
                     initrd: args.initrd.as_deref(),
+                    disks: &args.disk,
                     code_file: code_file.path(),
                 };
                 let mut arguments = spec.arguments()?;
@@ -432,6 +454,7 @@ pub fn default_args(app: &Path) -> RunArgs {
         memory: None,
         param: Vec::new(),
         initrd: None,
+        disk: Vec::new(),
         vmm_machine: qemu::Model::default(),
         accel: qemu::Accel::default(),
         qemu_arg: Vec::new(),

@@ -1,0 +1,96 @@
+//! Files of the host that an image has as disks.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::diagnostic::{Diagnostic, Result};
+
+/// Bytes of a sector: a disk is a whole number of them.
+const SECTOR: u64 = 512;
+
+/// `--disk FILE[,ro]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Disk {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether the image can only read it.
+    pub read_only: bool,
+}
+
+impl FromStr for Disk {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let (path, read_only) = match text.strip_suffix(",ro") {
+            Some(path) => (path, true),
+            None => (text.strip_suffix(",rw").unwrap_or(text), false),
+        };
+        if path.is_empty() {
+            return Err("a file is needed, as in disk.img or disk.img,ro".into());
+        }
+        Ok(Self { path: path.into(), read_only })
+    }
+}
+
+impl Disk {
+    /// Fails unless the file can be a disk.
+    pub fn check(&self) -> Result<()> {
+        let shown = self.path.display();
+        let way_out =
+            |error: Diagnostic| error.help(format!("make one of 64 MiB: truncate -s 64M {shown}"));
+        let opened = std::fs::OpenOptions::new().read(true).write(!self.read_only).open(&self.path);
+        let file = opened.map_err(|error| {
+            let error_kind = error.kind();
+            let diagnostic = Diagnostic::new(format!("cannot open the disk {shown}: {error}"));
+            match error_kind {
+                std::io::ErrorKind::NotFound => way_out(diagnostic),
+                _ if self.read_only => diagnostic.help("it must be a file that can be read"),
+                _ => diagnostic.help(format!("to only read it: --disk {shown},ro")),
+            }
+        })?;
+        let metadata = file
+            .metadata()
+            .map_err(|e| Diagnostic::new(format!("cannot look at the disk {shown}: {e}")))?;
+        // Of devices the length is not known here.
+        if metadata.is_file() && (metadata.len() == 0 || metadata.len() % SECTOR != 0) {
+            let len = metadata.len();
+            return Err(way_out(Diagnostic::new(format!(
+                "the disk {shown} has {len} bytes, which is no whole number of sectors of {SECTOR}"
+            ))));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(text: &str) -> Disk {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(disk("a,b"), Disk { path: "a,b".into(), read_only: false });
+        assert_eq!(disk("a,ro"), Disk { path: "a".into(), read_only: true });
+        assert_eq!(disk("a,rw"), Disk { path: "a".into(), read_only: false });
+        assert!(",ro".parse::<Disk>().is_err());
+    }
+
+    #[test]
+    fn files_that_cannot_be_disks() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk");
+        let disk = disk(&path.to_string_lossy());
+        let message = || disk.check().unwrap_err().to_string();
+        assert!(message().contains("cannot open the disk"), "{}", message());
+        assert!(message().contains("help: make one of 64 MiB: truncate"), "{}", message());
+        for len in [0, 511, 513] {
+            std::fs::write(&path, vec![0; len]).unwrap();
+            assert!(message().contains("no whole number of sectors"), "{}", message());
+        }
+        std::fs::write(&path, vec![0; 1024]).unwrap();
+        disk.check().unwrap();
+    }
+}
