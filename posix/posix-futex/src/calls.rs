@@ -25,20 +25,23 @@ const ALL_BITS: u32 = u32::MAX;
 type Waiter = uksched::ThreadRef;
 /// The only flow of control waits, so nobody is there to wake it.
 #[cfg(not(feature = "threads"))]
-type Waiter = ();
+#[derive(Clone, Copy)]
+struct Waiter;
 
 static QUEUE: Mutex<Queue<Waiter>> = Mutex::new(Queue::new());
 
 fn this() -> Waiter {
     #[cfg(feature = "threads")]
-    uksched::current()
+    return uksched::current();
+    #[cfg(not(feature = "threads"))]
+    Waiter
 }
 
 fn unpark(waiter: Waiter) {
     #[cfg(feature = "threads")]
     waiter.unpark();
     #[cfg(not(feature = "threads"))]
-    let () = waiter;
+    let Waiter = waiter;
 }
 
 /// Wakes at most `count` threads that wait for the word at an address; returns how many.

@@ -1,5 +1,6 @@
 //! The book-keeping against a set of pages, and the calls by number.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Once;
 
@@ -23,9 +24,9 @@ proptest! {
             match what {
                 0 => {
                     let place = page / 8;
-                    if !blocks.contains_key(&place) {
+                    if let Entry::Vacant(block) = blocks.entry(place) {
                         space.insert(place * 8 * PAGE, 8, 3);
-                        blocks.insert(place, 8);
+                        block.insert(8);
                         pages.extend(place * 8..place * 8 + 8);
                     }
                 }
