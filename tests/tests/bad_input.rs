@@ -170,7 +170,8 @@ fn memory_that_is_too_small() {
             .expect(125, &["64K of memory are too small: ", " need ", "--memory"]);
         run(OXK, "apps/hello", hvt, &["--memory", "8000000G"])
             .expect(125, &["is not a size up to"]);
-        run(OXK, "apps/selftest", hvt, &["--memory", "256K"])
+        // Enough for the image, not for its heaps.
+        run(OXK, "apps/selftest", hvt, &["--memory", "440K"])
             .expect(103, &["boot failed in phase heap", "memory"]);
     }
     // Enough for QEMU, not for the image's own needs.
