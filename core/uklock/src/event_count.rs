@@ -48,8 +48,23 @@ impl EventCount {
     /// Counts an event and wakes all who wait.
     #[inline]
     pub fn notify(&self) {
-        self.count.fetch_add(1, Ordering::Release);
+        self.add();
         self.waiting.wake_all();
+    }
+
+    #[cfg(any(feature = "smp", feature = "host"))]
+    #[inline]
+    fn add(&self) {
+        self.count.fetch_add(1, Ordering::Release);
+    }
+
+    /// On one CPU only interrupt handlers can come in between.
+    #[cfg(not(any(feature = "smp", feature = "host")))]
+    #[inline]
+    fn add(&self) {
+        let _interrupts = ukplat::irq::disable();
+        let next = self.count.load(Ordering::Relaxed).wrapping_add(1);
+        self.count.store(next, Ordering::Release);
     }
 
     /// Waits until there was an event after `seen`.

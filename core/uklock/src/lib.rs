@@ -32,7 +32,7 @@
 //! | [`rcu::read`] | nothing | preemption disabled | preemption disabled |
 //! | [`rcu::synchronize`] | nothing | nothing | every CPU quiescent once |
 //! | [`WaitQueue`] wake | nothing | interrupts disabled, load | the same in a ticket lock |
-//! | [`EventCount`] notify | fetch-and-add | and as `WaitQueue` | and as `WaitQueue` |
+//! | [`EventCount`] notify | interrupts disabled | the same, and as `WaitQueue` | fetch-and-add, and as `WaitQueue` |
 //!
 //! *Preemption disabled* is nothing with cooperative schedulers, and a counter with preemptive
 //! ones. With `threads` on one CPU there is no atomic read-modify-write instruction in this crate.
