@@ -35,6 +35,12 @@ pub trait Platform {
     /// Nanoseconds since 1970-01-01T00:00:00 UTC.
     fn wall_ns() -> u64;
 
+    /// See [`crate::entropy`]. The default is for platforms that have none.
+    fn entropy(bytes: &mut [u8]) -> usize {
+        let _ = bytes;
+        0
+    }
+
     /// Waits without using the CPU until an interrupt was handled or the monotonic clock reaches
     /// `deadline_ns`. May return early; the caller checks its condition again. With `None` and
     /// nothing that could wake it, waits for ever. Called with interrupts enabled or disabled;
@@ -231,6 +237,7 @@ pub struct PlatformTable {
     ticks_to_ns: fn(u64) -> u64,
     monotonic_ns: fn() -> u64,
     wall_ns: fn() -> u64,
+    entropy: fn(&mut [u8]) -> usize,
     idle_until: fn(Option<u64>),
     relax: fn(),
     pub(crate) irq_disable: fn() -> bool,
@@ -273,6 +280,7 @@ impl PlatformTable {
             ticks_to_ns: P::ticks_to_ns,
             monotonic_ns: P::monotonic_ns,
             wall_ns: P::wall_ns,
+            entropy: P::entropy,
             idle_until: P::idle_until,
             relax: P::relax,
             irq_disable: P::irq_disable,
@@ -374,6 +382,12 @@ pub fn monotonic_ns() -> u64 {
 /// Wall-clock time in nanoseconds since 1970-01-01T00:00:00 UTC.
 pub fn wall_ns() -> u64 {
     (bound().wall_ns)()
+}
+
+/// Fills the beginning of `bytes` with what nobody can predict, from the CPU and the host; returns how
+/// many bytes. Slow: for seeds. Fewer than asked for, or 0, where there is no such source.
+pub fn entropy(bytes: &mut [u8]) -> usize {
+    (bound().entropy)(bytes)
 }
 
 /// Waits for an event or a deadline; see [`Platform::idle_until`].

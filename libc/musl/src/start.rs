@@ -149,17 +149,22 @@ pub fn run(
         ukplat::eprintln!("there is no memory for the arguments of the application");
         return 1;
     };
+    posix_thread::begin_program(name);
     // SAFETY: the block has at least the number of arguments, and what follows.
     let (count, arguments) = unsafe { (block.read(), block.add(1)) };
     program(count as c_int, arguments.cast());
     1
 }
 
-/// Bytes for the program's stack protector, from the clocks: enough against accidents.
+/// Bytes for the program's stack protector; from the clocks where the platform has none, which is
+/// enough against accidents.
 fn canary() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    if ukplat::entropy(&mut bytes) == bytes.len() {
+        return bytes;
+    }
     let mix = |word: u64| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let (first, second) = (mix(ukplat::ticks() ^ ukplat::wall_ns()), mix(ukplat::monotonic_ns()));
-    let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&first.to_ne_bytes());
     bytes[8..].copy_from_slice(&(first ^ second).to_ne_bytes());
     bytes

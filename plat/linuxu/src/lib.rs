@@ -18,6 +18,7 @@ mod cpus;
 mod faults;
 mod guard;
 mod local;
+mod random;
 mod start;
 mod sys;
 mod thread;
@@ -80,6 +81,9 @@ impl Platform for Linuxu {
     }
     fn wall_ns() -> u64 {
         clock::wall_ns()
+    }
+    fn entropy(bytes: &mut [u8]) -> usize {
+        random::fill(bytes)
     }
     fn idle_until(deadline_ns: Option<u64>) {
         timer::idle_until(deadline_ns)

@@ -22,6 +22,7 @@ pub const TIMER_SETTIME: usize = 223;
 pub const CLOCK_GETTIME: usize = 228;
 pub const EXIT_GROUP: usize = 231;
 pub const PPOLL: usize = 271;
+pub const GETRANDOM: usize = 318;
 #[cfg(feature = "smp")]
 pub const SCHED_YIELD: usize = 24;
 

@@ -62,11 +62,9 @@ impl File for Console {
             if flags.contains(OpenFlags::NONBLOCK) {
                 return Err(Errno::EAGAIN);
             }
-            if syscall_shim::interrupted() {
-                return Err(Errno::EINTR);
-            }
             let nobody = uklock::WaitQueue::new();
-            nobody.wait_until(ukplat::monotonic_ns() + LOOK_NS, || false);
+            let soon = Some(ukplat::monotonic_ns() + LOOK_NS);
+            nobody.wait_interruptible(soon, || false).map_err(|_| Errno::EINTR)?;
         }
     }
 

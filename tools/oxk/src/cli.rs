@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::diagnostic::Result;
-use crate::{bench, build, graph, libs, menu, new, run, rustc, size, test};
+use crate::{bench, build, graph, libs, menu, new, run, rustc, size, syscalls, test};
 
 /// Composes an application and the micro-libraries it needs into one bootable image
 #[derive(Debug, Parser)]
@@ -25,6 +25,7 @@ enum Verb {
     Libs(libs::LibsArgs),
     Graph(graph::GraphArgs),
     Size(size::SizeArgs),
+    Syscalls(syscalls::SyscallsArgs),
     Test(test::TestArgs),
     Bench(bench::BenchArgs),
 }
@@ -39,6 +40,7 @@ impl Verb {
             Verb::Libs(args) => libs::run(args),
             Verb::Graph(args) => graph::run(args),
             Verb::Size(args) => size::run(args),
+            Verb::Syscalls(args) => syscalls::run(args),
             Verb::Test(args) => test::run(args),
             Verb::Bench(args) => bench::run(args),
         }

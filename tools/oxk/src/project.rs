@@ -109,10 +109,11 @@ impl Target {
     pub fn load(&self) -> Result<Loaded> {
         let project = Project::find()?;
         let mut manifest = Manifest::read(&self.app)?;
-        manifest.set(&self.set)?;
         manifest.choose_providers(&self.provider)?;
         manifest.cpus = self.cpus.unwrap_or(manifest.cpus);
         let pool = project.pool(Some(&manifest))?;
+        let assignments = self.set.iter().map(|text| with_library(&pool, text));
+        manifest.set(&assignments.collect::<Result<Vec<_>>>()?)?;
         Ok(Loaded { project, manifest, pool, target: self.clone(), chosen: None })
     }
 
@@ -136,6 +137,25 @@ impl Target {
             }
         }
         Ok(loaded)
+    }
+}
+
+/// `option=value` with the library in front, if one library alone has an option of that name.
+fn with_library(pool: &Pool, text: &str) -> Result<String> {
+    let Some((option, _)) = text.split_once('=').filter(|(path, _)| !path.contains('.')) else {
+        return Ok(text.to_owned());
+    };
+    let having: Vec<&str> = pool
+        .libraries()
+        .filter(|library| library.option(option).is_some())
+        .map(|library| library.name.as_str())
+        .collect();
+    match having[..] {
+        // What is wrong with it is said later.
+        [] => Ok(text.to_owned()),
+        [library] => Ok(format!("{library}.{text}")),
+        _ => Err(Diagnostic::new(format!("several libraries have an option `{option}`"))
+            .help(format!("name one: {}.{text}; they are {}", having[0], having.join(", ")))),
     }
 }
 
