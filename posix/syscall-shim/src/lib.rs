@@ -89,20 +89,22 @@ pub fn run(call: &'static Syscall, words: &[usize; WORDS], handler: impl Fn() ->
     let _ = (call, words);
     #[cfg(feature = "counters")]
     counters::count(call.number);
-    loop {
+    let once = || {
         #[cfg(feature = "strace")]
         let started = strace::begin(call, words);
         let result = handler();
         #[cfg(feature = "strace")]
         strace::end(call, words, started, result);
-        #[cfg(feature = "after-call")]
-        match after::run(call, words, result) {
-            Then::Return(result) => return result,
-            Then::Again => continue,
+        result
+    };
+    #[cfg(feature = "after-call")]
+    loop {
+        if let Then::Return(result) = after::run(call, words, once()) {
+            return result;
         }
-        #[cfg(not(feature = "after-call"))]
-        return result;
     }
+    #[cfg(not(feature = "after-call"))]
+    once()
 }
 
 /// What a description holds of its parameters: nothing, where nobody prints them.
