@@ -17,3 +17,4 @@ pub mod random;
 pub mod regs;
 pub mod segment;
 pub mod trap;
+pub mod vector;
