@@ -23,6 +23,7 @@ mod calls;
 mod confine;
 mod console;
 mod cpu;
+pub mod devices;
 pub mod elf;
 pub mod error;
 pub mod exercise;
