@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(file.read_at(&mut bytes, 8190), Ok(2));
         if file.zero(0, 4096).is_ok() {
             assert_eq!(file.read_at(&mut bytes, 4093), Ok(6));
-            assert_eq!(bytes, [0, 0, 0, 2, 3, 7]);
+            assert_eq!(bytes, [0, 0, 0, 3, 7, 7]);
         }
         assert!(other.write_at(&[1], 0).is_err());
         std::fs::remove_file(&path).unwrap();
