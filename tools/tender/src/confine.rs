@@ -120,6 +120,8 @@ fn filter(role: Role, calls: &[Call]) -> Result<BpfProgram, seccompiler::Backend
         (libc::SYS_tgkill, vec![argument(0, ALL, own)?]),
         // Memory for the tender's own data.
         (libc::SYS_mmap, vec![argument(2, executable, 0)?, argument(3, anonymous, anonymous)?]),
+        (libc::SYS_mprotect, vec![argument(2, executable, 0)?]),
+        (libc::SYS_madvise, vec![argument(2, ALL, libc::MADV_DONTNEED as u64)?]),
     ] {
         rules.entry(call).or_default().push(SeccompRule::new(conditions)?);
     }
@@ -148,6 +150,7 @@ fn filter(role: Role, calls: &[Call]) -> Result<BpfProgram, seccompiler::Backend
         libc::SYS_getrandom,
         libc::SYS_brk,
         libc::SYS_munmap,
+        libc::SYS_mremap,
         libc::SYS_exit,
         libc::SYS_exit_group,
     ] {
@@ -180,6 +183,28 @@ fn install_handler() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_confined_thread_gets_memory_and_gives_it_back() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            Confinement::On.enter(Role::Device, &[]).unwrap();
+            let mut kept = Vec::new();
+            for round in 0..4 {
+                kept.extend((0..300).map(|i| vec![round; i * 1777 % 100_000 + 1]));
+                kept.truncate(10);
+                let mut long = Vec::new();
+                (0..2_000_000).for_each(|i| long.push(i as u8));
+                kept.push(long);
+            }
+            let _ = sender.send(kept.len());
+            // The end of a thread makes calls that the tender's threads never come to.
+            loop {
+                std::thread::park();
+            }
+        });
+        assert_eq!(receiver.recv(), Ok(11));
+    }
 
     #[test]
     fn calls_that_are_not_needed_are_stopped() {

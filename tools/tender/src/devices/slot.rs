@@ -8,8 +8,8 @@ use hvt_abi::Stream;
 use hvt_abi::cpu_page::PENDING_DEVICE;
 use hvt_abi::device::{self as at, MAX_QUEUES};
 use virtio_bindings::virtio_config::{
-    VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_FEATURES_OK, VIRTIO_CONFIG_S_NEEDS_RESET,
-    VIRTIO_F_VERSION_1,
+    VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_FAILED, VIRTIO_CONFIG_S_FEATURES_OK,
+    VIRTIO_CONFIG_S_NEEDS_RESET, VIRTIO_F_VERSION_1,
 };
 use virtio_bindings::virtio_ring::{VIRTIO_RING_F_EVENT_IDX, VIRTIO_RING_F_INDIRECT_DESC};
 use vmm_sys_util::eventfd::{EFD_CLOEXEC, EFD_NONBLOCK, EventFd};
@@ -193,7 +193,7 @@ impl Slot {
         let mut state = self.state();
         let is_running = !state.queues.is_empty();
         let ready = VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK;
-        if status == 0 {
+        if status == 0 || status & VIRTIO_CONFIG_S_FAILED != 0 {
             state.queues.clear();
         } else if status & ready == ready && !is_running {
             if let Err(error) = self.start(&mut state) {
