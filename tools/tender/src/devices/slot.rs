@@ -178,8 +178,9 @@ impl Slot {
         if register == at::SET_STATUS {
             return self.set_status(value);
         }
-        let queue = register.wrapping_sub(at::NOTIFY) / 4;
-        if register != at::notify(queue) || queue >= self.sizes.len() {
+        let Some(offset) = register.checked_sub(at::NOTIFY) else { return };
+        let queue = offset / 4;
+        if offset % 4 != 0 || queue >= self.sizes.len() {
             return;
         }
         match self.bells.get(queue) {

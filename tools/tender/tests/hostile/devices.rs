@@ -116,11 +116,7 @@ fn a_device_with_a_hostile_driver_stops_with_the_cause() {
         ("loop", request(&[[data, 1, NEXT, 1], [data, 1, NEXT, 0]], 1), chain),
         ("outside", one([data, 16, NEXT, 8]), chain),
         ("head", vec![places.set_up(8, rings), places.offer(9, 1)], chain),
-        (
-            "many",
-            one([data, 16, 0, 0]).into_iter().chain([places.offer(0, 40)]).collect(),
-            "more requests",
-        ),
+        ("many", request(&[[data, 16, 0, 0]], 40), "more requests"),
         ("giant", one([data, 0xffff_ffff, WRITE, 0]), "more than 256 descriptors"),
         ("null", one([0, 16, 0, 0]), memory),
         ("end of the heap", one([places.layout.heap_range().end() - 8, 16, WRITE, 0]), memory),
