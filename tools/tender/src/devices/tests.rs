@@ -9,6 +9,7 @@ use hvt_abi::PAGE;
 use hvt_abi::device::{self as at, SET_STATUS};
 
 use super::{Block, Device, DiskArgs, Entropy, Link, Net};
+use crate::error::Error;
 use crate::exercise::{Driver, guest, memory_file};
 use crate::guest::Guest;
 
@@ -332,4 +333,45 @@ fn frames_without_a_header_stop_the_card_and_long_ones_are_lost() {
     driver.offer(1, SIZE, 2, 0);
     driver.notify(1);
     assert_eq!(driver.status(), NEEDS_RESET);
+}
+
+#[test]
+fn passt_answers_where_it_is_installed() {
+    let net = match Net::open(&"user".parse().unwrap()) {
+        Err(Error::NoPasst) => {
+            return eprintln!("NOT RUN: networking by passt, which is not there");
+        }
+        net => net.unwrap(),
+    };
+    let driver = Driver::new(machine(vec![Box::new(net)]), 0);
+    driver.set_up(2, SIZE.into());
+    let data = driver.data();
+    // Who has 10.0.0.1 (RFC 826)? passt answers for everybody else.
+    let own = [2, 0, 0, 0, 0, 1];
+    let request = [
+        &[0; 12][..],
+        &[0xff; 6],
+        &own,
+        &[8, 6, 0, 1, 8, 0, 6, 4, 0, 1],
+        &own,
+        &[10, 0, 0, 5, 0, 0, 0, 0, 0, 0, 10, 0, 0, 1],
+    ]
+    .concat();
+    driver.write(data, &request);
+    driver.chain(0, 0, &[(data + PAGE, 1600, true)]);
+    driver.offer(0, SIZE, 0, 0);
+    driver.chain(1, 0, &[(data, request.len() as u32, false)]);
+    driver.offer(1, SIZE, 0, 0);
+    driver.notify(1);
+    for _ in 0..500 {
+        driver.notify(0);
+        if driver.completed(0, SIZE).0 == 1 {
+            // An answer, to us.
+            let frame = driver.read::<24>(data + PAGE + 12);
+            assert_eq!((&frame[..6], &frame[12..14], frame[21]), (&own[..], &[8, 6][..], 2));
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    panic!("no answer");
 }
