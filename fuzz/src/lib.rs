@@ -11,20 +11,21 @@ mod tool;
 pub use alloc::{ALLOCATORS, allocators};
 pub use boot::{cmdline, parameters, pvh};
 pub use devices::{pci, virtio_blk, virtio_ring};
-pub use hvt::{hvt_calls, hvt_image};
+pub use hvt::{hvt_calls, hvt_devices, hvt_image};
 pub use tool::{manifest, pool};
 
 /// A target: its name and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("allocators", allocators),
     ("cmdline", cmdline),
     ("parameters", parameters),
     ("pvh", pvh),
     ("hvt-image", hvt_image),
     ("hvt-calls", hvt_calls),
+    ("hvt-devices", hvt_devices),
     ("manifest", manifest),
     ("pool", pool),
     ("pci", pci),

@@ -43,6 +43,10 @@ fn run_pending() {
     if bits & PENDING_TIMER != 0 {
         on_timer();
     }
+    #[cfg(feature = "devices")]
+    if bits & hvt_abi::cpu_page::PENDING_DEVICE != 0 {
+        crate::devices::on_interrupt();
+    }
     #[cfg(feature = "smp")]
     if bits & hvt_abi::cpu_page::PENDING_CPU != 0 {
         crate::cpus::on_cpu_interrupt();

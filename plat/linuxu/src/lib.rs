@@ -16,6 +16,7 @@ mod console;
 #[cfg(feature = "smp")]
 mod cpus;
 mod faults;
+pub mod file;
 mod guard;
 mod local;
 mod random;

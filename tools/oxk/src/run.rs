@@ -44,7 +44,7 @@ pub struct RunArgs {
     /// Initial ram disk (hvt, kvm)
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
-    /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it (kvm)
+    /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it
     #[arg(long, value_name = "FILE[,ro]")]
     pub disk: Vec<Disk>,
     /// QEMU machine model (kvm)
@@ -122,9 +122,31 @@ pub enum Output<'a> {
     Captured,
 }
 
-/// Words of the image's command line after its name.
-pub fn command_line(args: &RunArgs, memory_param: Option<String>) -> Vec<String> {
-    let mut words: Vec<String> = memory_param.into_iter().chain(args.param.clone()).collect();
+/// The driver of disks of images that are processes, and how many it takes.
+const PROCESS_DISKS: (&str, usize) = ("linuxu-blk", 8);
+
+/// Parameters that give disks to an image that is a process.
+fn disk_parameters(disks: &[Disk], resolution: &Resolution<'_>) -> Result<Vec<String>> {
+    let (driver, most) = PROCESS_DISKS;
+    if disks.len() > most {
+        return Err(Diagnostic::new(format!(
+            "{} disks are more than the {most} of platform {}",
+            disks.len(),
+            resolution.platform_name()
+        ))
+        .help("run it with --plat hvt or --plat kvm"));
+    }
+    // An image without a driver makes nothing of disks, here as in a machine.
+    if !resolution.libraries.iter().any(|library| library.name == driver) {
+        return Ok(Vec::new());
+    }
+    Ok((0..).zip(disks).map(|(index, disk)| format!("{driver}.disk{index}={disk}")).collect())
+}
+
+/// Words of the image's command line after its name; `own` come first.
+pub fn command_line(args: &RunArgs, own: Vec<String>) -> Vec<String> {
+    let mut words = own;
+    words.extend(args.param.iter().cloned());
     if !words.is_empty() || !args.args.is_empty() {
         words.push("--".into());
         words.extend(args.args.iter().cloned());
@@ -170,37 +192,26 @@ impl Launch {
                     ))
                     .help("run it with --plat hvt or --plat kvm"));
                 }
-                if !args.disk.is_empty() {
-                    return Err(Diagnostic::new(format!(
-                        "platform {} has no disks",
-                        resolution.platform_name()
-                    ))
-                    .help("run it with --plat kvm"));
-                }
-                let memory = memory.map(|m| format!("linuxu.memory={m}"));
+                let mut own: Vec<String> =
+                    memory.map(|m| format!("linuxu.memory={m}")).into_iter().collect();
+                own.extend(disk_parameters(&args.disk, resolution)?);
                 Ok(Self {
                     program: image.path.clone(),
-                    arguments: command_line(args, memory),
+                    arguments: command_line(args, own),
                     machine,
                     what: format!("{name} as a process"),
                     code_file: None,
                 })
             }
             Machine::Tender => {
-                if !args.disk.is_empty() {
-                    return Err(Diagnostic::new(format!(
-                        "platform {} has no disks",
-                        resolution.platform_name()
-                    ))
-                    .help("run it with --plat kvm"));
-                }
                 let fixed = args.fixed_addresses.then(|| "--fixed-addresses".to_owned());
                 let spec = tender::Spec {
                     image: &image.path,
                     cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(tender::DEFAULT_MEMORY),
-                    words: &command_line(args, None),
+                    words: &command_line(args, Vec::new()),
                     initrd: args.initrd.as_deref(),
+                    disks: &args.disk,
                     options: fixed.as_slice(),
                 };
                 Ok(Self {
@@ -224,7 +235,7 @@ impl Launch {
                     accel,
                     cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(qemu::DEFAULT_MEMORY),
-                    words: &command_line(args, None),
+                    words: &command_line(args, Vec::new()),
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
                     code_file: code_file.path(),

@@ -10,7 +10,7 @@ use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use crate::calls::{self, Way};
 use crate::guest::{Guest, Start};
-use crate::layout::DOORBELL;
+use crate::layout::{DEVICE_REGISTERS, DOORBELL};
 use crate::machine::{self, RFLAGS};
 use crate::paging::USER_LIMIT;
 use crate::report::{self, Fault, registers_of};
@@ -56,6 +56,7 @@ impl Cpu {
     fn step(&mut self) {
         enum Stop {
             Doorbell,
+            Device(u64, [u8; 8], usize),
             Halt,
             Kick,
             Nothing,
@@ -63,6 +64,13 @@ impl Cpu {
         }
         let stop = match self.fd.run() {
             Ok(VcpuExit::MmioWrite(address, _)) if in_doorbell(address) => Stop::Doorbell,
+            Ok(VcpuExit::MmioWrite(address, data)) if address >= DEVICE_REGISTERS => {
+                // A copy: the device's turn comes when nothing of the CPU is borrowed.
+                let mut copy = [0; 8];
+                let len = data.len().min(copy.len());
+                copy[..len].copy_from_slice(&data[..len]);
+                Stop::Device(address, copy, len)
+            }
             Ok(VcpuExit::MmioWrite(..)) => Stop::Nothing,
             Ok(VcpuExit::MmioRead(_, data)) => {
                 data.fill(0);
@@ -84,10 +92,11 @@ impl Cpu {
             Stop::Doorbell => {
                 self.guest.times.first_exit();
                 let _ = calls::handle(self.guest, self.index, Way::Doorbell);
-                // A guest that takes interrupts gets them when KVM has finished this instruction.
-                if self.word(ENABLED) == 0 {
-                    self.note_interrupts();
-                }
+                self.take_quietly();
+            }
+            Stop::Device(address, data, len) => {
+                self.guest.devices.write(address, &data[..len]);
+                self.take_quietly();
             }
             Stop::Halt => self.halted(),
             Stop::Kick => self.kicked(),
@@ -128,6 +137,14 @@ impl Cpu {
             self.set_word(PENDING, self.word(PENDING) | bits);
         }
         bits
+    }
+
+    /// Tells a guest that takes no interrupts which ones came; others get them when KVM has finished
+    /// the instruction that stopped the CPU.
+    fn take_quietly(&self) {
+        if self.word(ENABLED) == 0 {
+            self.note_interrupts();
+        }
     }
 
     /// A signal stopped the CPU: interrupts its code, unless that wants none.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use hvt_abi::{CallError, ImageNote, PAGE};
 
 use crate::console::Console;
+use crate::devices::{DeviceMemory, Slots};
 use crate::kick::Kick;
 use crate::layout::Layout;
 use crate::memory::{GuestRam, Tables};
@@ -58,8 +59,10 @@ impl StartLine {
 pub struct Guest {
     /// Its memory.
     pub ram: Arc<GuestRam>,
-    /// Its address space.
-    pub space: Mutex<AddressSpace<Tables>>,
+    /// Its memory and address space, as devices use them.
+    pub memory: &'static DeviceMemory,
+    /// Its devices.
+    pub devices: &'static Slots,
     /// Where everything lies.
     pub layout: Layout,
     /// What its image says; addresses are the guest's.
@@ -77,7 +80,7 @@ pub struct Guest {
 impl Guest {
     /// The address space, for as long as the result lives.
     pub fn space(&self) -> MutexGuard<'_, AddressSpace<Tables>> {
-        self.space.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Number of CPUs.

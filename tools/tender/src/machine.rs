@@ -1,11 +1,13 @@
 //! The virtual machine: KVM's side of a guest.
 
+use hvt_abi::device::{SET_STATUS, notify};
 use kvm_bindings::{
     CpuId, KVM_MAX_CPUID_ENTRIES, kvm_dtable, kvm_regs, kvm_segment, kvm_sregs,
     kvm_userspace_memory_region, kvm_xcrs,
 };
-use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
 
+use crate::devices::Slot;
 use crate::error::Error;
 use crate::guest::Start;
 use crate::memory::GuestRam;
@@ -73,6 +75,24 @@ impl Machine {
         };
         let (umip, avx) = (has(7, 1 << 2), has(1, 1 << 26 | 1 << 28));
         Ok(Self { vm, cpuid, umip, avx })
+    }
+
+    /// Makes KVM itself pass on what the guest writes to notify a device, whose registers start at a
+    /// physical address. A KVM that cannot stops the CPU instead, and the tender passes it on.
+    ///
+    /// # Errors
+    /// [`Error::Kvm`].
+    pub fn ring(&self, registers: u64, slot: &Slot) -> Result<(), Error> {
+        if !slot.bells().is_empty() && !self.vm.check_extension(Cap::Ioeventfd) {
+            return Ok(());
+        }
+        for (queue, bell) in (0u32..).zip(slot.bells()) {
+            let offset = (notify(queue as usize) - SET_STATUS) as u64;
+            let at = IoEventAddress::Mmio(registers + offset);
+            let done = self.vm.register_ioevent(bell, &at, queue);
+            done.map_err(kvm("pass on notifications of devices"))?;
+        }
+        Ok(())
     }
 
     /// Adds a CPU in 64-bit user mode, with the top-level page table `root`.
