@@ -5,8 +5,8 @@ use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use core::sync::atomic::{AtomicPtr, compiler_fence};
 
 use hvt_abi::NEVER;
-use hvt_abi::cpu_page::{PENDING, PENDING_TIMER};
-use ukplat::preempt;
+use hvt_abi::cpu_page::{PENDING, PENDING_STOP, PENDING_TIMER};
+use ukplat::{preempt, stop};
 
 use crate::local::{DEADLINE, is_enabled, is_pending, page, set_enabled};
 use crate::{call, clock};
@@ -41,6 +41,9 @@ fn run_pending() {
     let bits = page()[PENDING].swap(0, Relaxed);
     if bits & PENDING_TIMER != 0 {
         on_timer();
+    }
+    if bits & PENDING_STOP != 0 {
+        stop::request();
     }
     #[cfg(feature = "smp")]
     if bits & hvt_abi::cpu_page::PENDING_CPU != 0 {
@@ -112,7 +115,7 @@ pub fn arm(deadline_ns: Option<u64>) {
 
 pub fn idle_until(deadline_ns: Option<u64>) {
     let was_enabled = irq_disable();
-    if !is_pending() {
+    if !is_pending() && !stop::is_requested() {
         let left = deadline_ns.map(|d| d.saturating_sub(clock::monotonic_ns()));
         if left != Some(0) {
             call::wait(left.unwrap_or(NEVER));
