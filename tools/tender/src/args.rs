@@ -20,6 +20,8 @@ Options:
   -c, --cpus N           its CPUs [1]
       --initrd FILE      initial ram disk
       --fixed-addresses  the same addresses at every start, those in the image's debug information
+      --gdb PORT         wait for gdb on this port before the first instruction, at fixed
+                         addresses; 0 is any free port
       --unconfined       leave the monitor its rights: for debugging it
       --times            print when the start reached what
   -h, --help             print this
@@ -49,6 +51,8 @@ pub struct Args {
     pub initrd: Option<String>,
     /// No randomised addresses.
     pub fixed_addresses: bool,
+    /// The port to wait for gdb on.
+    pub gdb: Option<u16>,
     /// No confinement.
     pub unconfined: bool,
     /// Print times.
@@ -75,6 +79,7 @@ impl Args {
             cpus: 1,
             initrd: None,
             fixed_addresses: false,
+            gdb: None,
             unconfined: false,
             times: false,
         };
@@ -106,6 +111,11 @@ impl Args {
                 }
                 "--initrd" => args.initrd = Some(value()?),
                 "--fixed-addresses" => args.fixed_addresses = true,
+                "--gdb" => {
+                    let text = value()?;
+                    let port = text.parse().map_err(|_| wrong(format!("`{text}` is not a port")));
+                    args.gdb = Some(port?);
+                }
                 "--unconfined" => args.unconfined = true,
                 "--times" => args.times = true,
                 "--" => {
@@ -161,6 +171,7 @@ mod tests {
             ("-m 9999999G img", "`9999999G` is not a size"),
             ("--cpus 0 img", "`0` is not a number from 1 to 64"),
             ("--cpus=65 img", "`65` is not a number"),
+            ("--gdb 70000 img", "`70000` is not a port"),
             ("--colour img", "unknown option --colour"),
             ("--times=yes img", "--times takes no value"),
         ] {

@@ -47,14 +47,15 @@ pub fn drop_rights() -> Result<(), Error> {
     ruleset.restrict_self().map(|_| ()).map_err(|e| wrong(&e))
 }
 
-/// System calls of the calling thread from here on are those that running a CPU needs.
+/// System calls of the calling thread from here on are those that running a CPU needs, and those
+/// for a debugger behind these descriptors.
 ///
 /// # Errors
 /// [`Error::Confine`].
-pub fn limit_calls() -> Result<(), Error> {
+pub fn limit_calls(debugger: &[c_int]) -> Result<(), Error> {
     let wrong = failed("seccomp");
     install_handler();
-    let filter = filter().map_err(|e| wrong(&e))?;
+    let filter = filter(debugger).map_err(|e| wrong(&e))?;
     seccompiler::apply_filter(&filter).map_err(|e| wrong(&e))
 }
 
@@ -67,7 +68,7 @@ fn argument(
     SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)
 }
 
-fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
+fn filter(debugger: &[c_int]) -> Result<BpfProgram, seccompiler::BackendError> {
     const ALL: u64 = 0xffff_ffff;
     /// linux/kvm.h: KVM_RUN, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS.
     const KVM_CALLS: [u64; 5] = [0xae80, 0x8090_ae81, 0x4090_ae82, 0x8138_ae83, 0x4138_ae84];
@@ -85,7 +86,16 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     ] {
         rules.entry(call).or_default().push(SeccompRule::new(conditions)?);
     }
-    for call in KVM_CALLS {
+    /// KVM_GET_FPU, KVM_SET_FPU, KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS.
+    const KVM_DEBUG_CALLS: [u64; 4] = [0x81a0_ae8c, 0x41a0_ae8d, 0x8080_aea1, 0x4080_aea2];
+    let debug_calls: &[u64] = if debugger.is_empty() { &[] } else { &KVM_DEBUG_CALLS };
+    for fd in debugger {
+        for call in [libc::SYS_read, libc::SYS_write, libc::SYS_recvfrom, libc::SYS_sendto] {
+            let rule = SeccompRule::new(vec![argument(0, ALL, *fd as u64)?])?;
+            rules.entry(call).or_default().push(rule);
+        }
+    }
+    for call in KVM_CALLS.iter().chain(debug_calls).copied() {
         let rule = SeccompRule::new(vec![argument(1, ALL, call)?])?;
         rules.entry(libc::SYS_ioctl).or_default().push(rule);
     }
@@ -143,7 +153,7 @@ mod tests {
         // SAFETY: the child makes no call that needs other threads.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let limited = limit_calls().is_ok();
+            let limited = limit_calls(&[]).is_ok();
             let opened = limited && std::fs::File::open("/dev/null").is_ok();
             // SAFETY: ends the child.
             unsafe { libc::_exit(if opened { 1 } else { 2 }) };

@@ -123,6 +123,7 @@ fn guest(memory: u64) -> &'static Guest {
         starts: vec![StartLine::default()],
         console: Console::None,
         times: Times::new(false),
+        debugger: None,
     }))
 }
 

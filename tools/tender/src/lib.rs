@@ -23,6 +23,7 @@ mod calls;
 mod confine;
 mod console;
 mod cpu;
+mod debug;
 pub mod elf;
 pub mod error;
 pub mod exercise;

@@ -11,6 +11,7 @@ use crate::args::Args;
 use crate::confine;
 use crate::console::Console;
 use crate::cpu::Cpu;
+use crate::debug::{self, Debugger};
 use crate::elf::{Image, ImageFile};
 use crate::error::{Error, ImageError};
 use crate::guest::{Guest, Start, StartLine};
@@ -41,7 +42,8 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         Some(path) => Some(open_regular(path).map_err(|e| Error::Initrd(path.clone(), e))?),
     };
     let words = command_line(args);
-    let random = (!args.fixed_addresses).then(|| {
+    // What gdb reads about the image says where it is linked to run.
+    let random = (!args.fixed_addresses && args.gdb.is_none()).then(|| {
         let mut bytes = [0; 32];
         calls::random(&mut bytes);
         let (words, _) = bytes.as_chunks::<8>();
@@ -89,17 +91,28 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         rsp: layout.stack.address + layout.stack.len - 8,
         argument: layout.boot.address,
     };
-    kick::install_handlers();
+    let kicks: &'static [Kick] = (0..args.cpus).map(|_| Kick::default()).collect::<Vec<_>>().leak();
+    if let Some(first) = kicks.first() {
+        kick::install_handlers(first);
+    }
+    let (debugger, connection) = match args.gdb {
+        None => (None, None),
+        Some(port) => {
+            let (debugger, connection) = Debugger::accept(port, kicks)?;
+            (Some(debugger), Some(connection))
+        }
+    };
     let tsc_khz = cpus.first().and_then(|cpu| cpu.get_tsc_khz().ok()).unwrap_or(0);
     let guest: &'static Guest = Box::leak(Box::new(Guest {
         ram,
         space: Mutex::new(space),
         layout,
         note,
-        kicks: (0..args.cpus).map(|_| Kick::default()).collect::<Vec<_>>().leak(),
+        kicks,
         starts: (0..args.cpus).map(|_| StartLine::default()).collect(),
         console: Console::Standard,
         times,
+        debugger,
     }));
     let initrd_len = initrd.as_ref().map(|file| file.len);
     drop((image_file, initrd, kvm));
@@ -107,16 +120,21 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
     if !args.unconfined {
         confine::drop_rights()?;
     }
+    let fds = connection.as_ref().map_or(Vec::new(), |c| c.descriptors.clone());
+    // Before those of CPUs: it looks for the first one's stop.
+    if let (Some(debugger), Some(connection)) = (&guest.debugger, connection) {
+        debug::spawn(guest, debugger, connection, !args.unconfined)?;
+    }
     let mut cpus = cpus.into_iter().enumerate();
     let first = cpus.next();
     for (index, fd) in cpus {
-        spawn(guest, fd, index, !args.unconfined)?;
+        spawn(guest, fd, index, (!args.unconfined).then(|| fds.clone()))?;
     }
     if let Some(line) = guest.starts.first() {
         line.call(start);
     }
     if !args.unconfined {
-        confine::limit_calls()?;
+        confine::limit_calls(&fds)?;
     }
     guest.times.point("confined");
     write_boot_info(guest, &words, initrd_len, u64::from(tsc_khz));
@@ -219,9 +237,14 @@ pub(crate) fn address_space(
     Ok(space)
 }
 
-fn spawn(guest: &'static Guest, fd: VcpuFd, index: usize, confined: bool) -> Result<(), Error> {
+fn spawn(
+    guest: &'static Guest,
+    fd: VcpuFd,
+    index: usize,
+    confined: Option<Vec<i32>>,
+) -> Result<(), Error> {
     let run = move || {
-        if confined && let Err(error) = confine::limit_calls() {
+        if let Some(Err(error)) = confined.map(|fds| confine::limit_calls(&fds)) {
             crate::console::say(&format!("tender: {error}\n"));
             guest.end(crate::NOT_STARTED);
         }
