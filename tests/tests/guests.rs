@@ -117,6 +117,7 @@ fn a_guest_that_has_ended_can_still_be_read() {
     let said = call(path, &crash);
     if said.code != 0 {
         said.expect(102, &["fault: ", "(debug/ukcrash/src/", "ended at once"]);
+        return;
     }
     wait_for("it ends", || call(path, &["ps"]).out == "no guest is running\n");
     call(path, &["logs", "selftest"]).expect(0, &["fault: ", "(debug/ukcrash/src/"]);

@@ -27,6 +27,7 @@ const FAULT_ROOM: u64 = 2048;
 /// Exceptions that a debugger causes: a single step or a debug register, and `int3` where user mode
 /// may not use its entry of the interrupt table, with that error code (SDM volume 3, chapter 7.13).
 const DEBUG: u64 = 1;
+const TRAP: u64 = 3;
 const PROTECTION: u64 = 13;
 const BREAKPOINT_ERROR: u64 = 3 << 3 | 2;
 /// Exit code of a guest that crashed.
@@ -268,7 +269,8 @@ impl Cpu {
         if frame.cs & 3 == 0 {
             return false;
         }
-        let code = kvm_regs { rip: frame.rip, rsp: frame.rsp, rflags: frame.rflags, ..*registers };
+        let mut code =
+            kvm_regs { rip: frame.rip, rsp: frame.rsp, rflags: frame.rflags, ..*registers };
         let why = match *vector {
             DEBUG => {
                 let dr6 = self.fd.get_debug_regs().map_or(0, |registers| registers.dr6);
@@ -283,6 +285,11 @@ impl Cpu {
             }
             // User mode may not use this entry of the table, so it is a fault at the instruction.
             PROTECTION if frame.error == BREAKPOINT_ERROR && debugger.has_breakpoint(frame.rip) => {
+                Why::Breakpoint
+            }
+            // Machines that interpret may not look; then it is behind the instruction.
+            TRAP if debugger.has_breakpoint(frame.rip.wrapping_sub(1)) => {
+                code.rip = frame.rip - 1;
                 Why::Breakpoint
             }
             vector => {

@@ -134,9 +134,9 @@ pub struct Debugger {
 /// The debugger's end of everything: its connection, and what it is woken by.
 #[derive(Debug)]
 pub struct Connection {
-    input: TcpStream,
-    output: TcpStream,
-    bell: UnixStream,
+    /// As long as the process lives: closing them would be one more system call to allow.
+    stream: &'static TcpStream,
+    bell: &'static UnixStream,
     /// Descriptors that its thread and those of CPUs use.
     pub descriptors: Vec<i32>,
 }
@@ -151,15 +151,13 @@ impl Debugger {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         crate::console::say(&format!("tender: waiting for gdb: target remote :{port}\n"));
-        let (input, _) = listener.accept().map_err(failed)?;
-        input.set_nodelay(true).map_err(failed)?;
-        let output = input.try_clone().map_err(failed)?;
+        let (stream, _) = listener.accept().map_err(failed)?;
+        stream.set_nodelay(true).map_err(failed)?;
         let (bell, rung) = UnixStream::pair().map_err(failed)?;
         // Ringing never waits: a byte that is there already does as well.
         bell.set_nonblocking(true).map_err(failed)?;
         rung.set_nonblocking(true).map_err(failed)?;
-        let descriptors =
-            vec![input.as_raw_fd(), output.as_raw_fd(), bell.as_raw_fd(), rung.as_raw_fd()];
+        let descriptors = vec![stream.as_raw_fd(), bell.as_raw_fd(), rung.as_raw_fd()];
         let state = State {
             cpus: kicks.iter().map(|_| CpuState::Absent).collect(),
             breakpoints: BTreeMap::new(),
@@ -174,7 +172,8 @@ impl Debugger {
             bell,
             kicks,
         };
-        Ok((debugger, Connection { input, output, bell: rung, descriptors }))
+        let (stream, bell) = (Box::leak(Box::new(stream)), Box::leak(Box::new(rung)));
+        Ok((debugger, Connection { stream, bell, descriptors }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use super::process::{Identity, Process};
-use super::{Guest, Store, now};
+use super::{Guest, Store, now, stop};
 use crate::build::Image;
 use crate::diagnostic::{Context, Result};
 use crate::resolve::Resolution;
@@ -28,25 +28,22 @@ pub fn run(
     let mut detached = launch.detach(file)?;
     let process = Process::of_child(&detached.child)?;
     let pid = detached.child.id();
-    let ended_early = match Identity::of(pid) {
-        Some(identity) => {
-            store.add(&Guest {
-                name: name.clone(),
-                platform: resolution.platform_name().to_owned(),
-                image: image.path.clone(),
-                dbg: image.dbg.clone(),
-                identity,
-                since: now(),
-                log: log.clone(),
-                code_file: detached.code_file.clone(),
-            })?;
-            // Others may use the records while this waits.
-            drop(store);
-            process.ends_within(EARLY)
-        }
-        None => true,
-    };
-    if !ended_early {
+    let guest = Identity::of(pid).map(|identity| Guest {
+        name: name.clone(),
+        platform: resolution.platform_name().to_owned(),
+        image: image.path.clone(),
+        dbg: image.dbg.clone(),
+        identity,
+        since: now(),
+        log: log.clone(),
+        code_file: detached.code_file.clone(),
+    });
+    if let Some(guest) = &guest {
+        store.add(guest)?;
+    }
+    // Others may use the records while this waits.
+    drop(store);
+    if guest.is_some() && !process.ends_within(EARLY) {
         println!("{name}");
         return Ok(0);
     }
@@ -56,5 +53,10 @@ pub fn run(
     drop(out);
     let code = detached.code()?;
     eprintln!("oxk: {name} ended at once, with exit code {code}");
+    // All that it said has been said.
+    match &guest {
+        Some(guest) => stop::forget(guest)?,
+        None => std::fs::remove_file(&log).context(format!("cannot remove {}", log.display()))?,
+    }
     Ok(code)
 }

@@ -61,7 +61,7 @@ pub fn run(args: &StopArgs) -> Result<u8> {
 }
 
 /// Forgets the guest, unless another has its name by now.
-fn forget(guest: &Guest) -> Result<()> {
+pub(super) fn forget(guest: &Guest) -> Result<()> {
     let store = Store::open()?;
     if store.guests()?.iter().any(|(other, _)| other == guest) {
         store.forget(guest);

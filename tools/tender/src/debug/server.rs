@@ -3,6 +3,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixStream;
 
 use gdbstub::common::Signal;
 use gdbstub::stub::state_machine::GdbStubStateMachine;
@@ -20,7 +21,7 @@ const KILLED: u8 = 128 + 9;
 
 /// gdb's end, as the protocol's crate writes to it. What it sends in pieces goes out as a whole.
 struct Output {
-    stream: TcpStream,
+    stream: &'static TcpStream,
     buffer: Vec<u8>,
 }
 
@@ -88,16 +89,16 @@ pub fn spawn(
 /// Serves gdb until it goes, or the guest ends.
 fn serve(target: &mut GuestTarget, connection: Connection) -> Result<DisconnectReason, String> {
     let failed = |error: &dyn std::fmt::Display| error.to_string();
-    let Connection { mut input, output, bell, .. } = connection;
-    let stub = GdbStub::new(Output { stream: output, buffer: Vec::new() });
+    let Connection { stream, bell, .. } = connection;
+    let stub = GdbStub::new(Output { stream, buffer: Vec::new() });
     let mut machine = stub.run_state_machine(target).map_err(|e| failed(&e))?;
     loop {
         machine = match machine {
             Machine::Idle(idle) => {
-                let byte = read(&mut input)?;
+                let byte = read(stream)?;
                 idle.incoming_data(target, byte).map_err(|e| failed(&e))?
             }
-            Machine::Running(running) => match wait(target.debugger, &mut input, &bell)? {
+            Machine::Running(running) => match wait(target.debugger, stream, bell)? {
                 Event::Input(byte) => {
                     running.incoming_data(target, byte).map_err(|e| failed(&e))?
                 }
@@ -122,7 +123,7 @@ fn serve(target: &mut GuestTarget, connection: Connection) -> Result<DisconnectR
     }
 }
 
-fn read(input: &mut TcpStream) -> Result<u8, String> {
+fn read(mut input: &TcpStream) -> Result<u8, String> {
     let mut byte = [0];
     match input.read_exact(&mut byte) {
         Ok(()) => Ok(byte[0]),
@@ -139,11 +140,7 @@ enum Event {
 }
 
 /// Waits until gdb says something, or a CPU stops by itself.
-fn wait(
-    debugger: &Debugger,
-    input: &mut TcpStream,
-    mut bell: &std::os::unix::net::UnixStream,
-) -> Result<Event, String> {
+fn wait(debugger: &Debugger, input: &TcpStream, mut bell: &UnixStream) -> Result<Event, String> {
     loop {
         let state = debugger.state();
         let stopped =
