@@ -38,6 +38,7 @@ mod platform;
 pub mod preempt;
 pub mod report;
 pub mod stack;
+pub mod stop;
 pub mod vm;
 
 pub use boot::{BootInfo, InitError, parse_size};

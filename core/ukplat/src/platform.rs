@@ -43,7 +43,8 @@ pub trait Platform {
 
     /// Waits without using the CPU until an interrupt was handled or the monotonic clock reaches
     /// `deadline_ns`. May return early; the caller checks its condition again. With `None` and
-    /// nothing that could wake it, waits for ever. Called with interrupts enabled or disabled;
+    /// nothing that could wake it, waits for ever. Some platforms end it also when the console has
+    /// input that [`Platform::console_read`] did not find before. Called with interrupts enabled or disabled;
     /// pending interrupts are handled before it returns.
     fn idle_until(deadline_ns: Option<u64>);
 
@@ -390,9 +391,11 @@ pub fn entropy(bytes: &mut [u8]) -> usize {
     (bound().entropy)(bytes)
 }
 
-/// Waits for an event or a deadline; see [`Platform::idle_until`].
+/// Waits for an event or a deadline; see [`Platform::idle_until`]. Where the image was
+/// [asked to stop](crate::stop), it stops here.
 pub fn idle_until(deadline_ns: Option<u64>) {
     (bound().idle_until)(deadline_ns);
+    crate::stop::check();
     crate::preempt::check();
 }
 

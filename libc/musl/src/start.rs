@@ -90,6 +90,7 @@ impl Block {
 pub(crate) fn lay_out(
     heap: &dyn Alloc,
     header: &Header,
+    entry: usize,
     name: &str,
     arguments: &[&str],
     environment: &str,
@@ -100,7 +101,7 @@ pub(crate) fn lay_out(
         (AT_PHENT, header.program_header_size.into()),
         (AT_PHNUM, header.program_header_count.into()),
         (AT_PAGESZ, ukalloc::PAGE_SIZE),
-        (AT_ENTRY, header.entry as usize),
+        (AT_ENTRY, entry),
         (AT_UID, 0),
         (AT_EUID, 0),
         (AT_GID, 0),
@@ -139,13 +140,14 @@ pub(crate) fn lay_out(
 /// could not be started; `exit` ends the image.
 pub fn run(
     header: &'static Header,
+    entry: usize,
     arguments: &'static [&'static str],
     program: impl FnOnce(c_int, *mut *mut c_char),
 ) -> u8 {
     let name = ukboot::image().map_or("", |image| image.name);
     let environment = crate::ENV.get().unwrap_or("");
     let heap = ukalloc::for_library("musl");
-    let Some(block) = lay_out(heap, header, name, arguments, environment, canary()) else {
+    let Some(block) = lay_out(heap, header, entry, name, arguments, environment, canary()) else {
         ukplat::eprintln!("there is no memory for the arguments of the application");
         return 1;
     };

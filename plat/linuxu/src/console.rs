@@ -1,11 +1,16 @@
 //! The console: standard input, output and error.
 
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use ukplat::Stream;
 
 use crate::sys;
 
+/// Somebody found no input, and more may come.
+static WANTED: AtomicBool = AtomicBool::new(false);
+
 #[repr(C)]
-struct PollFd {
+pub struct PollFd {
     fd: i32,
     events: i16,
     revents: i16,
@@ -42,8 +47,19 @@ pub fn write(stream: Stream, mut bytes: &[u8]) {
     }
 }
 
+/// What a wait must watch so that it ends when wanted input arrives.
+pub fn awaited() -> Option<PollFd> {
+    WANTED.load(Relaxed).then_some(PollFd { fd: 0, events: POLLIN, revents: 0 })
+}
+
 pub fn read(buf: &mut [u8]) -> usize {
-    if buf.is_empty() || !poll(0, POLLIN, 0) {
+    if buf.is_empty() {
+        return 0;
+    }
+    let ready = poll(0, POLLIN, 0);
+    // After the end of input, too, it is "ready", and nothing comes any more.
+    WANTED.store(!ready, Relaxed);
+    if !ready {
         return 0;
     }
     // SAFETY: the kernel writes at most `len` bytes into a live slice.

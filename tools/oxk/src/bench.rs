@@ -1,8 +1,10 @@
 //! `oxk bench`: the measurements behind the numbers in SPEC.md.
 
 mod boot;
+mod density;
 mod program;
 mod sched;
+mod syscall;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -33,9 +35,15 @@ use crate::tender;
 ///
 /// `boot`: the start of hello on every platform, from exec to the end; on hvt in parts, the
 /// monitor's share apart from the kernel's, and by size of memory; calls and waits.
+///
+/// `density`: a thousand guests that stay and answer on their consoles: how long it takes to start
+/// them all, and the memory of each.
+///
+/// `syscall`: a system call that does nothing: as the C library calls it, by the table of all calls,
+/// and the same of Linux; beside them a call of a function (Table 1 of the paper).
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot"
+    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot\n          oxk bench density --quick"
 )]
 pub struct BenchArgs {
     /// What to measure
@@ -45,10 +53,12 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub runs: u32,
     /// Print JSON: for hello a list of {"what", "image_bytes", "boot_ns", "run_ns",
-    /// "memory_bytes"}, for the others an object of tables; times as [min, median, max]
+    /// "memory_bytes"}, for density of {"platform", "guests", "started_ns", "answer_ns",
+    /// "pss_bytes", "rss_bytes", "machine_bytes"}, for syscall of {"platform", "what", "cycles"},
+    /// for the others an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,
-    /// A few seconds instead of minutes: less exact [alloc, sched, boot]
+    /// A few seconds instead of minutes: less exact, fewer guests [alloc, sched, boot, density]
     #[arg(long)]
     pub quick: bool,
     /// Where to write the bars [alloc, sched, boot; default: build/bench-NAME.svg]
@@ -67,6 +77,10 @@ pub enum Experiment {
     Sched,
     /// The start of an image, in parts, and calls of the platform
     Boot,
+    /// Many guests at the same time
+    Density,
+    /// System calls that do nothing
+    Syscall,
 }
 
 /// Results for one platform.
@@ -93,6 +107,12 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         Experiment::Alloc => program::run(args, "alloc", &[]),
         Experiment::Sched => sched::run(args),
         Experiment::Boot => boot::run(args),
+        Experiment::Density | Experiment::Syscall if args.output.is_some() => {
+            Err(Diagnostic::new("this experiment draws nothing: it has no --output")
+                .help("--json is for scripts"))
+        }
+        Experiment::Density => density::run(args),
+        Experiment::Syscall => syscall::run(args),
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::diagnostic::Result;
+use crate::guests::{logs, ps, stop};
 use crate::{bench, build, graph, libs, menu, new, run, rustc, size, syscalls, test};
 
 /// Composes an application and the micro-libraries it needs into one bootable image
@@ -21,6 +22,9 @@ enum Verb {
     New(new::NewArgs),
     Build(build::BuildArgs),
     Run(run::RunArgs),
+    Ps(ps::PsArgs),
+    Logs(logs::LogsArgs),
+    Stop(stop::StopArgs),
     Menu(menu::MenuArgs),
     Libs(libs::LibsArgs),
     Graph(graph::GraphArgs),
@@ -36,6 +40,9 @@ impl Verb {
             Verb::New(args) => new::run(args),
             Verb::Build(args) => build::run(args),
             Verb::Run(args) => run::run(args),
+            Verb::Ps(args) => ps::run(args),
+            Verb::Logs(args) => logs::run(args),
+            Verb::Stop(args) => stop::run(args),
             Verb::Menu(args) => menu::run(args),
             Verb::Libs(args) => libs::run(args),
             Verb::Graph(args) => graph::run(args),

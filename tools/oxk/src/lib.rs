@@ -13,6 +13,7 @@ pub mod diagnostic;
 pub mod disk;
 pub mod generate;
 pub mod graph;
+pub mod guests;
 pub mod layering;
 pub mod libs;
 pub mod manifest;

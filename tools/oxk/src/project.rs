@@ -121,9 +121,7 @@ impl Target {
     /// on which platform, it is hvt if /dev/kvm opens.
     pub fn load_to_run(&self) -> Result<Loaded> {
         let mut loaded = self.load()?;
-        // Its linker script does not have what C libraries look for yet.
-        let is_rust = loaded.manifest.kind == crate::manifest::Kind::Rust;
-        let has_hvt = is_rust && loaded.pool.platform_names().contains(&tender::PLATFORM);
+        let has_hvt = loaded.pool.platform_names().contains(&tender::PLATFORM);
         if self.plat.is_some() || loaded.manifest.platform.span.is_some() || !has_hvt {
             return Ok(loaded);
         }

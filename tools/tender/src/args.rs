@@ -24,6 +24,8 @@ Options:
       --net KIND         a network card: user[,tcp=HOST:GUEST][,udp=HOST:GUEST] (by passt),
                          tap=NAME, or fd=NUMBER of an open stream; [,mac=ADDRESS]
       --fixed-addresses  the same addresses at every start, those in the image's debug information
+      --gdb PORT         wait for gdb on this port before the first instruction, at fixed
+                         addresses; 0 is any free port
       --unconfined       leave the monitor its rights: for debugging it
       --times            print when the start reached what
   -h, --help             print this
@@ -57,6 +59,8 @@ pub struct Args {
     pub nets: Vec<NetArgs>,
     /// No randomised addresses.
     pub fixed_addresses: bool,
+    /// The port to wait for gdb on.
+    pub gdb: Option<u16>,
     /// No confinement.
     pub unconfined: bool,
     /// Print times.
@@ -85,6 +89,7 @@ impl Args {
             disks: Vec::new(),
             nets: Vec::new(),
             fixed_addresses: false,
+            gdb: None,
             unconfined: false,
             times: false,
         };
@@ -121,6 +126,11 @@ impl Args {
                 }
                 "--net" => args.nets.push(value()?.parse().map_err(|what: String| wrong(what))?),
                 "--fixed-addresses" => args.fixed_addresses = true,
+                "--gdb" => {
+                    let text = value()?;
+                    let port = text.parse().map_err(|_| wrong(format!("`{text}` is not a port")));
+                    args.gdb = Some(port?);
+                }
                 "--unconfined" => args.unconfined = true,
                 "--times" => args.times = true,
                 "--" => {
@@ -180,6 +190,7 @@ mod tests {
             ("-m 9999999G img", "`9999999G` is not a size"),
             ("--cpus 0 img", "`0` is not a number from 1 to 64"),
             ("--cpus=65 img", "`65` is not a number"),
+            ("--gdb 70000 img", "`70000` is not a port"),
             ("--colour img", "unknown option --colour"),
             ("--net wifi img", "`wifi` is none of user"),
             ("--times=yes img", "--times takes no value"),

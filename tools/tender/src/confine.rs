@@ -53,6 +53,10 @@ pub fn drop_rights() -> Result<(), Error> {
 pub enum Role {
     /// Running a CPU.
     Cpu,
+    /// The same, for a debugger to look into.
+    DebuggedCpu,
+    /// Talking to a debugger.
+    Debugger,
     /// A device.
     Device,
 }
@@ -125,13 +129,19 @@ fn filter(role: Role, calls: &[Call]) -> Result<BpfProgram, seccompiler::Backend
     ] {
         rules.entry(call).or_default().push(SeccompRule::new(conditions)?);
     }
+    /// KVM_GET_FPU, KVM_SET_FPU, KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS.
+    const KVM_DEBUG_CALLS: [u64; 4] = [0x81a0_ae8c, 0x41a0_ae8d, 0x8080_aea1, 0x4080_aea2];
     let standard: &[Call] = &[(libc::SYS_read, 0), (libc::SYS_write, 1)];
-    let is_cpu = role == Role::Cpu;
-    for (call, fd) in standard.iter().filter(|_| is_cpu).chain(calls) {
+    let (standard, kvm_calls, debug_calls): (&[Call], &[u64], &[u64]) = match role {
+        Role::Device => (&[], &[], &[]),
+        Role::Cpu => (standard, &KVM_CALLS, &[]),
+        Role::DebuggedCpu | Role::Debugger => (standard, &KVM_CALLS, &KVM_DEBUG_CALLS),
+    };
+    for (call, fd) in standard.iter().chain(calls) {
         let rule = SeccompRule::new(vec![argument(0, ALL, *fd as u64)?])?;
         rules.entry(*call).or_default().push(rule);
     }
-    for call in KVM_CALLS.into_iter().filter(|_| is_cpu) {
+    for call in kvm_calls.iter().chain(debug_calls).copied() {
         let rule = SeccompRule::new(vec![argument(1, ALL, call)?])?;
         rules.entry(libc::SYS_ioctl).or_default().push(rule);
     }

@@ -24,6 +24,7 @@ mod calls;
 mod confine;
 mod console;
 mod cpu;
+mod debug;
 pub mod devices;
 pub mod elf;
 pub mod error;

@@ -8,9 +8,10 @@ use hvt_abi::{BootInfo, ImageNote, NOTE_HAS_DRIVERS, PAGE, Range, WORDS_PER_PAGE
 use kvm_ioctls::{Kvm, VcpuFd};
 
 use crate::args::Args;
-use crate::confine::{self, Confinement, Role};
+use crate::confine::{self, Call, Confinement, Role};
 use crate::console::Console;
 use crate::cpu::Cpu;
+use crate::debug::{self, Debugger};
 use crate::devices::{self, DeviceMemory, Slot, Slots};
 use crate::elf::{Image, ImageFile};
 use crate::error::{Error, ImageError};
@@ -46,7 +47,8 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
     let has_drivers = image.note.flags & NOTE_HAS_DRIVERS != 0;
     let devices = devices::list(args, has_drivers)?;
     let words = command_line(args);
-    let random = (!args.fixed_addresses).then(|| {
+    // What gdb reads about the image says where it is linked to run.
+    let random = (!args.fixed_addresses && args.gdb.is_none()).then(|| {
         let mut bytes = [0; 32];
         calls::random(&mut bytes);
         let (words, _) = bytes.as_chunks::<8>();
@@ -96,9 +98,18 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         rsp: layout.stack.address + layout.stack.len - 8,
         argument: layout.boot.address,
     };
-    kick::install_handlers();
-    let tsc_khz = cpus.first().and_then(|cpu| cpu.get_tsc_khz().ok()).unwrap_or(0);
     let kicks: &'static [Kick] = (0..args.cpus).map(|_| Kick::default()).collect::<Vec<_>>().leak();
+    if let Some(first) = kicks.first() {
+        kick::install_handlers(first);
+    }
+    let (debugger, connection) = match args.gdb {
+        None => (None, None),
+        Some(port) => {
+            let (debugger, connection) = Debugger::accept(port, kicks)?;
+            (Some(debugger), Some(connection))
+        }
+    };
+    let tsc_khz = cpus.first().and_then(|cpu| cpu.get_tsc_khz().ok()).unwrap_or(0);
     let space = Arc::new(Mutex::new(space));
     let memory: &'static DeviceMemory =
         Box::leak(Box::new(DeviceMemory { ram: ram.clone(), space }));
@@ -118,6 +129,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         starts: (0..args.cpus).map(|_| StartLine::default()).collect(),
         console: Console::Standard,
         times,
+        debugger,
     }));
     let initrd_len = initrd.as_ref().map(|file| file.len);
     drop((image_file, initrd, kvm));
@@ -126,10 +138,17 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
     if confinement == Confinement::On {
         confine::drop_rights()?;
     }
+    let role = if connection.is_some() { Role::DebuggedCpu } else { Role::Cpu };
+    let mut cpu_calls = guest.devices.notifications();
+    cpu_calls.extend(connection.iter().flat_map(debug::Connection::calls));
+    // Before those of CPUs: it looks for the first one's stop.
+    if let (Some(debugger), Some(connection)) = (&guest.debugger, connection) {
+        debug::spawn(guest, debugger, connection, confinement)?;
+    }
     let mut cpus = cpus.into_iter().enumerate();
     let first = cpus.next();
     for (index, fd) in cpus {
-        spawn(guest, fd, index, confinement)?;
+        spawn(guest, fd, index, (confinement, role), &cpu_calls)?;
     }
     for slot in &guest.devices.0 {
         devices::spawn(slot, confinement)?;
@@ -137,7 +156,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
     if let Some(line) = guest.starts.first() {
         line.call(start);
     }
-    confinement.enter(Role::Cpu, &guest.devices.notifications())?;
+    confinement.enter(role, &cpu_calls)?;
     guest.times.point("confined");
     write_boot_info(guest, &words, initrd_len, u64::from(tsc_khz));
     guest.times.point("run");
@@ -246,10 +265,12 @@ fn spawn(
     guest: &'static Guest,
     fd: VcpuFd,
     index: usize,
-    confinement: Confinement,
+    (confinement, role): (Confinement, Role),
+    calls: &[Call],
 ) -> Result<(), Error> {
+    let calls = calls.to_vec();
     let run = move || {
-        confinement.enter_or_end(Role::Cpu, &guest.devices.notifications());
+        confinement.enter_or_end(role, &calls);
         let start = guest.starts[index].wait();
         Cpu::new(guest, fd, index).run(start)
     };

@@ -157,6 +157,7 @@ pub(crate) fn guest(memory: u64, devices: Vec<Box<dyn Device>>) -> &'static Gues
         starts: vec![StartLine::default()],
         console: Console::None,
         times: Times::new(false),
+        debugger: None,
     }))
 }
 
