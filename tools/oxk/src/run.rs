@@ -12,6 +12,7 @@ use crate::option::{format_size, parse_size};
 use crate::pool::Machine;
 use crate::project::{Project, Target};
 use crate::resolve::Resolution;
+use crate::share::{Plan, Share};
 use crate::symbolize::ReportFilter;
 use crate::{qemu, tender};
 
@@ -47,6 +48,9 @@ pub struct RunArgs {
     /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it (kvm)
     #[arg(long, value_name = "FILE[,ro]")]
     pub disk: Vec<Disk>,
+    /// Directory that the image has in its tree of files; with ",ro" it can only read it
+    #[arg(long, value_name = "DIR:/PATH[,ro]")]
+    pub share: Vec<Share>,
     /// QEMU machine model (kvm)
     #[arg(long, value_enum, default_value_t)]
     pub vmm_machine: qemu::Model,
@@ -84,7 +88,7 @@ fn seconds(text: &str) -> std::result::Result<f64, String> {
 
 /// The verb.
 pub fn run(args: &RunArgs) -> Result<u8> {
-    let loaded = args.target.load_to_run()?;
+    let loaded = args.target.load_to_run(&args.share)?;
     let resolution = loaded.resolve()?;
     let progress = if args.quiet { Progress::Quiet } else { Progress::Shown };
     let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
@@ -123,8 +127,9 @@ pub enum Output<'a> {
 }
 
 /// Words of the image's command line after its name.
-pub fn command_line(args: &RunArgs, memory_param: Option<String>) -> Vec<String> {
-    let mut words: Vec<String> = memory_param.into_iter().chain(args.param.clone()).collect();
+pub fn command_line(args: &RunArgs, parameters: Vec<String>) -> Vec<String> {
+    let mut words = parameters;
+    words.extend(args.param.iter().cloned());
     if !words.is_empty() || !args.args.is_empty() {
         words.push("--".into());
         words.extend(args.args.iter().cloned());
@@ -161,6 +166,8 @@ impl Launch {
         }
         let machine = resolution.platform.platform.as_ref().map_or(Machine::Process, |p| p.machine);
         let name = resolution.image_name();
+        let plan = Plan::new(&resolution.manifest.mounts, machine)?;
+        let mut parameters: Vec<String> = plan.parameter().into_iter().collect();
         match machine {
             Machine::Process => {
                 if args.initrd.is_some() {
@@ -177,10 +184,10 @@ impl Launch {
                     ))
                     .help("run it with --plat kvm"));
                 }
-                let memory = memory.map(|m| format!("linuxu.memory={m}"));
+                parameters.extend(memory.map(|m| format!("linuxu.memory={m}")));
                 Ok(Self {
                     program: image.path.clone(),
-                    arguments: command_line(args, memory),
+                    arguments: command_line(args, parameters),
                     machine,
                     what: format!("{name} as a process"),
                     code_file: None,
@@ -199,7 +206,7 @@ impl Launch {
                     image: &image.path,
                     cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(tender::DEFAULT_MEMORY),
-                    words: &command_line(args, None),
+                    words: &command_line(args, parameters),
                     initrd: args.initrd.as_deref(),
                     options: fixed.as_slice(),
                 };
@@ -224,9 +231,10 @@ impl Launch {
                     accel,
                     cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(qemu::DEFAULT_MEMORY),
-                    words: &command_line(args, None),
+                    words: &command_line(args, parameters),
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
+                    shared: &plan.shared,
                     code_file: code_file.path(),
                 };
                 let mut arguments = spec.arguments()?;
@@ -455,6 +463,7 @@ pub fn default_args(app: &Path) -> RunArgs {
         param: Vec::new(),
         initrd: None,
         disk: Vec::new(),
+        share: Vec::new(),
         vmm_machine: qemu::Model::default(),
         accel: qemu::Accel::default(),
         qemu_arg: Vec::new(),
