@@ -83,7 +83,9 @@ fn by_itself() -> Result<(), &'static str> {
 
 fn statistics() -> Result<(), &'static str> {
     let heap = ukalloc::default_heap().ok_or("there is no heap")?.alloc;
-    lose(5000, 5);
+    for _ in 0..2 * BY_CHANCE {
+        lose(5000, 5);
+    }
     let before = heap.stats();
     let done = ukallocgc::collect();
     let after = heap.stats();

@@ -2,25 +2,26 @@
 
 use std::fmt::Write as _;
 
+use bench_report::Spread;
 use bench_report::svg::{Bar, Panel, Section, draw};
-use bench_report::three;
+use bench_report::{ratio, three};
 
 use crate::run::Row;
 
 /// Tables: a line for everybody who measured a thing; ours with the ratios to all others.
 pub fn text(rows: &[Row], rounds: u32) -> String {
     let mut out = format!(
-        "ns, {rounds} rounds: min / median / max; ratios of the smallest values (below 1: ours is faster)\n"
+        "ns, {rounds} rounds: min / median / max; ratios within a round (below 1: ours is faster)\n"
     );
     for row in rows {
         let _ = writeln!(out, "\n{}", describe(&row.what));
-        for (name, ours, s) in &row.cells {
-            let others = row.cells.iter().filter(|(_, theirs, _)| *ours && !theirs);
-            let ratios: Vec<String> =
-                others.map(|(other, _, o)| format!("{:.3} of {other}", s.min / o.min)).collect();
-            let numbers = three([s.min, s.median, s.max]);
-            let line = format!("  {name:<24}{numbers:>28}   {}", ratios.join(", "));
-            let _ = writeln!(out, "{}", line.trim_end());
+        for (name, ours, values) in &row.cells {
+            let Spread { min, median, max, .. } = values.spread();
+            let _ = writeln!(out, "  {name:<24}{:>28}", three([min, median, max]));
+            for (other, _, theirs) in row.cells.iter().filter(|(_, theirs, _)| *ours && !theirs) {
+                let name = format!("of {other}");
+                let _ = writeln!(out, "    {name:<22}{:>28}", ratio(values.against(theirs)));
+            }
         }
     }
     out
@@ -57,7 +58,8 @@ pub fn json(rows: &[Row], rounds: u32) -> serde_json::Value {
         let cells = row
             .cells
             .iter()
-            .map(|(name, _, s)| (name.clone(), serde_json::json!([s.min, s.median, s.max])));
+            .map(|(name, _, values)| (name.clone(), values.spread()))
+            .map(|(name, s)| (name, serde_json::json!([s.min, s.median, s.max])));
         all.insert(row.what.clone(), serde_json::Value::Object(cells.collect()));
     }
     serde_json::json!({ "rounds": rounds, "ns": all })
@@ -69,7 +71,7 @@ pub fn svg(rows: &[Row]) -> String {
         let bars = row.cells.iter().map(|(name, ours, values)| Bar {
             name: name.clone(),
             ours: *ours,
-            values: *values,
+            values: values.spread(),
         });
         Panel { title: row.what.clone(), bars: bars.collect() }
     };
@@ -84,12 +86,12 @@ pub fn svg(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bench_report::Spread;
+    use bench_report::Rounds;
 
     use super::*;
 
     fn rows() -> Vec<Row> {
-        let cell = |name: &str, ours, ns| (name.to_owned(), ours, Spread::exact(ns));
+        let cell = |name: &str, ours, ns| (name.to_owned(), ours, Rounds::of(vec![ns]).unwrap());
         vec![Row {
             what: "yield".into(),
             cells: vec![
@@ -103,7 +105,10 @@ mod tests {
     #[test]
     fn tables_say_how_ours_compare_with_the_system() {
         let text = text(&rows(), 3);
-        assert!(text.contains("2.000 of bare switch, 0.050 of glibc"), "{text}");
+        assert!(text.contains("  of bare switch"), "{text}");
+        for ratio in ["2.00 / 2.00 / 2.00", "0.050 / 0.050 / 0.050"] {
+            assert!(text.contains(ratio), "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use bench_report::Spread;
+use bench_report::Rounds;
 
 /// Who measures.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ pub struct Row {
     /// What.
     pub what: String,
     /// By subject: name, whether it is ours, nanoseconds.
-    pub cells: Vec<(String, bool, Spread)>,
+    pub cells: Vec<(String, bool, Rounds)>,
 }
 
 /// All rounds, everybody once in each; in the order in which things were measured first.
@@ -91,8 +91,8 @@ pub fn rounds(
     }
     let row = |what: &String| {
         let cells = subjects.iter().enumerate().filter_map(|(i, subject)| {
-            let spread = Spread::of(values.get(&(what.clone(), i))?)?;
-            Some((subject.name.clone(), subject.ours, spread))
+            let rounds = Rounds::of(values.get(&(what.clone(), i))?.clone())?;
+            Some((subject.name.clone(), subject.ours, rounds))
         });
         Row { what: what.clone(), cells: cells.collect() }
     };
@@ -121,6 +121,6 @@ mod tests {
         };
         let rows = rounds(&[echo.clone(), echo], 3, 7, |_| ()).unwrap();
         assert_eq!((rows.len(), rows[0].cells.len()), (1, 2));
-        assert_eq!(rows[0].cells[1].2, Spread::of(&[7.0, 7.0, 7.0]).unwrap());
+        assert_eq!(rows[0].cells[1].2, Rounds::of(vec![7.0, 7.0, 7.0]).unwrap());
     }
 }

@@ -7,7 +7,7 @@ pub mod memory;
 pub mod throughput;
 pub mod worst;
 
-pub use bench_report::Spread;
+pub use bench_report::{Rounds, Spread};
 
 use crate::list::{Serves, Spec};
 use crate::workload::{Plan, Workload};

@@ -1,6 +1,6 @@
 //! Nanoseconds per call.
 
-use super::{ARENA, Effort, Plans, Spread, is_slow};
+use super::{ARENA, Effort, Plans, Rounds, is_slow};
 use crate::arena::Arena;
 use crate::list::{self, Spec, Visitor};
 use crate::subject::{Memory, Subject};
@@ -54,7 +54,7 @@ pub struct Row {
     /// What was done.
     pub workload: &'static Workload,
     /// Nanoseconds per call, for each allocator of the list that could do it.
-    pub cells: Vec<(&'static Spec, Option<Spread>)>,
+    pub cells: Vec<(&'static Spec, Option<Rounds>)>,
 }
 
 /// Runs that take longer than this are repeated only [`SLOW_ROUNDS`] times.
@@ -97,7 +97,7 @@ pub fn measure(
                 }
             }
         }
-        let cells = specs.iter().zip(&values).map(|(spec, v)| (*spec, Spread::of(v))).collect();
+        let cells = specs.iter().zip(values).map(|(spec, v)| (*spec, Rounds::of(v))).collect();
         rows.push(Row { workload: work, cells });
     }
     Ok(rows)

@@ -15,11 +15,11 @@ pub fn report(report: &Report) -> Value {
         "notes": report.notes,
         "allocators": report.specs.iter().map(|s| s.name).collect::<Vec<_>>(),
         "ns_per_call": table(report.throughput.iter().map(|row| {
-            (row.workload.name.to_owned(), cells(row.cells.iter().map(|(s, v)| (*s, v.as_ref().map(spread)))))
+            (row.workload.name.to_owned(), cells(row.cells.iter().map(|(s, v)| (*s, v.as_ref().map(|v| spread(&v.spread()))))))
         }).collect()),
         "ratios": report.ratios().iter().map(|r| json!({
             "ours": r.ours, "peer": r.peer, "same_design": r.same_design,
-            "workload": r.workload, "ratio": r.ratio,
+            "workload": r.workload, "ratio": spread(&r.ratio),
         })).collect::<Vec<_>>(),
         "latency_ns": table(report.latency.iter().map(|row| {
             let cell = row.cells.iter().map(|(s, v)| (*s, v.map(|l| json!([l.p50, l.p99, l.max]))));

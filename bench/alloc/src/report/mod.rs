@@ -5,7 +5,7 @@ pub mod svg;
 pub mod text;
 
 use crate::list::Spec;
-use crate::measure::{Spread, count, init, latency, memory, throughput, worst};
+use crate::measure::{Rounds, Spread, count, init, latency, memory, throughput, worst};
 
 /// Everything that was measured in one run.
 #[derive(Debug)]
@@ -35,8 +35,7 @@ pub struct Report {
 /// Everyone is compared with these too.
 const COMMON: [&str; 2] = ["glibc", "talc"];
 
-/// A workload's time of one of ours against somebody else's: the smallest of all rounds, which the
-/// rest of the machine disturbs least.
+/// A workload's time of one of ours against somebody else's, round by round.
 #[derive(Clone, Copy, Debug)]
 pub struct Ratio {
     /// Ours.
@@ -48,7 +47,7 @@ pub struct Ratio {
     /// Which workload.
     pub workload: &'static str,
     /// Our time divided by theirs: below 1 is faster.
-    pub ratio: f64,
+    pub ratio: Spread,
 }
 
 impl Report {
@@ -65,9 +64,8 @@ impl Report {
         let mut ratios = Vec::new();
         for (spec, peer, same_design) in self.pairs() {
             for row in &self.throughput {
-                let of = |name: &str| {
-                    let cell = row.cells.iter().find(|(spec, _)| spec.name == name)?;
-                    cell.1.map(|Spread { min, .. }| min)
+                let of = |name: &str| -> Option<&Rounds> {
+                    row.cells.iter().find(|(spec, _)| spec.name == name)?.1.as_ref()
                 };
                 if let (Some(ours), Some(theirs)) = (of(spec.name), of(peer)) {
                     ratios.push(Ratio {
@@ -75,7 +73,7 @@ impl Report {
                         peer,
                         same_design,
                         workload: row.workload.name,
-                        ratio: ours / theirs,
+                        ratio: ours.against(theirs),
                     });
                 }
             }

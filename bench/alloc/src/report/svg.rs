@@ -1,7 +1,7 @@
 //! Bars: one panel for each workload, shorter is faster.
 
-use bench_report::Spread;
 use bench_report::svg::{Bar, Panel, Section, draw};
+use bench_report::{Rounds, Spread};
 
 use super::Report;
 use crate::list::Spec;
@@ -27,7 +27,10 @@ pub fn report(report: &Report) -> String {
             .iter()
             .map(|row| {
                 let cells = row.cells.iter();
-                panel(row.workload.name.to_owned(), cells.map(|(s, c)| (*s, *c)))
+                panel(
+                    row.workload.name.to_owned(),
+                    cells.map(|(s, c)| (*s, c.as_ref().map(Rounds::spread))),
+                )
             })
             .collect::<Vec<_>>(),
     )];
