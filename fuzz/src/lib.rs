@@ -5,11 +5,13 @@
 mod alloc;
 mod boot;
 mod devices;
+mod files;
 mod hvt;
 mod tool;
 
 pub use alloc::{ALLOCATORS, allocators};
 pub use boot::{cmdline, parameters, pvh};
+pub use files::{cpio, ninepfs, p9, p9server};
 pub use devices::{pci, virtio_blk, virtio_ring};
 pub use hvt::{hvt_calls, hvt_devices, hvt_image};
 pub use tool::{manifest, pool};
@@ -18,9 +20,10 @@ pub use tool::{manifest, pool};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 16] = [
     ("allocators", allocators),
     ("cmdline", cmdline),
+    ("cpio", cpio),
     ("parameters", parameters),
     ("pvh", pvh),
     ("hvt-image", hvt_image),
@@ -29,6 +32,9 @@ pub const TARGETS: [Target; 12] = [
     ("manifest", manifest),
     ("pool", pool),
     ("pci", pci),
+    ("p9", p9),
+    ("p9server", p9server),
+    ("ninepfs", ninepfs),
     ("virtio_blk", virtio_blk),
     ("virtio_ring", virtio_ring),
 ];

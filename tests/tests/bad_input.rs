@@ -251,6 +251,7 @@ fn assert_corrupt(image: &Path) {
         words: &[],
         initrd: None,
         disks: &[],
+        shared: &[],
         code_file: code.path(),
     };
     let error = spec.arguments().unwrap_err().to_string();

@@ -1,6 +1,8 @@
 //! Files in images: the tree at boot, and what is done with it.
 
-use image_tests::{MACHINES, Machine, run};
+use std::path::Path;
+
+use image_tests::{MACHINES, Machine, call, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 const ARCHIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fs/cpio/tests/two-files.cpio");
@@ -27,4 +29,76 @@ fn the_initial_ram_disk_is_the_tree() {
             &["the initial ram disk is bad: no cpio archive of format newc at byte 0"],
         );
     }
+}
+
+/// Machines that directories can be shared with.
+fn sharing() -> impl Iterator<Item = Machine> {
+    MACHINES.into_iter()
+}
+
+fn shared(directory: &Path, options: &str) -> String {
+    format!("{}:/mnt/shared{options}", directory.display())
+}
+
+#[test]
+fn a_shared_directory_keeps_what_an_image_writes() {
+    for machine in sharing() {
+        let dir = tempfile::tempdir().unwrap();
+        let share = shared(dir.path(), "");
+        let with = |more: &[&str]| filetest(machine, &[&["--share", &share, "--"], more].concat());
+        with(&["share", "/mnt/shared"]).expect(0, &["files: ok"]);
+        let kept = std::fs::read_to_string(dir.path().join("kept")).unwrap();
+        assert_eq!(kept, "written by an image\n", "{}", machine.name);
+        let left = std::fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(left, 1, "all else is gone on {}", machine.name);
+        // What the host writes is there for the next image.
+        std::fs::write(dir.path().join("from the host"), "Hello, image\n").unwrap();
+        with(&["/mnt/shared/from the host"]).expect(0, &["Hello, image"]);
+
+        let share = shared(dir.path(), ",ro");
+        let only = ["--share", &share, "--", "only-read", "/mnt/shared"];
+        filetest(machine, &only).expect(0, &["files: ok"]);
+        assert_eq!(std::fs::read_to_string(dir.path().join("kept")).unwrap(), kept);
+    }
+}
+
+#[test]
+fn nothing_leads_out_of_a_shared_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let inside = dir.path().join("a, directory: with\\ 'odd' name");
+    std::fs::create_dir(&inside).unwrap();
+    let secret = dir.path().join("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    std::os::unix::fs::symlink(&secret, inside.join("absolute")).unwrap();
+    std::os::unix::fs::symlink("../secret", inside.join("above")).unwrap();
+    let share = shared(&inside, "");
+    for machine in sharing() {
+        let said = filetest(machine, &["--share", &share, "--", "escape", "/mnt/shared"]);
+        said.expect(0, &["files: ok"]);
+        assert!(!said.all().contains("secret"));
+    }
+}
+
+#[test]
+fn what_cannot_be_shared_is_refused_before_anything_starts() {
+    let run =
+        |share: &str| call(OXK, &["run", "apps/filetest", "--plat", "linuxu", "--share", share]);
+    run("Cargo.toml:/data").expect(125, &["it is no directory", "help: share the directory"]);
+    run("no-such-directory:/data").expect(
+        125,
+        &["error: cannot share the directory no-such-directory", "help: make it: mkdir -p"],
+    );
+    run("docs").expect(2, &["a directory and a path in the image are needed"]);
+    run("docs:/").expect(2, &["nothing can be mounted in place of the root directory"]);
+    run("docs:/../x").expect(2, &["has `..` in it"]);
+    let run = |table: &str| {
+        let table = format!("mounts.table={table}");
+        let args = ["--share", "docs:/docs", "--param", &table, "--", "/none"];
+        filetest(MACHINES[0], &args)
+    };
+    // The last one counts.
+    run("docs /docs").expect(103, &["wrong entry in mounts.table: `docs /docs`: expected: source"]);
+    run("none /docs nofs").expect(103, &["cannot mount `none` (nofs) at /docs: No such device"]);
+    run("/nowhere /docs hostfs")
+        .expect(103, &["cannot mount `/nowhere` (hostfs) at /docs: No such"]);
 }

@@ -7,6 +7,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod share;
+
 use ukerrno::Errno;
 use ukfile::{Description, OpenFlags};
 use vfs::{Context, Follow, RenameFlags};
@@ -14,14 +16,20 @@ use vfs::{Context, Follow, RenameFlags};
 const CREATE: OpenFlags = OpenFlags::READ_WRITE.union(OpenFlags::CREATE);
 
 /// Uses files as a program does, and says what went wrong; with a path as argument it prints that
-/// file.
+/// file, with a word before it it does that with a directory of the host.
 pub fn main(arguments: &[&str]) -> Result<(), Errno> {
     let files = posix_files::context()?;
-    if let Some(path) = arguments.first() {
-        return print(&files, path.as_bytes());
+    match arguments {
+        [] => {
+            tree(&files)?;
+            full(&files)?;
+        }
+        [path] => return print(&files, path.as_bytes()),
+        ["share", path] => share::use_it(&files, path)?,
+        ["only-read", path] => share::only_read(&files, path)?,
+        ["escape", path] => share::escape(&files, path)?,
+        _ => return Err(Errno::EINVAL),
     }
-    tree(&files)?;
-    full(&files)?;
     // What descriptor 1 stands for.
     let console: &Description = &*posix_files::descriptor(1)?;
     console.write(&[b"files: ", b"ok\n"])?;
@@ -39,8 +47,13 @@ fn print(files: &Context, path: &[u8]) -> Result<(), Errno> {
     }
 }
 
+#[track_caller]
 fn check(what: bool) -> Result<(), Errno> {
-    if what { Ok(()) } else { Err(Errno::EIO) }
+    if what {
+        return Ok(());
+    }
+    ukplat::eprintln!("not as it should be: {}", core::panic::Location::caller());
+    Err(Errno::EIO)
 }
 
 fn tree(files: &Context) -> Result<(), Errno> {

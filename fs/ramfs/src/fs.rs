@@ -85,9 +85,6 @@ pub struct RamFs {
     root: Arc<RamNode>,
 }
 
-/// Numbers of file systems that are on no device have the major number 0.
-static NEXT_DEVICE: AtomicU64 = AtomicU64::new(1);
-
 impl RamFs {
     /// An empty file system; its root directory belongs to user 0, with permissions 755.
     ///
@@ -103,7 +100,7 @@ impl RamFs {
     /// `ENOMEM`
     pub fn with_root(limits: Limits, permissions: u16) -> Result<Arc<Self>, Errno> {
         let shared = ukfile::fallible::arc(Shared {
-            device: NEXT_DEVICE.fetch_add(1, Ordering::Relaxed),
+            device: vfs::next_device(),
             seed: ukplat::ticks().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             limit_pages: limits.bytes / PAGE as u64,
             limit_nodes: limits.nodes,

@@ -37,6 +37,7 @@ extern crate alloc;
 mod attributes;
 mod context;
 mod credentials;
+mod lock;
 mod modify;
 mod mount;
 mod node;
@@ -49,16 +50,18 @@ mod walk;
 pub use attributes::{Access, SetTime};
 pub use context::Context;
 pub use credentials::{Credentials, EXECUTE, READ, WRITE};
+pub use lock::{LockKind, RangeLock};
 pub use mount::{Location, Mount, MountFlags, root, set_root};
 pub use node::{
-    Allocate, Change, Entry, FileSystem, New, Node, NodeRef, Rename, Statistics, WriteAt, same,
+    Allocate, Change, Entry, FileSystem, New, Node, NodeRef, Rename, Statistics, WriteAt,
+    position_from, position_to, same,
 };
 pub use open_node::{
     OpenNode, OpenSpecial, allocate_open, describe, list_open, location_of, resize_open,
 };
 pub use registry::{
-    FileSystemType, OpenDevice, OpenFileSystem, by_name, open_device, register, register_devices,
-    registered,
+    FileSystemType, OpenDevice, OpenFileSystem, by_name, next_device, open_device, register,
+    register_devices, registered,
 };
 pub use rename::RenameFlags;
 pub use walk::{Follow, MAX_LINKS, MAX_NAME, MAX_PATH};

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::any::Any;
 
+use crate::lock::RangeLock;
 use ukerrno::Errno;
 use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, Timestamp};
 
@@ -58,6 +59,23 @@ pub struct Entry<'a> {
     pub kind: Kind,
     /// The position after this entry, for going on there later.
     pub next: u64,
+}
+
+/// Marks positions that would be taken for those before `.`, `..`, and the first entry.
+const SMALL: u64 = 1 << 61;
+
+/// The position ([`Entry::next`]) for one of another system, which has its own for `.` and `..`.
+pub const fn position_from(theirs: u64) -> u64 {
+    if theirs <= 2 { theirs | SMALL } else { theirs }
+}
+
+/// The inverse of [`position_from`]. All up to 2 are the start, where `.` and `..` come too.
+pub const fn position_to(ours: u64) -> u64 {
+    match ours {
+        0..=2 => 0,
+        _ if ours & !3 == SMALL => ours & !SMALL,
+        _ => ours,
+    }
 }
 
 /// A move of a name; see [`Node::rename`].
@@ -220,8 +238,9 @@ pub trait Node: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
-    /// Opens a device or a named pipe: the file that does what is to be done. Regular files and
-    /// directories have none.
+    /// Opens the node: of a device or a named pipe gives the file that does what is to be done.
+    /// Regular files and directories have none; a file system that has to open them elsewhere does
+    /// so now, and they stay open as long as they are referenced, with a name or without.
     ///
     /// # Errors
     /// As `open(2)`.
@@ -292,6 +311,23 @@ pub trait Node: Any + Send + Sync {
             return Err(Errno::ENXIO);
         }
         Ok(if hole { size } else { offset })
+    }
+
+    /// Sets what users of the file outside of this image may do with these bytes; never waits. The
+    /// image is one user: its own are kept apart by the caller.
+    ///
+    /// # Errors
+    /// `EAGAIN` when somebody's lock is in the way; `ENOLCK`
+    fn lock(&self, _lock: &RangeLock) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Somebody's lock outside of this image that is in the way of `lock`.
+    ///
+    /// # Errors
+    /// `ENOLCK`
+    fn blocking(&self, _lock: &RangeLock) -> Result<Option<RangeLock>, Errno> {
+        Ok(None)
     }
 
     /// Waits until what was written cannot be lost by the end of the image.
@@ -373,5 +409,20 @@ pub trait FileSystem: Send + Sync {
     /// As `syncfs(2)`.
     fn sync(&self) -> Result<(), Errno> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_there_and_back() {
+        for theirs in [0, 1, 2, 3, 1000, SMALL - 1, SMALL + 9, i64::MAX as u64] {
+            let ours = position_from(theirs);
+            assert!(ours > 2);
+            assert_eq!(position_to(ours), theirs);
+        }
+        assert_eq!(position_to(2), 0);
     }
 }

@@ -179,7 +179,8 @@ impl Context {
             None
         } else {
             match location.node.kind() {
-                Kind::Regular | Kind::Directory | Kind::Symlink => None,
+                Kind::Symlink => None,
+                Kind::Regular | Kind::Directory => location.node.open(flags)?,
                 Kind::Socket => return Err(Errno::ENXIO),
                 _ => Some(location.node.open(flags)?.ok_or(Errno::ENXIO)?),
             }

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use ukerrno::Errno;
 use ukfile::{File, Kind, OpenFlags};
@@ -55,6 +56,13 @@ pub fn by_name(name: &[u8]) -> Result<&'static FileSystemType, Errno> {
 /// Calls `visit` with each kind.
 pub fn registered(visit: &mut dyn FnMut(&'static FileSystemType)) {
     TYPES.read().iter().for_each(|t| visit(t));
+}
+
+/// A number for a file system, as `stat` tells it, that no other of the image has. Those that are on
+/// no device have the major number 0.
+pub fn next_device() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// Opens the device with a number, on behalf of a device file.

@@ -2,6 +2,7 @@
 
 mod boot;
 mod density;
+mod files;
 mod program;
 mod sched;
 mod syscall;
@@ -33,6 +34,9 @@ use crate::tender;
 /// that run as Linux processes; beside them the threads and locks of the C library, the tasks of
 /// tokio, and the bare switch as limit.
 ///
+/// `files`: opening, reading, and other calls on small files, in memory and in a directory of the
+/// host; beside them the same program on Linux, with files on a tmpfs.
+///
 /// `boot`: the start of hello on every platform, from exec to the end; on hvt in parts, the
 /// monitor's share apart from the kernel's, and by size of memory; calls and waits.
 ///
@@ -58,10 +62,10 @@ pub struct BenchArgs {
     /// for the others an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,
-    /// A few seconds instead of minutes: less exact, fewer guests [alloc, sched, boot, density]
+    /// A few seconds instead of minutes: less exact, fewer guests [alloc, sched, files, boot, density]
     #[arg(long)]
     pub quick: bool,
-    /// Where to write the bars [alloc, sched, boot; default: build/bench-NAME.svg]
+    /// Where to write the bars [alloc, sched, files, boot; default: build/bench-NAME.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -75,6 +79,8 @@ pub enum Experiment {
     Alloc,
     /// Threads, locks and tasks, ours and others
     Sched,
+    /// Calls on small files, ours and Linux's
+    Files,
     /// The start of an image, in parts, and calls of the platform
     Boot,
     /// Many guests at the same time
@@ -106,6 +112,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         Experiment::Hello => hello(args),
         Experiment::Alloc => program::run(args, "alloc", &[]),
         Experiment::Sched => sched::run(args),
+        Experiment::Files => files::run(args),
         Experiment::Boot => boot::run(args),
         Experiment::Density | Experiment::Syscall if args.output.is_some() => {
             Err(Diagnostic::new("this experiment draws nothing: it has no --output")

@@ -27,6 +27,7 @@ pub mod qemu;
 pub mod resolve;
 pub mod run;
 pub mod rustc;
+pub mod share;
 pub mod size;
 pub mod symbolize;
 pub mod syscalls;

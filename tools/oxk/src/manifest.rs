@@ -1,5 +1,6 @@
 //! The manifest of an application, `oxk.toml`: what it is and what differs from the defaults.
 
+mod mounts;
 mod schedulers;
 
 use std::ops::Range;
@@ -11,6 +12,7 @@ use crate::diagnostic::{Diagnostic, Result, Source};
 use crate::option::parse_size;
 use crate::pool::{Reader, dependency_names, toml_error};
 
+pub use mounts::{MountSource, MountSpec, SHARE, check_path, escape};
 pub use schedulers::{SchedulerSpec, cpus_as_text};
 
 /// Name of the manifest file.
@@ -144,6 +146,8 @@ pub struct Manifest {
     pub providers: Vec<(Spanned<String>, Spanned<String>)>,
     /// Several schedulers.
     pub schedulers: Vec<SchedulerSpec>,
+    /// File systems that are mounted before `main`.
+    pub mounts: Vec<MountSpec>,
     /// Option values.
     pub settings: Vec<Setting>,
     /// Extra heaps.
@@ -286,6 +290,7 @@ impl Manifest {
                 "requires",
                 "providers",
                 "schedulers",
+                "mounts",
                 "options",
                 "heaps",
                 "pools",
@@ -429,7 +434,7 @@ impl Manifest {
             requires.push(Spanned::implied(LIBC.to_owned()));
         }
 
-        Ok(Self {
+        let mut manifest = Self {
             dir: dir.to_owned(),
             name: name.value,
             kind,
@@ -443,6 +448,7 @@ impl Manifest {
             requires,
             providers,
             schedulers: schedulers::read(&read, root)?,
+            mounts: mounts::read(&read, root, dir)?,
             settings,
             heaps,
             pools: read.list(root, "pools")?.into_iter().map(|p| dir.join(p)).collect(),
@@ -450,7 +456,9 @@ impl Manifest {
             memory: size(root, "memory")?,
             cpus,
             source: source.clone(),
-        })
+        };
+        manifest.require_mounts();
+        Ok(manifest)
     }
 
     /// Adds settings of the form `library.option=value`, as `--set` takes them.

@@ -6,6 +6,7 @@ use crate::diagnostic::{Context as _, Diagnostic, Result};
 use crate::manifest::{MAX_CPUS, Manifest};
 use crate::pool::Pool;
 use crate::resolve::{Resolution, resolve};
+use crate::share::Share;
 use crate::tender;
 
 /// The repository that holds the pools.
@@ -117,10 +118,11 @@ impl Target {
         Ok(Loaded { project, manifest, pool, target: self.clone(), chosen: None })
     }
 
-    /// The same for an image that is to be run: where neither the manifest nor the command line says
+    /// The same for an image that is to be run, with directories that it is to have: where neither the manifest nor the command line says
     /// on which platform, it is hvt if /dev/kvm opens.
-    pub fn load_to_run(&self) -> Result<Loaded> {
+    pub fn load_to_run(&self, shares: &[Share]) -> Result<Loaded> {
         let mut loaded = self.load()?;
+        loaded.manifest.add_shares(shares);
         let has_hvt = loaded.pool.platform_names().contains(&tender::PLATFORM);
         if self.plat.is_some() || loaded.manifest.platform.span.is_some() || !has_hvt {
             return Ok(loaded);

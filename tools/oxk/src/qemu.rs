@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use crate::diagnostic::{Diagnostic, Result};
 use crate::disk::Disk;
 use crate::run::quote;
+use crate::share::Shared;
 
 /// Memory of the virtual machine when nobody says.
 pub const DEFAULT_MEMORY: u64 = 64 << 20;
@@ -196,6 +197,8 @@ pub struct Spec<'a> {
     pub initrd: Option<&'a Path>,
     /// Disks.
     pub disks: &'a [Disk],
+    /// Directories of the host.
+    pub shared: &'a [Shared],
     /// File for the exit code.
     pub code_file: &'a Path,
 }
@@ -251,6 +254,17 @@ impl Spec<'_> {
                 &format!("if=none,id={id},format=raw,readonly={read_only},file={file}"),
             ]);
             arg(&["-device", &self.virtio("blk", index, &format!("drive={id}"))]);
+        }
+        for (index, shared) in self.shared.iter().enumerate() {
+            let (id, path) = (&shared.tag, value(&shared.directory));
+            let read_only = if shared.read_only { ",readonly=on" } else { "" };
+            // Files are made as whoever runs the machine; numbers of other file systems below are
+            // kept apart.
+            let backend =
+                format!("local,id={id},path={path},security_model=none,multidevs=remap{read_only}");
+            arg(&["-fsdev", &backend]);
+            let options = format!("fsdev={id},mount_tag={id}");
+            arg(&["-device", &self.virtio("9p", self.disks.len() + index, &options)]);
         }
         if self.model == Model::Microvm {
             arg(&["-global", "virtio-mmio.force-legacy=false"]);

@@ -4,6 +4,7 @@
 //! can be left out) and depends on nothing but the manifest, the pool and the target.
 
 mod heaps;
+mod mounts;
 mod order;
 mod providers;
 mod schedulers;
@@ -228,6 +229,7 @@ impl<'a> Resolver<'a> {
         for name in manifest.dependencies.iter().filter(|d| self.pool.get(d).is_some()) {
             self.seeds.insert(name.clone(), Reason::Application);
         }
+        self.check_mounts()?;
         for name in &manifest.libraries {
             let library = self.known_library(name)?;
             self.seeds.insert(library.name.clone(), Reason::Manifest);

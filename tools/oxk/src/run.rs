@@ -17,6 +17,7 @@ use crate::option::{format_size, parse_size};
 use crate::pool::Machine;
 use crate::project::{Project, Target};
 use crate::resolve::Resolution;
+use crate::share::{Plan, Share};
 use crate::symbolize::ReportFilter;
 use crate::{qemu, tender};
 
@@ -55,6 +56,9 @@ pub struct RunArgs {
     /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it
     #[arg(long, value_name = "FILE[,ro]")]
     pub disk: Vec<Disk>,
+    /// Directory that the image has in its tree of files; with ",ro" it can only read it
+    #[arg(long, value_name = "DIR:/PATH[,ro]")]
+    pub share: Vec<Share>,
     /// QEMU machine model (kvm)
     #[arg(long, value_enum, default_value_t)]
     pub vmm_machine: qemu::Model,
@@ -101,7 +105,7 @@ pub fn seconds(text: &str) -> std::result::Result<f64, String> {
 
 /// The verb.
 pub fn run(args: &RunArgs) -> Result<u8> {
-    let loaded = args.target.load_to_run()?;
+    let loaded = args.target.load_to_run(&args.share)?;
     let resolution = loaded.resolve()?;
     let progress = if args.quiet { Progress::Quiet } else { Progress::Shown };
     let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
@@ -185,9 +189,9 @@ fn disk_parameters(disks: &[Disk], resolution: &Resolution<'_>) -> Result<Vec<St
     Ok((0..).zip(disks).map(|(index, disk)| format!("{driver}.disk{index}={disk}")).collect())
 }
 
-/// Words of the image's command line after its name; `own` come first.
-pub fn command_line(args: &RunArgs, own: Vec<String>) -> Vec<String> {
-    let mut words = own;
+/// Words of the image's command line after its name.
+pub fn command_line(args: &RunArgs, parameters: Vec<String>) -> Vec<String> {
+    let mut words = parameters;
     words.extend(args.param.iter().cloned());
     if !words.is_empty() || !args.args.is_empty() {
         words.push("--".into());
@@ -225,6 +229,8 @@ impl Launch {
         }
         let machine = resolution.platform.platform.as_ref().map_or(Machine::Process, |p| p.machine);
         let name = resolution.image_name();
+        let plan = Plan::new(&resolution.manifest.mounts, machine)?;
+        let mut parameters: Vec<String> = plan.parameter().into_iter().collect();
         match machine {
             Machine::Process => {
                 if args.initrd.is_some() {
@@ -234,10 +240,9 @@ impl Launch {
                     ))
                     .help("run it with --plat hvt or --plat kvm"));
                 }
-                let mut own: Vec<String> =
-                    memory.map(|m| format!("linuxu.memory={m}")).into_iter().collect();
-                own.extend(disk_parameters(&args.disk, resolution)?);
-                let command = (image.path.clone(), command_line(args, own));
+                parameters.extend(memory.map(|m| format!("linuxu.memory={m}")));
+                parameters.extend(disk_parameters(&args.disk, resolution)?);
+                let command = (image.path.clone(), command_line(args, parameters));
                 let (program, arguments) = match args.gdb {
                     None => command,
                     Some(port) => under_gdbserver(port, command, &image.dbg)?,
@@ -258,7 +263,7 @@ impl Launch {
                     image: &image.path,
                     cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(tender::DEFAULT_MEMORY),
-                    words: &command_line(args, Vec::new()),
+                    words: &command_line(args, parameters),
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
                     options: &options,
@@ -284,9 +289,10 @@ impl Launch {
                     accel,
                     cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(qemu::DEFAULT_MEMORY),
-                    words: &command_line(args, Vec::new()),
+                    words: &command_line(args, parameters),
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
+                    shared: &plan.shared,
                     code_file: code_file.path(),
                 };
                 let mut arguments = spec.arguments()?;
@@ -570,6 +576,7 @@ pub fn default_args(app: &Path) -> RunArgs {
         param: Vec::new(),
         initrd: None,
         disk: Vec::new(),
+        share: Vec::new(),
         vmm_machine: qemu::Model::default(),
         accel: qemu::Accel::default(),
         qemu_arg: Vec::new(),

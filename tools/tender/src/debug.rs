@@ -11,7 +11,8 @@ mod target;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd as _;
+use std::ffi::c_long;
+use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -138,6 +139,7 @@ pub struct Connection {
     /// As long as the process lives: closing them would be one more system call to allow.
     stream: &'static TcpStream,
     bell: &'static UnixStream,
+    /// What its thread and those of CPUs use.
     descriptors: [RawFd; 3],
 }
 

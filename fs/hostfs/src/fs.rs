@@ -1,0 +1,137 @@
+//! A directory of the host as a file system.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::fmt;
+
+use ukerrno::Errno;
+use ukfile::{Metadata, fallible};
+use uklock::Mutex;
+use vfs::{FileSystem, FileSystemType, NodeRef, Statistics};
+
+use crate::node::{HostNode, Key};
+use crate::sys::{Fd, O_DIRECTORY, O_PATH};
+
+/// What all nodes share.
+pub struct Shared {
+    /// `/proc/self/fd`: through its links, descriptors that are open for their path alone are
+    /// opened, changed, and get names.
+    pub links: Fd,
+    /// Nodes in use.
+    nodes: Mutex<BTreeMap<Key, Weak<HostNode>>>,
+    /// Numbers of file systems: the host's, and ours.
+    devices: Mutex<Vec<(u64, u64)>>,
+}
+
+impl Shared {
+    /// The node of a file, which is the same while it is in use; made of `fd` when there is none.
+    pub fn node(
+        self: &Arc<Self>,
+        fd: Fd,
+        place: Option<(&Arc<HostNode>, &[u8])>,
+    ) -> Result<Arc<HostNode>, Errno> {
+        let metadata = fd.metadata()?;
+        let key = (metadata.device, metadata.inode);
+        let mut nodes = self.nodes.lock();
+        let known = nodes.get(&key).and_then(Weak::upgrade);
+        let node = match &known {
+            // Else the number was given to another file, and the old one is gone.
+            Some(node) if node.kind == metadata.kind => node.clone(),
+            _ => {
+                let node = HostNode::new(self, fd, key, metadata.kind)?;
+                nodes.insert(key, Arc::downgrade(&node));
+                node
+            }
+        };
+        // Dropped without the lock, which the end of a node takes.
+        drop(nodes);
+        drop(known);
+        // The host may have moved the directory.
+        node.set_place(place)?;
+        Ok(node)
+    }
+
+    /// A node is gone.
+    pub fn forget(&self, key: Key) {
+        let mut nodes = self.nodes.lock();
+        // Meanwhile another may have taken its place.
+        if nodes.get(&key).is_some_and(|node| node.strong_count() == 0) {
+            nodes.remove(&key);
+        }
+    }
+
+    /// Metadata with a number of the file system that no other of the image has.
+    pub fn with_own_device(&self, metadata: Metadata) -> Result<Metadata, Errno> {
+        let mut devices = self.devices.lock();
+        let known = devices.iter().find(|(host, _)| *host == metadata.device).map(|(_, own)| *own);
+        let device = match known {
+            Some(device) => device,
+            None => {
+                let own = vfs::next_device();
+                fallible::push(&mut devices, (metadata.device, own))?;
+                own
+            }
+        };
+        Ok(Metadata { device, ..metadata })
+    }
+}
+
+/// A directory of the host as a file system.
+pub struct HostFs {
+    root: Arc<HostNode>,
+}
+
+impl HostFs {
+    /// The directory `path` of the host and what is below.
+    ///
+    /// # Errors
+    /// As `open(2)`, also for `/proc/self/fd`, which must be there.
+    pub fn new(path: &[u8]) -> Result<Arc<Self>, Errno> {
+        let path = crate::node::with_zero(path)?;
+        let root = Fd::open(crate::node::as_c(&path)?, O_PATH | O_DIRECTORY)?;
+        let shared = fallible::arc(Shared {
+            links: Fd::open(c"/proc/self/fd", O_PATH | O_DIRECTORY)?,
+            nodes: Mutex::new(BTreeMap::new()),
+            devices: Mutex::new(Vec::new()),
+        })?;
+        let root = shared.node(root, None)?;
+        fallible::arc(Self { root })
+    }
+}
+
+impl FileSystem for HostFs {
+    fn name(&self) -> &'static str {
+        KIND.name
+    }
+
+    fn root(&self) -> NodeRef {
+        self.root.clone()
+    }
+
+    fn statistics(&self) -> Result<Statistics, Errno> {
+        self.root.fd.statistics()
+    }
+
+    fn sync(&self) -> Result<(), Errno> {
+        self.root.reader()?.sync_file_system()
+    }
+}
+
+impl fmt::Debug for HostFs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostFs").field("root", &self.root.fd).finish_non_exhaustive()
+    }
+}
+
+/// The kind of file system, for [`vfs::register`]. The source is a path of the host.
+pub static KIND: FileSystemType = FileSystemType {
+    name: "hostfs",
+    virtual_only: true,
+    open: |source, options| {
+        if !options.is_empty() {
+            return Err(Errno::EINVAL);
+        }
+        Ok(HostFs::new(source)?)
+    },
+};

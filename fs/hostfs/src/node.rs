@@ -1,0 +1,250 @@
+//! Nodes, and the descriptors behind them.
+
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use core::any::Any;
+use core::ffi::CStr;
+
+use pipe::Fifo;
+use ukerrno::Errno;
+use ukfile::{Kind, OpenFlags, fallible};
+use uklock::Mutex;
+use vfs::NodeRef;
+
+use crate::fs::Shared;
+use crate::sys::{Fd, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY};
+
+/// Device and number of a file of the host.
+pub type Key = (u64, u64);
+
+/// Where a directory is; of other files this is not known.
+#[derive(Default)]
+pub struct Place {
+    /// `None` for the root.
+    pub parent: Option<Arc<HostNode>>,
+    /// `None` for the root, and when it was removed.
+    pub name: Option<Box<[u8]>>,
+}
+
+/// What is open of a file.
+#[derive(Default)]
+struct Opened {
+    reader: Option<Arc<Fd>>,
+    writer: Option<Arc<Fd>>,
+    /// The one that locks belong to: two descriptors of the file would be in each other's way.
+    locker: Option<Arc<Fd>>,
+}
+
+/// A file, directory, link … of the host.
+pub struct HostNode {
+    pub shared: Arc<Shared>,
+    /// Open for its path alone.
+    pub fd: Fd,
+    pub kind: Kind,
+    pub key: Key,
+    pub place: Mutex<Place>,
+    opened: Mutex<Opened>,
+    /// Held while something is done that moves the position of a descriptor, and while the end of
+    /// the file is written to.
+    pub position: Mutex<()>,
+    pub fifo: Fifo,
+    me: Weak<HostNode>,
+}
+
+impl HostNode {
+    pub fn new(shared: &Arc<Shared>, fd: Fd, key: Key, kind: Kind) -> Result<Arc<Self>, Errno> {
+        fallible::reserve(size_of::<Self>())?;
+        Ok(Arc::new_cyclic(|me| Self {
+            shared: shared.clone(),
+            fd,
+            kind,
+            key,
+            place: Mutex::default(),
+            opened: Mutex::default(),
+            position: Mutex::new(()),
+            fifo: Fifo::default(),
+            me: me.clone(),
+        }))
+    }
+
+    /// The node behind a reference, when it is of this file system.
+    pub fn from<'a>(&self, node: &'a NodeRef) -> Option<&'a Self> {
+        let any: &dyn Any = &**node;
+        any.downcast_ref::<Self>().filter(|n| Arc::ptr_eq(&n.shared, &self.shared))
+    }
+
+    pub fn me(&self) -> Result<Arc<Self>, Errno> {
+        self.me.upgrade().ok_or(Errno::EIO)
+    }
+
+    /// Notes where a directory is.
+    pub fn set_place(&self, place: Option<(&Arc<Self>, &[u8])>) -> Result<(), Errno> {
+        if self.kind != Kind::Directory {
+            return Ok(());
+        }
+        let new = match place {
+            None => Place::default(),
+            Some((parent, name)) => {
+                let known = self.place.lock();
+                let same_name = known.name.as_deref() == Some(name);
+                if same_name && known.parent.as_ref().is_some_and(|p| Arc::ptr_eq(p, parent)) {
+                    return Ok(());
+                }
+                drop(known);
+                Place { parent: Some(parent.clone()), name: Some(fallible::copy(name)?) }
+            }
+        };
+        let old = core::mem::replace(&mut *self.place.lock(), new);
+        drop(old);
+        Ok(())
+    }
+
+    /// Opens what was found, for what `flags` say.
+    fn open_as(&self, flags: usize) -> Result<Arc<Fd>, Errno> {
+        let fd = self.shared.links.open_link(&self.fd.name(), flags | O_NONBLOCK)?;
+        fallible::arc(fd)
+    }
+
+    /// A descriptor for reading.
+    pub fn reader(&self) -> Result<Arc<Fd>, Errno> {
+        let mut opened = self.opened.lock();
+        if let Some(fd) = &opened.reader {
+            return Ok(fd.clone());
+        }
+        let fd = match self.kind {
+            Kind::Directory => {
+                fallible::arc(self.fd.open_beneath(c".", O_RDONLY | O_DIRECTORY, 0)?)?
+            }
+            Kind::Regular => self.open_as(O_RDONLY)?,
+            _ => return Err(Errno::EINVAL),
+        };
+        opened.reader = Some(fd.clone());
+        Ok(fd)
+    }
+
+    /// A descriptor for writing, which is good for reading too where the host lets us.
+    pub fn writer(&self) -> Result<Arc<Fd>, Errno> {
+        match self.kind {
+            Kind::Regular => {}
+            Kind::Directory => return Err(Errno::EISDIR),
+            _ => return Err(Errno::EINVAL),
+        }
+        let mut opened = self.opened.lock();
+        if let Some(fd) = &opened.writer {
+            return Ok(fd.clone());
+        }
+        let fd = match self.open_as(O_RDWR) {
+            Ok(fd) => {
+                opened.reader = Some(fd.clone());
+                fd
+            }
+            Err(Errno::EACCES) => self.open_as(O_WRONLY)?,
+            Err(error) => return Err(error),
+        };
+        opened.writer = Some(fd.clone());
+        Ok(fd)
+    }
+
+    /// The descriptor that has the locks.
+    pub fn locker(&self) -> Result<Arc<Fd>, Errno> {
+        if self.kind != Kind::Regular {
+            return Err(Errno::EINVAL);
+        }
+        let mut opened = self.opened.lock();
+        if let Some(fd) = &opened.locker {
+            return Ok(fd.clone());
+        }
+        let fd = match self.open_as(O_RDWR) {
+            Err(Errno::EACCES | Errno::EROFS) => self.open_as(O_RDONLY)?,
+            opened => opened?,
+        };
+        opened.locker = Some(fd.clone());
+        Ok(fd)
+    }
+
+    /// Any descriptor that is open, for what works with each.
+    pub fn any_open(&self) -> Result<Arc<Fd>, Errno> {
+        let writer = self.opened.lock().writer.clone();
+        writer.map_or_else(|| self.reader(), Ok)
+    }
+
+    /// Gets ready to be opened.
+    pub fn prepare(&self, flags: OpenFlags) -> Result<(), Errno> {
+        if flags.asks_to_write() {
+            self.writer()?;
+        }
+        if flags.asks_to_read() {
+            self.reader()?;
+        }
+        Ok(())
+    }
+
+    /// Takes over a descriptor of a file that was just made: its permissions may allow nobody to
+    /// open it.
+    pub fn keep(&self, fd: Fd) -> Result<(), Errno> {
+        let fd = fallible::arc(fd)?;
+        let mut opened = self.opened.lock();
+        opened.reader = Some(fd.clone());
+        opened.writer = Some(fd);
+        Ok(())
+    }
+
+    /// The same file, open for its path alone.
+    pub fn path_of(&self, fd: &Fd) -> Result<Fd, Errno> {
+        self.shared.links.open_link(&fd.name(), O_PATH)
+    }
+}
+
+impl Drop for HostNode {
+    fn drop(&mut self) {
+        self.shared.forget(self.key);
+        // Of a deep tree each directory may be the last that holds the one above.
+        let mut parent = self.place.get_mut().parent.take();
+        while let Some(node) = parent.take() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                parent = node.place.get_mut().parent.take();
+            }
+        }
+    }
+}
+
+/// A copy with a zero at its end.
+pub fn with_zero(text: &[u8]) -> Result<Box<[u8]>, Errno> {
+    let mut copy = fallible::zeroed(text.len() + 1)?;
+    copy[..text.len()].copy_from_slice(text);
+    Ok(copy)
+}
+
+/// Bytes with one zero, at their end.
+pub fn as_c(text: &[u8]) -> Result<&CStr, Errno> {
+    CStr::from_bytes_with_nul(text).map_err(|_| Errno::EINVAL)
+}
+
+/// A name as the host takes it.
+pub struct Name {
+    bytes: [u8; vfs::MAX_NAME + 1],
+    length: usize,
+}
+
+impl Name {
+    /// Refuses what is no name: nothing, `.`, `..`, and what has a `/` or a zero.
+    pub fn new(name: &[u8]) -> Result<Self, Errno> {
+        if name.len() > vfs::MAX_NAME {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        if matches!(name, b"" | b"." | b"..") || name.iter().any(|b| matches!(b, b'/' | 0)) {
+            return Err(Errno::EINVAL);
+        }
+        let mut bytes = [0; vfs::MAX_NAME + 1];
+        bytes[..name.len()].copy_from_slice(name);
+        Ok(Self { bytes, length: name.len() })
+    }
+}
+
+impl core::ops::Deref for Name {
+    type Target = CStr;
+
+    fn deref(&self) -> &CStr {
+        CStr::from_bytes_with_nul(&self.bytes[..=self.length]).unwrap_or(c"")
+    }
+}

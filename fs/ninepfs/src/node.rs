@@ -1,0 +1,236 @@
+//! Nodes, and what is open of them on the server.
+
+use alloc::boxed::Box;
+use alloc::sync::{Arc, Weak};
+use core::any::Any;
+
+use pipe::Fifo;
+use ukerrno::Errno;
+use ukfile::{Kind, Metadata, OpenFlags, fallible};
+use uklock::Mutex;
+use vfs::NodeRef;
+
+use crate::client::Fid;
+use crate::fs::Shared;
+
+/// Flags of `Lopen`, which are Linux's.
+pub const O_RDONLY: u32 = OpenFlags::READ_ONLY.bits();
+const O_WRONLY: u32 = OpenFlags::WRITE_ONLY.bits();
+pub const O_RDWR: u32 = OpenFlags::READ_WRITE.bits();
+const O_DIRECTORY: u32 = OpenFlags::DIRECTORY.bits();
+
+/// Where a directory is; of other files this is not known.
+#[derive(Default)]
+pub struct Place {
+    /// `None` for the root.
+    pub parent: Option<Arc<RemoteNode>>,
+    /// `None` for the root, and when it was removed.
+    pub name: Option<Box<[u8]>>,
+}
+
+#[derive(Default)]
+struct Opened {
+    reader: Option<Arc<Fid>>,
+    writer: Option<Arc<Fid>>,
+}
+
+/// A file, directory, link … of the server.
+pub struct RemoteNode {
+    pub shared: Arc<Shared>,
+    fid: Mutex<Arc<Fid>>,
+    kind: Kind,
+    /// The server's number.
+    path: u64,
+    pub place: Mutex<Place>,
+    opened: Mutex<Opened>,
+    /// What was known of an open file when it lost a name here. Servers that know files by their
+    /// names, as QEMU's before 10.1, tell nothing of it once it has none.
+    last_known: Mutex<Option<Metadata>>,
+    /// Held while it is written to, so that the end stays where it was seen.
+    pub writing: Mutex<()>,
+    pub fifo: Fifo,
+    me: Weak<RemoteNode>,
+}
+
+impl RemoteNode {
+    pub fn new(shared: &Arc<Shared>, fid: Fid, path: u64, kind: Kind) -> Result<Arc<Self>, Errno> {
+        fallible::reserve(size_of::<Self>())?;
+        let fid = fallible::arc(fid)?;
+        Ok(Arc::new_cyclic(|me| Self {
+            shared: shared.clone(),
+            fid: Mutex::new(fid),
+            kind,
+            path,
+            place: Mutex::default(),
+            opened: Mutex::default(),
+            last_known: Mutex::new(None),
+            writing: Mutex::new(()),
+            fifo: Fifo::default(),
+            me: me.clone(),
+        }))
+    }
+
+    /// The node behind a reference, when it is of this file system.
+    pub fn from<'a>(&self, node: &'a NodeRef) -> Result<&'a Self, Errno> {
+        let any: &dyn Any = &**node;
+        let node = any.downcast_ref::<Self>().filter(|n| Arc::ptr_eq(&n.shared, &self.shared));
+        node.ok_or(Errno::EXDEV)
+    }
+
+    pub fn me(&self) -> Result<Arc<Self>, Errno> {
+        self.me.upgrade().ok_or(Errno::EIO)
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What the server knows it by.
+    pub fn fid(&self) -> Arc<Fid> {
+        self.fid.lock().clone()
+    }
+
+    /// Takes another fid of the same file; returns the old one.
+    pub fn replace_fid(&self, fid: Fid) -> Arc<Fid> {
+        core::mem::replace(&mut *self.fid.lock(), Arc::new(fid))
+    }
+
+    /// Notes where a directory is; returns whether that is news.
+    pub fn set_place(&self, place: Option<(&Arc<Self>, &[u8])>) -> Result<bool, Errno> {
+        let Some((parent, name)) = place else { return Ok(false) };
+        if self.kind != Kind::Directory {
+            // A file may have several names; the one it was found by now is there.
+            return Ok(true);
+        }
+        {
+            let known = self.place.lock();
+            let same_name = known.name.as_deref() == Some(name);
+            if same_name && known.parent.as_ref().is_some_and(|p| Arc::ptr_eq(p, parent)) {
+                return Ok(false);
+            }
+        }
+        let new = Place { parent: Some(parent.clone()), name: Some(fallible::copy(name)?) };
+        let old = core::mem::replace(&mut *self.place.lock(), new);
+        drop(old);
+        Ok(true)
+    }
+
+    fn open_as(&self, flags: u32) -> Result<Arc<Fid>, Errno> {
+        // The fid that is walked from must not be open.
+        let (fid, _) = self.fid().walk(None)?;
+        fid.open(flags)?;
+        fallible::arc(fid)
+    }
+
+    /// A fid for reading.
+    pub fn reader(&self) -> Result<Arc<Fid>, Errno> {
+        let mut opened = self.opened.lock();
+        if let Some(fid) = &opened.reader {
+            return Ok(fid.clone());
+        }
+        let fid = match self.kind {
+            Kind::Directory => self.open_as(O_RDONLY | O_DIRECTORY)?,
+            Kind::Regular => self.open_as(O_RDONLY)?,
+            _ => return Err(Errno::EINVAL),
+        };
+        opened.reader = Some(fid.clone());
+        Ok(fid)
+    }
+
+    /// A fid for writing, which is good for reading too where the server lets us.
+    pub fn writer(&self) -> Result<Arc<Fid>, Errno> {
+        match self.kind {
+            Kind::Regular => {}
+            Kind::Directory => return Err(Errno::EISDIR),
+            _ => return Err(Errno::EINVAL),
+        }
+        let mut opened = self.opened.lock();
+        if let Some(fid) = &opened.writer {
+            return Ok(fid.clone());
+        }
+        let fid = match self.open_as(O_RDWR) {
+            Ok(fid) => {
+                opened.reader = Some(fid.clone());
+                fid
+            }
+            Err(Errno::EACCES) => self.open_as(O_WRONLY)?,
+            Err(error) => return Err(error),
+        };
+        opened.writer = Some(fid.clone());
+        Ok(fid)
+    }
+
+    /// What is open, if something is.
+    pub fn any_open(&self) -> Option<Arc<Fid>> {
+        let opened = self.opened.lock();
+        opened.writer.clone().or_else(|| opened.reader.clone())
+    }
+
+    /// The fid that locks are asked for with.
+    pub fn lockable(&self) -> Result<Arc<Fid>, Errno> {
+        if self.kind != Kind::Regular {
+            return Err(Errno::EINVAL);
+        }
+        self.any_open().map_or_else(|| self.reader(), Ok)
+    }
+
+    /// Gets ready to be opened.
+    pub fn prepare(&self, flags: OpenFlags) -> Result<(), Errno> {
+        if flags.asks_to_write() {
+            self.writer()?;
+        }
+        if flags.asks_to_read() {
+            self.reader()?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what was opened when the file was made: its permissions may allow nobody to open
+    /// it.
+    pub fn keep(&self, fid: Fid) -> Result<(), Errno> {
+        let fid = fallible::arc(fid)?;
+        let mut opened = self.opened.lock();
+        opened.reader = Some(fid.clone());
+        opened.writer = Some(fid);
+        Ok(())
+    }
+
+    /// An open file is about to lose a name.
+    pub fn before_unlink(&self) {
+        if self.any_open().is_none() {
+            return;
+        }
+        if let Ok(mut known) = self.shared.metadata(&self.fid()) {
+            known.links = known.links.saturating_sub(1);
+            *self.last_known.lock() = Some(known);
+        }
+    }
+
+    /// Notes what this image does to a file that has perhaps no name.
+    pub fn note(&self, change: impl FnOnce(&mut Metadata)) {
+        if let Some(known) = &mut *self.last_known.lock() {
+            change(known);
+        }
+    }
+
+    /// What `stat` tells.
+    pub fn told(&self) -> Result<Metadata, Errno> {
+        match self.shared.metadata(&self.fid()) {
+            Err(Errno::ENOENT) => self.last_known.lock().ok_or(Errno::ENOENT),
+            told => told,
+        }
+    }
+}
+
+impl Drop for RemoteNode {
+    fn drop(&mut self) {
+        self.shared.forget(self.path);
+        // Of a deep tree each directory may be the last that holds the one above.
+        let mut parent = self.place.get_mut().parent.take();
+        while let Some(node) = parent.take() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                parent = node.place.get_mut().parent.take();
+            }
+        }
+    }
+}
