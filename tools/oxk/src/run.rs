@@ -41,7 +41,7 @@ pub struct RunArgs {
     /// A parameter on the image's command line; nothing is rebuilt
     #[arg(long, short, value_name = "LIB.OPTION=VALUE")]
     pub param: Vec<String>,
-    /// Initial ram disk (hvt, kvm)
+    /// Initial ram disk, from which the tree of files is made
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
     /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it (kvm)
@@ -123,13 +123,22 @@ pub enum Output<'a> {
 }
 
 /// Words of the image's command line after its name.
-pub fn command_line(args: &RunArgs, memory_param: Option<String>) -> Vec<String> {
-    let mut words: Vec<String> = memory_param.into_iter().chain(args.param.clone()).collect();
+pub fn command_line(args: &RunArgs, parameters: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut words: Vec<String> = parameters.into_iter().chain(args.param.clone()).collect();
     if !words.is_empty() || !args.args.is_empty() {
         words.push("--".into());
         words.extend(args.args.iter().cloned());
     }
     words
+}
+
+/// The parameter by which a Linux process finds its initial ram disk.
+fn initrd_param(path: &Path) -> Result<String> {
+    let path = path.canonicalize().map_err(|e| {
+        Diagnostic::new(format!("cannot read the initial ram disk {}: {e}", path.display()))
+            .help("give an existing file with --initrd")
+    })?;
+    Ok(format!("linuxu.initrd={}", path.display()))
 }
 
 impl Launch {
@@ -163,13 +172,6 @@ impl Launch {
         let name = resolution.image_name();
         match machine {
             Machine::Process => {
-                if args.initrd.is_some() {
-                    return Err(Diagnostic::new(format!(
-                        "platform {} has no initial ram disk",
-                        resolution.platform_name()
-                    ))
-                    .help("run it with --plat hvt or --plat kvm"));
-                }
                 if !args.disk.is_empty() {
                     return Err(Diagnostic::new(format!(
                         "platform {} has no disks",
@@ -178,9 +180,10 @@ impl Launch {
                     .help("run it with --plat kvm"));
                 }
                 let memory = memory.map(|m| format!("linuxu.memory={m}"));
+                let initrd = args.initrd.as_deref().map(initrd_param).transpose()?;
                 Ok(Self {
                     program: image.path.clone(),
-                    arguments: command_line(args, memory),
+                    arguments: command_line(args, memory.into_iter().chain(initrd)),
                     machine,
                     what: format!("{name} as a process"),
                     code_file: None,
@@ -199,7 +202,7 @@ impl Launch {
                     image: &image.path,
                     cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(tender::DEFAULT_MEMORY),
-                    words: &command_line(args, None),
+                    words: &command_line(args, []),
                     initrd: args.initrd.as_deref(),
                     options: fixed.as_slice(),
                 };
@@ -224,7 +227,7 @@ impl Launch {
                     accel,
                     cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(qemu::DEFAULT_MEMORY),
-                    words: &command_line(args, None),
+                    words: &command_line(args, []),
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
                     code_file: code_file.path(),
