@@ -3,6 +3,7 @@
 mod boot;
 mod program;
 mod sched;
+mod sqlite;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -33,9 +34,13 @@ use crate::tender;
 ///
 /// `boot`: the start of hello on every platform, from exec to the end; on hvt in parts, the
 /// monitor's share apart from the kernel's, and by size of memory; calls and waits.
+///
+/// `sqlite`: inserts and a mix of statements on a database in memory, in images that run as Linux
+/// processes, with each allocator; beside them the same SQLite as a Linux program on a tmpfs, with
+/// glibc and with musl.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot"
+    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot\n          oxk bench sqlite --runs 5"
 )]
 pub struct BenchArgs {
     /// What to measure
@@ -48,10 +53,10 @@ pub struct BenchArgs {
     /// "memory_bytes"}, for the others an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,
-    /// A few seconds instead of minutes: less exact [alloc, sched, boot]
+    /// A few seconds instead of minutes: less exact [alloc, sched, boot, sqlite]
     #[arg(long)]
     pub quick: bool,
-    /// Where to write the bars [alloc, sched, boot; default: build/bench-NAME.svg]
+    /// Where to write the bars [alloc, sched, boot, sqlite; default: build/bench-NAME.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -67,6 +72,8 @@ pub enum Experiment {
     Sched,
     /// The start of an image, in parts, and calls of the platform
     Boot,
+    /// SQLite in images and as a Linux program
+    Sqlite,
 }
 
 /// Results for one platform.
@@ -93,6 +100,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         Experiment::Alloc => program::run(args, "alloc", &[]),
         Experiment::Sched => sched::run(args),
         Experiment::Boot => boot::run(args),
+        Experiment::Sqlite => sqlite::run(args),
     }
 }
 
