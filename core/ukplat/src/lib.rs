@@ -53,7 +53,7 @@ pub use exit::Exit;
 pub use local::{WORDS, Word};
 pub use memory::{MemoryKind, MemoryMap, MemoryRegion};
 pub use platform::{
-    Platform, PlatformTable, arch, backtrace, console_read, console_write, entropy, idle_until,
-    monotonic_ns, name, relax, set_thread_pointer, terminate, thread_pointer, ticks, ticks_to_ns,
-    timer_arm, timer_on_expiry, wall_ns,
+    Platform, PlatformTable, arch, backtrace, console_ended, console_read, console_write, entropy,
+    idle_until, monotonic_ns, name, relax, set_thread_pointer, terminate, thread_pointer, ticks,
+    ticks_to_ns, timer_arm, timer_on_expiry, wall_ns,
 };

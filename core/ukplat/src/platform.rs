@@ -25,6 +25,12 @@ pub trait Platform {
     fn console_write(stream: Stream, bytes: &[u8]);
     /// Takes at most `buf.len()` bytes that have arrived, without waiting; returns how many.
     fn console_read(buf: &mut [u8]) -> usize;
+    /// Whether nothing will arrive on the console any more: its other end is closed. `false` where
+    /// the machine cannot tell.
+    #[inline]
+    fn console_ended() -> bool {
+        false
+    }
 
     /// Reads the cheapest monotonic counter of the machine. Valid from the first instruction on.
     fn ticks() -> u64;
@@ -234,6 +240,7 @@ pub struct PlatformTable {
     arch: &'static str,
     console_write: fn(Stream, &[u8]),
     console_read: fn(&mut [u8]) -> usize,
+    console_ended: fn() -> bool,
     ticks: fn() -> u64,
     ticks_to_ns: fn(u64) -> u64,
     monotonic_ns: fn() -> u64,
@@ -277,6 +284,7 @@ impl PlatformTable {
             arch: P::ARCH,
             console_write: P::console_write,
             console_read: P::console_read,
+            console_ended: P::console_ended,
             ticks: P::ticks,
             ticks_to_ns: P::ticks_to_ns,
             monotonic_ns: P::monotonic_ns,
@@ -361,6 +369,11 @@ pub fn console_write(stream: Stream, bytes: &[u8]) {
 /// Reads what has arrived on the console; see [`Platform::console_read`].
 pub fn console_read(buf: &mut [u8]) -> usize {
     (bound().console_read)(buf)
+}
+
+/// Whether nothing will arrive on the console any more; see [`Platform::console_ended`].
+pub fn console_ended() -> bool {
+    (bound().console_ended)()
 }
 
 /// The cheapest counter; see [`Platform::ticks`].

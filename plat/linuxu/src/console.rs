@@ -1,6 +1,6 @@
 //! The console: standard input, output and error.
 
-use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use ukplat::Stream;
 
@@ -15,6 +15,9 @@ pub struct PollFd {
     events: i16,
     revents: i16,
 }
+
+/// Whether standard input has ended, or cannot be read.
+static ENDED: AtomicBool = AtomicBool::new(false);
 
 const POLLIN: i16 = 1;
 const POLLOUT: i16 = 4;
@@ -65,5 +68,12 @@ pub fn read(buf: &mut [u8]) -> usize {
     // SAFETY: the kernel writes at most `len` bytes into a live slice.
     let result =
         unsafe { sys::call(sys::READ, [0, buf.as_mut_ptr() as usize, buf.len(), 0, 0, 0]) };
+    if result == 0 || (result < 0 && result != sys::EINTR && result != sys::EAGAIN) {
+        ENDED.store(true, Ordering::Relaxed);
+    }
     usize::try_from(result).unwrap_or(0)
+}
+
+pub fn ended() -> bool {
+    ENDED.load(Ordering::Relaxed)
 }

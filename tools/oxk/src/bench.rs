@@ -5,6 +5,7 @@ mod density;
 mod files;
 mod program;
 mod sched;
+mod sqlite;
 mod syscall;
 
 use std::fmt::Write as _;
@@ -45,9 +46,13 @@ use crate::tender;
 ///
 /// `syscall`: a system call that does nothing: as the C library calls it, by the table of all calls,
 /// and the same of Linux; beside them a call of a function (Table 1 of the paper).
+///
+/// `sqlite`: inserts and a mix of statements on a database in memory, in images that run as Linux
+/// processes, with each allocator; beside them the same SQLite as a Linux program on a tmpfs, with
+/// glibc and with musl.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot\n          oxk bench density --quick"
+    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot\n          oxk bench density --quick\n          oxk bench sqlite --runs 5"
 )]
 pub struct BenchArgs {
     /// What to measure
@@ -62,10 +67,10 @@ pub struct BenchArgs {
     /// for the others an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,
-    /// A few seconds instead of minutes: less exact, fewer guests [alloc, sched, files, boot, density]
+    /// A few seconds instead of minutes: less exact, fewer guests [alloc, sched, files, boot, density, sqlite]
     #[arg(long)]
     pub quick: bool,
-    /// Where to write the bars [alloc, sched, files, boot; default: build/bench-NAME.svg]
+    /// Where to write the bars [alloc, sched, files, boot, sqlite; default: build/bench-NAME.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -87,6 +92,8 @@ pub enum Experiment {
     Density,
     /// System calls that do nothing
     Syscall,
+    /// SQLite in images and as a Linux program
+    Sqlite,
 }
 
 /// Results for one platform.
@@ -120,6 +127,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         }
         Experiment::Density => density::run(args),
         Experiment::Syscall => syscall::run(args),
+        Experiment::Sqlite => sqlite::run(args),
     }
 }
 

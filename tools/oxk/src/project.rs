@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Context as _, Diagnostic, Result};
-use crate::manifest::{MAX_CPUS, Manifest};
+use crate::manifest::{Kind, MAX_CPUS, Manifest};
+use crate::native;
 use crate::pool::Pool;
 use crate::resolve::{Resolution, resolve};
 use crate::share::Share;
@@ -106,7 +107,7 @@ enum Chosen {
 }
 
 impl Target {
-    /// Reads the manifest and the pool.
+    /// Reads the manifest and the pool, and compiles a program in C to see what it calls.
     pub fn load(&self) -> Result<Loaded> {
         let project = Project::find()?;
         let mut manifest = Manifest::read(&self.app)?;
@@ -115,7 +116,11 @@ impl Target {
         let pool = project.pool(Some(&manifest))?;
         let assignments = self.set.iter().map(|text| with_library(&pool, text));
         manifest.set(&assignments.collect::<Result<Vec<_>>>()?)?;
-        Ok(Loaded { project, manifest, pool, target: self.clone(), chosen: None })
+        let mut loaded = Loaded { project, manifest, pool, target: self.clone(), chosen: None };
+        if loaded.manifest.kind == Kind::C {
+            loaded.manifest.calls = native::needs::calls(&loaded)?;
+        }
+        Ok(loaded)
     }
 
     /// The same for an image that is to be run, with directories that it is to have: where neither the manifest nor the command line says
@@ -162,12 +167,12 @@ fn with_library(pool: &Pool, text: &str) -> Result<String> {
 impl Loaded {
     /// What goes into the image.
     pub fn resolve(&self) -> Result<Resolution<'_>> {
-        resolve(
-            &self.manifest,
-            &self.pool,
-            self.target.plat.as_deref(),
-            self.target.arch.as_deref(),
-        )
+        self.resolve_as(&self.manifest)
+    }
+
+    /// What would go into the image by another manifest.
+    pub fn resolve_as<'a>(&'a self, manifest: &'a Manifest) -> Result<Resolution<'a>> {
+        resolve(manifest, &self.pool, self.target.plat.as_deref(), self.target.arch.as_deref())
     }
 
     /// For people: why an image runs on this platform, when nobody said on which.

@@ -50,7 +50,7 @@ pub struct RunArgs {
     /// A parameter on the image's command line; nothing is rebuilt
     #[arg(long, short, value_name = "LIB.OPTION=VALUE")]
     pub param: Vec<String>,
-    /// Initial ram disk (hvt, kvm)
+    /// Initial ram disk, from which the tree of files is made
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
     /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it
@@ -190,14 +190,22 @@ fn disk_parameters(disks: &[Disk], resolution: &Resolution<'_>) -> Result<Vec<St
 }
 
 /// Words of the image's command line after its name.
-pub fn command_line(args: &RunArgs, parameters: Vec<String>) -> Vec<String> {
-    let mut words = parameters;
-    words.extend(args.param.iter().cloned());
+pub fn command_line(args: &RunArgs, parameters: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut words: Vec<String> = parameters.into_iter().chain(args.param.clone()).collect();
     if !words.is_empty() || !args.args.is_empty() {
         words.push("--".into());
         words.extend(args.args.iter().cloned());
     }
     words
+}
+
+/// The parameter by which a Linux process finds its initial ram disk.
+fn initrd_param(path: &Path) -> Result<String> {
+    let path = path.canonicalize().map_err(|e| {
+        Diagnostic::new(format!("cannot read the initial ram disk {}: {e}", path.display()))
+            .help("give an existing file with --initrd")
+    })?;
+    Ok(format!("linuxu.initrd={}", path.display()))
 }
 
 impl Launch {
@@ -233,14 +241,8 @@ impl Launch {
         let mut parameters: Vec<String> = plan.parameter().into_iter().collect();
         match machine {
             Machine::Process => {
-                if args.initrd.is_some() {
-                    return Err(Diagnostic::new(format!(
-                        "platform {} has no initial ram disk",
-                        resolution.platform_name()
-                    ))
-                    .help("run it with --plat hvt or --plat kvm"));
-                }
                 parameters.extend(memory.map(|m| format!("linuxu.memory={m}")));
+                parameters.extend(args.initrd.as_deref().map(initrd_param).transpose()?);
                 parameters.extend(disk_parameters(&args.disk, resolution)?);
                 let command = (image.path.clone(), command_line(args, parameters));
                 let (program, arguments) = match args.gdb {
