@@ -1,6 +1,6 @@
 //! The console: standard input, output and error.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use ukplat::Stream;
 
@@ -69,11 +69,11 @@ pub fn read(buf: &mut [u8]) -> usize {
     let result =
         unsafe { sys::call(sys::READ, [0, buf.as_mut_ptr() as usize, buf.len(), 0, 0, 0]) };
     if result == 0 || (result < 0 && result != sys::EINTR && result != sys::EAGAIN) {
-        ENDED.store(true, Ordering::Relaxed);
+        ENDED.store(true, Relaxed);
     }
     usize::try_from(result).unwrap_or(0)
 }
 
 pub fn ended() -> bool {
-    ENDED.load(Ordering::Relaxed)
+    ENDED.load(Relaxed)
 }

@@ -21,7 +21,7 @@ struct Cli {
 enum Verb {
     New(new::NewArgs),
     Build(build::BuildArgs),
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Ps(ps::PsArgs),
     Logs(logs::LogsArgs),
     Stop(stop::StopArgs),

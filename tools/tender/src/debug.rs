@@ -9,9 +9,9 @@ mod server;
 mod target;
 
 use std::collections::BTreeMap;
+use std::ffi::c_long;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::ffi::c_long;
 use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -12,10 +12,10 @@ use gdbstub::target::ext::breakpoints::WatchKind as GdbWatchKind;
 
 use super::target::{GuestTarget, thread};
 use super::{Connection, CpuState, Debugger, WatchKind, Why};
-use crate::error::Error;
-use crate::guest::Guest;
 use crate::confine::{Confinement, Role};
 use crate::console;
+use crate::error::Error;
+use crate::guest::Guest;
 
 /// Exit code of a guest that the debugger killed: that of a process that was.
 const KILLED: u8 = 128 + 9;
