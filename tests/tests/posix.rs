@@ -124,6 +124,7 @@ fn how_programs_end() {
         static void alarmed(int signal) { puts("alarmed"); }
         int main(int argc, char **argv) {
             pthread_t thread;
+            setvbuf(stdout, 0, _IOLBF, 0);
             printf("create %d\n", pthread_create(&thread, 0, nothing, 0) == EAGAIN);
             if (!strcmp(argv[1], "term")) raise(SIGTERM);
             if (!strcmp(argv[1], "abort")) abort();

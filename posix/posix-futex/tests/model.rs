@@ -6,6 +6,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
+// Its handler is called by number.
+use posix_futex as _;
 use shuttle::sync::atomic::AtomicU32;
 use shuttle::thread;
 use syscall_shim::{Errno, call, nr};

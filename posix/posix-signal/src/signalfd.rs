@@ -8,7 +8,7 @@ use ukfile::{Description, Events, File, OpenFlags, Scatter, Watchers};
 
 use crate::info::Info;
 use crate::number::FIXED;
-use crate::post::{ON_POST, activate};
+use crate::post::{ON_POST, activate, unknown};
 use crate::state::{STATE, WAITING};
 use crate::{check_size, timers};
 
@@ -120,7 +120,7 @@ fn signalfd4(fd: i32, set: UserPtr<u64>, size: usize, flags: u32) -> Result<i32,
     }
     static NOTIFY: fn() = || WATCHERS.notify(Events::IN);
     activate();
-    ON_POST.set(&NOTIFY);
+    ON_POST.set(unknown(&NOTIFY));
     let file = Description::new(SignalFile { set: AtomicU64::new(set) }, flags)?;
     TABLE.insert(file, flags.contains(OpenFlags::CLOSE_ON_EXEC))
 }
