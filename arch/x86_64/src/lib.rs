@@ -16,3 +16,4 @@ pub mod page_table;
 pub mod regs;
 pub mod segment;
 pub mod trap;
+pub mod vector;

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicPtr, compiler_fence};
 
 use hvt_abi::NEVER;
 use hvt_abi::cpu_page::{PENDING, PENDING_TIMER};
+use ukarch_x86_64::vector;
 use ukplat::preempt;
 
 use crate::local::{DEADLINE, is_enabled, is_pending, page, set_enabled};
@@ -58,7 +59,7 @@ pub extern "C" fn on_interrupt() {
     loop {
         run_pending();
         if preempt::is_due() {
-            preempt::reschedule();
+            vector::keep_upper_halves(preempt::reschedule);
         }
         compiler_fence(SeqCst);
         set_enabled(true);
