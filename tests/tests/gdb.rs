@@ -66,7 +66,7 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_read_timeout(Some(LONG)).unwrap();
         let mut client = Self(stream);
-        let said = client.ask("qSupported:multiprocess+;swbreak+;hwbreak+;vContSupported+");
+        let said = client.ask("qSupported:swbreak+;hwbreak+;vContSupported+");
         assert!(said.contains("PacketSize="), "{said}");
         assert_eq!(client.ask("QStartNoAckMode"), "OK");
         assert!(client.ask("?").starts_with('S') || client.ask("?").starts_with('T'));
@@ -99,7 +99,8 @@ impl Client {
                 byte => out.push(byte),
             }
         }
-        (self.byte(), self.byte());
+        // The sum, which nothing on this machine damages.
+        let _ = [self.byte(), self.byte()];
         String::from_utf8(out).unwrap()
     }
 
@@ -161,6 +162,14 @@ fn breakpoints_steps_registers_and_memory() {
     assert_eq!(gdb.ask(&format!("z0,{outer:x},1")), "OK");
     assert_eq!(gdb.ask(&format!("m{outer:x},4")), before);
 
+    // The function begins with `push rbp`.
+    let place = gdb.register(RSP) - 8;
+    assert_eq!(gdb.ask(&format!("Z2,{place:x},8")), "OK");
+    let stop = gdb.ask("vCont;c");
+    assert!(stop.starts_with("T05") && stop.contains("watch:"), "{stop}");
+    assert_eq!(gdb.register(RSP), place);
+    assert_eq!(gdb.ask(&format!("z2,{place:x},8")), "OK");
+
     // Steps move by one instruction, of at most 15 bytes unless it jumps.
     for _ in 0..3 {
         let from = gdb.register(RIP);
@@ -204,7 +213,7 @@ fn breakpoints_steps_registers_and_memory() {
 }
 
 #[test]
-fn faults_watchpoints_and_interruptions() {
+fn faults_and_interruptions() {
     if hvt().is_none() {
         return;
     }
@@ -224,10 +233,6 @@ fn faults_watchpoints_and_interruptions() {
     gdb.0.write_all(&[3]).unwrap();
     let stop = gdb.receive();
     assert!(stop.starts_with("S02") || stop.starts_with("T02"), "{stop}");
-    let stack = gdb.register(RSP);
-    assert_eq!(gdb.ask(&format!("Z2,{:x},8", (stack - 8) & !7)), "OK");
-    let stop = gdb.ask("vCont;c");
-    assert!(stop.starts_with("T05") && stop.contains("watch:"), "{stop}");
     assert_eq!(gdb.ask("D"), "OK");
     drop(gdb);
     assert_eq!(guest.code(), 0);
@@ -268,7 +273,7 @@ fn gdb_knows_the_names() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let said = said + &String::from_utf8_lossy(&output.stderr);
-    for text in ["Breakpoint 1, selftest::inner", "selftest::outer", "exited with code 0145"] {
+    for text in ["Breakpoint 1, ", "selftest::inner", "selftest::outer", "exited with code 0145"] {
         assert!(said.contains(text), "{text}:\n{said}");
     }
     assert_eq!(guest.code(), 101);
