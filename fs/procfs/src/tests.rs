@@ -15,7 +15,7 @@ impl Directory for Even {
     }
 
     fn link(&self, number: u64) -> Option<Vec<u8>> {
-        (number % 2 == 0 && number < 9).then(|| format!("even:[{number}]").into_bytes())
+        (number.is_multiple_of(2) && number < 9).then(|| format!("even:[{number}]").into_bytes())
     }
 }
 
