@@ -6,6 +6,11 @@ pub fn hvt_image(bytes: &[u8]) {
     tender::exercise::image(image, memory, random);
 }
 
+/// What hostile drivers write to memory and registers of devices.
+pub fn hvt_devices(bytes: &[u8]) {
+    tender::exercise::devices(bytes);
+}
+
 /// Calls of a hostile guest, 32 bytes each.
 pub fn hvt_calls(bytes: &[u8]) {
     tender::exercise::calls(bytes);

@@ -13,14 +13,14 @@ pub use alloc::{ALLOCATORS, allocators};
 pub use boot::{cmdline, parameters, pvh};
 pub use files::{cpio, ninepfs, p9, p9server};
 pub use devices::{pci, virtio_blk, virtio_ring};
-pub use hvt::{hvt_calls, hvt_image};
+pub use hvt::{hvt_calls, hvt_devices, hvt_image};
 pub use tool::{manifest, pool};
 
 /// A target: its name and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 15] = [
+pub const TARGETS: [Target; 16] = [
     ("allocators", allocators),
     ("cmdline", cmdline),
     ("cpio", cpio),
@@ -28,6 +28,7 @@ pub const TARGETS: [Target; 15] = [
     ("pvh", pvh),
     ("hvt-image", hvt_image),
     ("hvt-calls", hvt_calls),
+    ("hvt-devices", hvt_devices),
     ("manifest", manifest),
     ("pool", pool),
     ("pci", pci),

@@ -141,7 +141,9 @@ fn command_lines_of_the_tool() {
         .expect(125, &["`--memory big` is not a size"]);
     call(OXK, &["run", "apps/hello", "--param", "x"]).expect(125, &["`--param x` is not"]);
     call(OXK, &["run", "apps/hello", "--plat", "linuxu", "--initrd", "x"])
-        .expect(125, &["linuxu has no initial ram disk"]);
+        .expect(125, &["cannot read the initial ram disk x"]);
+    call(OXK, &["run", "apps/hello", "--plat", "linuxu", "-p", "linuxu.initrd=/dev/null"])
+        .expect(103, &["cannot read the initial ram disk: linuxu.initrd must name a file"]);
     call(OXK, &["dance"]).expect(2, &["unrecognized subcommand 'dance'"]);
 }
 

@@ -105,3 +105,40 @@ fn the_start_is_measured_on_every_platform() {
     assert!(calls.iter().any(|c| c["what"] == "wait" && c["who"] == "linuxu"), "{calls:?}");
     assert!(std::fs::read_to_string(svg).unwrap().contains("QEMU microvm"));
 }
+
+#[test]
+fn many_guests_answer_and_are_gone_afterwards() {
+    let said = call(OXK, &["bench", "density", "--quick", "--json"]);
+    said.expect(0, &[]);
+    let report: Value = serde_json::from_str(&said.out).unwrap();
+    let platforms: Vec<&str> =
+        report.as_array().unwrap().iter().filter_map(|row| row["platform"].as_str()).collect();
+    let expected: Vec<&str> =
+        image_tests::hvt().map(|_| "hvt").into_iter().chain(["linuxu"]).collect();
+    assert_eq!(platforms, expected);
+    for row in report.as_array().unwrap() {
+        assert_eq!(row["guests"], 50);
+        positive(&row["answer_ns"], "answer");
+        positive(&row["rss_bytes"], "memory");
+    }
+    call(OXK, &["bench", "density", "-o", "x.svg"]).expect(1, &["it has no --output"]);
+}
+
+#[test]
+fn system_calls_are_measured_in_every_way() {
+    let said = call(OXK, &["bench", "syscall", "--json"]);
+    said.expect(0, &[]);
+    let report: Value = serde_json::from_str(&said.out).unwrap();
+    let cycles = |platform: &str, what: &str| {
+        let rows = report.as_array().unwrap();
+        let row = rows.iter().find(|row| row["platform"] == platform && row["what"] == what);
+        row.unwrap_or_else(|| panic!("no {what} on {platform}"))["cycles"].as_f64().unwrap()
+    };
+    for platform in ["linuxu"].into_iter().chain(image_tests::hvt().map(|_| "hvt")) {
+        for what in ["loop", "function", "library", "number"] {
+            assert!(cycles(platform, what) > 0.0, "{what} on {platform}");
+        }
+    }
+    // Far apart wherever this runs: a call, and a change into kernel mode and back.
+    assert!(cycles("linuxu", "library") < cycles("linuxu", "linux"), "{report}");
+}

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use image_tests::{MACHINES, Machine, Outcome, call, run};
+use image_tests::{MACHINES, Machine, Outcome, call, hvt, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -23,11 +23,11 @@ fn blktest(machine: Machine, args: &[&str]) -> Outcome {
 #[test]
 fn disks_of_every_machine() {
     let dir = tempfile::tempdir().unwrap();
-    for machine in &MACHINES[1..] {
+    for machine in machines() {
         let scratch = file(dir.path(), "scratch, with a comma", 0);
         let fixed = file(dir.path(), "fixed", 0x5a);
         let disks = ["--disk", scratch.as_str(), "--disk", &format!("{fixed},ro")];
-        let with = |more: &[&str]| blktest(*machine, &[&disks[..], more].concat());
+        let with = |more: &[&str]| blktest(machine, &[&disks[..], more].concat());
         with(&["--", "list"]).expect(
             0,
             &[
@@ -57,7 +57,9 @@ fn disks_of_images_with_threads_and_cpus() {
     {
         let build = format!("build/blktest-{name}");
         let args = [&["--build-dir", &build], more, &disks].concat();
-        blktest(MACHINES[1], &args).expect(0, &["8 checks, 0 failed"]);
+        for machine in [Some(MACHINES[1]), hvt()].into_iter().flatten() {
+            blktest(machine, &args).expect(0, &["8 checks, 0 failed"]);
+        }
     }
 }
 
@@ -108,6 +110,34 @@ fn what_cannot_be_a_disk_is_refused_before_anything_starts() {
     let said = call(OXK, &["run", "apps/blktest", "--disk", missing]);
     said.expect(125, &["error: cannot open the disk", "help: make one of 64 MiB: truncate"]);
     let disk = file(dir.path(), "disk", 0);
-    let said = call(OXK, &["run", "apps/hello", "--plat", "linuxu", "--disk", &disk]);
-    said.expect(125, &["error: platform linuxu has no disks", "help: run it with --plat kvm"]);
+    let mut many = vec!["run", "apps/blktest", "--plat", "linuxu"];
+    (0..9).for_each(|_| many.extend(["--disk", disk.as_str()]));
+    call(OXK, &many).expect(125, &["error: 9 disks are more than", "help: run it with --plat hvt"]);
+}
+
+#[test]
+fn a_disk_is_not_written_by_two() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = file(dir.path(), "disk", 0);
+    for machine in [Some(MACHINES[0]), hvt()].into_iter().flatten() {
+        let twice = ["--disk", disk.as_str(), "--disk", disk.as_str(), "--", "list"];
+        let said = blktest(machine, &twice).all();
+        assert!(said.contains("writes to it"), "{}: {said}", machine.name);
+        let readers = format!("{disk},ro");
+        let both = ["--disk", readers.as_str(), "--disk", readers.as_str(), "--", "list"];
+        blktest(machine, &both).expect(0, &["2 disks"]);
+    }
+}
+
+#[test]
+fn random_bytes_of_the_host() {
+    let rng = |machine, args: &[&str]| run(OXK, "apps/rngtest", machine, args);
+    let device = ["--qemu-arg=-device", "--qemu-arg=virtio-rng-pci"];
+    rng(MACHINES[1], &device).expect(0, &["2 checks, 0 failed"]);
+    rng(MACHINES[1], &["--", "none"]).expect(0, &["there is no device"]);
+    let device = ["--qemu-arg=-device", "--qemu-arg=virtio-rng-device"];
+    rng(MACHINES[2], &device).expect(0, &["2 checks, 0 failed"]);
+    if let Some(machine) = hvt() {
+        rng(machine, &[]).expect(0, &["2 checks, 0 failed"]);
+    }
 }

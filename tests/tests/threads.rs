@@ -21,7 +21,9 @@ fn all_checks_pass_under_every_scheduler() {
         for machine in machines() {
             let said = schedtest(scheduler, machine, &[]);
             assert!(said.all().contains(" checks, 0 failed"), "{scheduler}: {}", said.all());
-            said.expect(0, &[]);
+            // Where nobody is preempted there is nothing to check.
+            let avx = scheduler == "ukschedpreempt" && std::arch::is_x86_feature_detected!("avx");
+            said.expect(0, if avx { &["there is AVX"] } else { &[] });
         }
     }
 }

@@ -15,7 +15,10 @@ fn json(args: &[&str]) -> Value {
 
 #[test]
 fn every_verb_has_help_with_an_example() {
-    for verb in ["new", "build", "run", "menu", "libs", "graph", "size", "test", "bench"] {
+    for verb in [
+        "new", "build", "run", "ps", "logs", "stop", "menu", "libs", "graph", "size", "test",
+        "bench",
+    ] {
         let said = call(OXK, &[verb, "--help"]);
         said.expect(0, &["Example", &format!("  oxk {verb}")[1..], "Usage: oxk"]);
     }

@@ -17,7 +17,8 @@ use ukplat::println;
 
 /// `blktest` runs all checks; `list` prints the disks; `fill DISK BYTE` fills a disk with a byte, and
 /// flushes it; `sum DISK` adds the bytes of a disk; `bad DISK BLOCK` expects that one block of a disk
-/// cannot be used and the others can; `speed DISK` measures reading.
+/// cannot be used and the others can; `speed DISK` measures reading; `calls DISK` does so for
+/// `oxk bench boot`.
 pub fn main(args: &[&str]) -> u8 {
     let result = match args {
         [] => return uktest::run(&[&checks::CHECKS]),
@@ -28,6 +29,7 @@ pub fn main(args: &[&str]) -> u8 {
         ["fill", name, byte] => with_disk(name, |disk| fill(disk, byte.parse().unwrap_or(0))),
         ["sum", name] => with_disk(name, sum),
         ["bad", name, block] => with_disk(name, |disk| bad(disk, block.parse().unwrap_or(0))),
+        ["calls", name] => with_disk(name, speed::calls),
         ["speed", name] => with_disk(name, speed::measure),
         _ => {
             println!("unknown arguments");

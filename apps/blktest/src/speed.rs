@@ -33,3 +33,25 @@ pub fn measure(disk: &'static Disk) -> Result<(), BlockError> {
     println!("{}: {} ns for a read, {} at a time", disk.name(), each, depth);
     Ok(())
 }
+
+/// Prints how long a request takes to start, its notification included, and until it is done, in
+/// nanoseconds: a line `call NAME NS` for each.
+pub fn calls(disk: &'static Disk) -> Result<(), BlockError> {
+    const READS: u64 = 1000;
+    let size = disk.info().block_size as usize;
+    let mut buffer = Buffer::new(size)?;
+    let (mut starting, mut whole) = (0, 0);
+    for read in 0..READS {
+        let block = read % disk.info().blocks;
+        let start = ukplat::monotonic_ns();
+        let ticket = disk.start(Operation::Read, block, buffer).map_err(|(_, e)| e)?;
+        starting += ukplat::monotonic_ns() - start;
+        let (back, result) = ticket.finish();
+        result?;
+        buffer = back;
+        whole += ukplat::monotonic_ns() - start;
+    }
+    println!("call doorbell {}", starting / READS);
+    println!("call block {}", whole / READS);
+    Ok(())
+}

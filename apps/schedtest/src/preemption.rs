@@ -10,10 +10,11 @@ use uksched::{Builder, current, park, sleep_until, spawn};
 use uktest::{Check, ensure};
 use uktime::Instant;
 
-pub const CHECKS: [Check; 4] = [
+pub const CHECKS: [Check; 5] = [
     ("threads that never yield share the CPU", sharing),
     ("a higher priority runs as soon as it wakes", latency),
     ("registers survive preemption", registers),
+    ("so do those of AVX", vector_registers),
     ("preemption can be kept away", guarded),
 ];
 
@@ -100,15 +101,35 @@ fn leaf(seed: u64) -> u64 {
 }
 
 fn registers() -> Result<(), &'static str> {
+    preempted(|seed| {
+        let expected = leaf(seed);
+        move || leaf(black_box(seed)) == expected
+    })
+}
+
+fn vector_registers() -> Result<(), &'static str> {
+    if !ukplatcheck::has_avx() {
+        ukplat::println!("        there is no AVX");
+        return Ok(());
+    }
+    ukplat::println!("        there is AVX");
+    preempted(|seed| move || ukplatcheck::upper_halves(seed, 50_000).is_ok())
+}
+
+/// Threads that work without ever yielding, each with work of its own, until they were preempted
+/// often enough to tell whether the work suffers.
+fn preempted<W: FnMut() -> bool>(
+    work: impl Fn(u64) -> W + Copy + Send + 'static,
+) -> Result<(), &'static str> {
     let handles: Vec<_> = (0..4u64)
         .map(|seed| {
             spawn("worker", move || {
-                let expected = leaf(seed);
+                let mut work = work(seed);
                 // Long enough for some preemptions, however busy the machine is otherwise.
                 let (soon, end) = (Duration::from_millis(300), Duration::from_secs(10));
                 let (start, mut good) = (Instant::now(), true);
                 loop {
-                    good &= leaf(black_box(seed)) == expected;
+                    good &= work();
                     let (time, count) = (start.elapsed(), current().stats().preemptions);
                     if time > end || (time > soon && (count >= 5 || uksched::cpus() > 1)) {
                         return (good, count);

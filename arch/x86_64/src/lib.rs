@@ -13,6 +13,8 @@ pub mod lapic;
 pub mod local;
 pub mod mem;
 pub mod page_table;
+pub mod random;
 pub mod regs;
 pub mod segment;
 pub mod trap;
+pub mod vector;

@@ -50,6 +50,8 @@ fn describe(what: &str) -> &str {
     match what {
         "read" => "a call that does nothing much: reading the console when nothing is there",
         "timer" => "setting the timer",
+        "doorbell" => "starting a request of a disk, notification included",
+        "block" => "reading a block of a disk: request, wait, completion",
         "wait" => "waiting for 100 us: too late by",
         other => other,
     }

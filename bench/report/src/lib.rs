@@ -20,7 +20,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod run;
 pub mod svg;
+pub mod table;
 
 /// What one subject measured, a value for each round, in order. Never empty.
 #[derive(Clone, Debug, PartialEq)]

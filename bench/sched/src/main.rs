@@ -10,13 +10,15 @@ mod args;
 mod bare;
 mod posix;
 mod report;
-mod run;
+mod subjects;
 mod tasks;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::{Args, Mode};
+use bench_report::run::rounds;
+use subjects::image;
 
 fn main() -> ExitCode {
     let mode = match Args::parse(std::env::args().skip(1)) {
@@ -49,16 +51,15 @@ fn act(mode: &Mode) -> Result<(), String> {
 }
 
 fn compare(args: &Args) -> Result<(), String> {
-    let mut subjects = vec![
-        run::Subject::own("bare, 6 registers", &["--bare"])?,
-        run::Subject::own("bare, with FP control", &["--bare-control"])?,
-    ];
-    subjects.extend(args.images.iter().map(|(name, path)| run::Subject::image(name, path)));
-    subjects.push(run::Subject::own("glibc", &["--posix"])?);
-    subjects.push(run::Subject::own("glibc, 2 CPUs", &["--posix-cpus"])?);
-    subjects.push(run::Subject::own("tokio", &["--tasks"])?);
+    let own = |name: &str, part: &str| subjects::own(name, part, args.thousands);
+    let mut subjects =
+        vec![own("bare, 6 registers", "--bare")?, own("bare, with FP control", "--bare-control")?];
+    subjects.extend(args.images.iter().map(|(name, path)| image(name, path, args.thousands)));
+    subjects.push(own("glibc", "--posix")?);
+    subjects.push(own("glibc, 2 CPUs", "--posix-cpus")?);
+    subjects.push(own("tokio", "--tasks")?);
     let progress = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let results = run::rounds(&subjects, args.runs, args.thousands, |round| {
+    let results = rounds(&subjects, args.runs, |round| {
         if progress {
             eprint!("\r\x1b[Kround {round} of {}", args.runs);
             let _ = std::io::stderr().flush();

@@ -106,6 +106,7 @@ pub fn run(boot: &'static BootInfo, image: &'static Image) -> ! {
         }
         trace::record(index + 1);
     }
+    ukplat::stop::on_request(|| exit(ukplat::stop::EXIT_CODE));
     trace::record_main(boot);
     if TRACE.get() {
         trace::print(boot, image);

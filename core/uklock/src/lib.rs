@@ -83,6 +83,7 @@ mod condvar;
 mod diagnose;
 mod event_count;
 mod guarded;
+mod interrupt;
 mod mutex;
 mod once_lock;
 pub mod rcu;
@@ -114,6 +115,7 @@ pub use imp::RawSemaphore as Semaphore;
 pub use imp::{
     Once, RawBarrier, RawCondvar, RawMutex, RawReentrantMutex, RawRwLock, RawSemaphore, WaitQueue,
 };
+pub use interrupt::{Interrupted, Query, interrupted, on_interrupted_query};
 pub use mutex::{Mutex, MutexGuard};
 pub use once_lock::{LazyLock, OnceLock};
 pub use recursive::{ReentrantMutex, ReentrantMutexGuard};
@@ -125,6 +127,12 @@ pub use sys::cpu_index;
 /// For models of priority inheritance.
 #[cfg(all(feature = "model", feature = "inherit", any(feature = "threads", feature = "smp")))]
 pub use sys::{current_priority, set_priority};
+
+/// Threads of models, for those that model what waits without these locks.
+#[cfg(all(feature = "model", any(feature = "threads", feature = "smp")))]
+pub mod model {
+    pub use crate::sys::{ThreadRef, Wakeup, current, park};
+}
 
 /// The monotonic time in nanoseconds that is `from_now` away, for the functions with a deadline.
 ///

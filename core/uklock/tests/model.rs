@@ -485,6 +485,51 @@ fn wait_queue_wakes_one_and_loses_none() {
     });
 }
 
+/// An interrupt that comes at any time ends the wait, and a wake-up that it crosses is not lost.
+#[test]
+fn interrupted_waits_end() {
+    use std::sync::atomic::AtomicBool;
+    // Whether the first thread is interrupted; only threads of shuttle that run one after the other
+    // touch it.
+    thread_local! {
+        static PENDING: Arc<AtomicBool> = Arc::default();
+    }
+    static QUERY: uklock::Query = || {
+        let first = thread::current().name() == Some("interrupted");
+        first && PENDING.with(|pending| pending.load(Relaxed))
+    };
+    uklock::on_interrupted_query(&QUERY);
+    check(|| {
+        PENDING.with(|pending| pending.store(false, Relaxed));
+        let shared = Arc::new((WaitQueue::new(), AtomicUsize::new(0)));
+        let take = |count: &AtomicUsize| {
+            count.fetch_update(Relaxed, Relaxed, |n| n.checked_sub(1)).is_ok()
+        };
+        let (again, other) = (shared.clone(), shared.clone());
+        let me = Arc::new(std::sync::Mutex::new(None));
+        let told = me.clone();
+        let first = thread::Builder::new().name("interrupted".into());
+        let first = first.spawn(move || {
+            *told.lock().unwrap() = Some(uklock::model::current());
+            again.0.wait_interruptible(None, || take(&again.1))
+        });
+        let second = thread::spawn(move || other.0.wait(|| take(&other.1)));
+        // One for the second thread, which the first may be woken for.
+        shared.1.fetch_add(1, Relaxed);
+        shared.0.wake_one();
+        PENDING.with(|pending| pending.store(true, Relaxed));
+        let thread = *me.lock().unwrap();
+        if let Some(thread) = thread {
+            thread.unpark();
+        }
+        if first.unwrap().join().unwrap() == Ok(true) {
+            shared.1.fetch_add(1, Relaxed);
+            shared.0.wake_one();
+        }
+        second.join().unwrap();
+    });
+}
+
 #[test]
 fn seqlock_gives_whole_values() {
     check(|| {

@@ -60,6 +60,15 @@ pub enum Device {
         /// Interrupt line, where it has one.
         line: Option<u32>,
     },
+    /// Memory shared with a virtio device of the platform's own monitor, and its registers.
+    VirtioShared {
+        /// Address.
+        base: u64,
+        /// Length in bytes.
+        len: u64,
+        /// Interrupt line.
+        line: u32,
+    },
 }
 
 pub(crate) struct Table {

@@ -103,6 +103,10 @@ impl Platform for Host {
     fn wall_ns() -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64)
     }
+    fn entropy(bytes: &mut [u8]) -> usize {
+        let file = std::fs::File::open("/dev/urandom");
+        file.and_then(|mut file| std::io::Read::read(&mut file, bytes)).unwrap_or(0)
+    }
     fn idle_until(deadline_ns: Option<u64>) {
         let now = Self::monotonic_ns();
         wait(deadline_ns.map(|d| Duration::from_nanos(d.saturating_sub(now))));

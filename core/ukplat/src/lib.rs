@@ -38,6 +38,7 @@ mod platform;
 pub mod preempt;
 pub mod report;
 pub mod stack;
+pub mod stop;
 pub mod vm;
 
 pub use boot::{BootInfo, InitError, parse_size};
@@ -52,7 +53,7 @@ pub use exit::Exit;
 pub use local::{WORDS, Word};
 pub use memory::{MemoryKind, MemoryMap, MemoryRegion};
 pub use platform::{
-    Platform, PlatformTable, arch, backtrace, console_read, console_write, idle_until,
-    monotonic_ns, name, relax, set_thread_pointer, terminate, thread_pointer, ticks, ticks_to_ns,
-    timer_arm, timer_on_expiry, wall_ns,
+    Platform, PlatformTable, arch, backtrace, console_ended, console_read, console_write, entropy,
+    idle_until, monotonic_ns, name, relax, set_thread_pointer, terminate, thread_pointer, ticks,
+    ticks_to_ns, timer_arm, timer_on_expiry, wall_ns,
 };

@@ -25,6 +25,12 @@ pub trait Platform {
     fn console_write(stream: Stream, bytes: &[u8]);
     /// Takes at most `buf.len()` bytes that have arrived, without waiting; returns how many.
     fn console_read(buf: &mut [u8]) -> usize;
+    /// Whether nothing will arrive on the console any more: its other end is closed. `false` where
+    /// the machine cannot tell.
+    #[inline]
+    fn console_ended() -> bool {
+        false
+    }
 
     /// Reads the cheapest monotonic counter of the machine. Valid from the first instruction on.
     fn ticks() -> u64;
@@ -35,9 +41,16 @@ pub trait Platform {
     /// Nanoseconds since 1970-01-01T00:00:00 UTC.
     fn wall_ns() -> u64;
 
+    /// See [`crate::entropy`]. The default is for platforms that have none.
+    fn entropy(bytes: &mut [u8]) -> usize {
+        let _ = bytes;
+        0
+    }
+
     /// Waits without using the CPU until an interrupt was handled or the monotonic clock reaches
     /// `deadline_ns`. May return early; the caller checks its condition again. With `None` and
-    /// nothing that could wake it, waits for ever. Called with interrupts enabled or disabled;
+    /// nothing that could wake it, waits for ever. Some platforms end it also when the console has
+    /// input that [`Platform::console_read`] did not find before. Called with interrupts enabled or disabled;
     /// pending interrupts are handled before it returns.
     fn idle_until(deadline_ns: Option<u64>);
 
@@ -227,10 +240,12 @@ pub struct PlatformTable {
     arch: &'static str,
     console_write: fn(Stream, &[u8]),
     console_read: fn(&mut [u8]) -> usize,
+    console_ended: fn() -> bool,
     ticks: fn() -> u64,
     ticks_to_ns: fn(u64) -> u64,
     monotonic_ns: fn() -> u64,
     wall_ns: fn() -> u64,
+    entropy: fn(&mut [u8]) -> usize,
     idle_until: fn(Option<u64>),
     relax: fn(),
     pub(crate) irq_disable: fn() -> bool,
@@ -269,10 +284,12 @@ impl PlatformTable {
             arch: P::ARCH,
             console_write: P::console_write,
             console_read: P::console_read,
+            console_ended: P::console_ended,
             ticks: P::ticks,
             ticks_to_ns: P::ticks_to_ns,
             monotonic_ns: P::monotonic_ns,
             wall_ns: P::wall_ns,
+            entropy: P::entropy,
             idle_until: P::idle_until,
             relax: P::relax,
             irq_disable: P::irq_disable,
@@ -354,6 +371,11 @@ pub fn console_read(buf: &mut [u8]) -> usize {
     (bound().console_read)(buf)
 }
 
+/// Whether nothing will arrive on the console any more; see [`Platform::console_ended`].
+pub fn console_ended() -> bool {
+    (bound().console_ended)()
+}
+
 /// The cheapest counter; see [`Platform::ticks`].
 #[inline]
 pub fn ticks() -> u64 {
@@ -376,9 +398,17 @@ pub fn wall_ns() -> u64 {
     (bound().wall_ns)()
 }
 
-/// Waits for an event or a deadline; see [`Platform::idle_until`].
+/// Fills the beginning of `bytes` with what nobody can predict, from the CPU and the host; returns how
+/// many bytes. Slow: for seeds. Fewer than asked for, or 0, where there is no such source.
+pub fn entropy(bytes: &mut [u8]) -> usize {
+    (bound().entropy)(bytes)
+}
+
+/// Waits for an event or a deadline; see [`Platform::idle_until`]. Where the image was
+/// [asked to stop](crate::stop), it stops here.
 pub fn idle_until(deadline_ns: Option<u64>) {
     (bound().idle_until)(deadline_ns);
+    crate::stop::check();
     crate::preempt::check();
 }
 

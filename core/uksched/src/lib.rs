@@ -25,6 +25,7 @@ mod completion;
 mod core_loop;
 mod cpu;
 mod either;
+mod foreign;
 mod hooks;
 mod inbox;
 mod instance;
@@ -44,6 +45,7 @@ pub use bind::{
 pub use completion::{RunToCompletion, run_on};
 pub use cpu::Cpu;
 pub use either::Either;
+pub use foreign::{enter_stack, leave_stack};
 pub use hooks::{Hook, MAX_HOOKS, add_hook};
 pub use instance::{Instance, instance_of, instances};
 pub use policy::{Policy, Reason};
@@ -56,7 +58,8 @@ pub mod model {
 
 pub use spawn::{Builder, Exited, JoinHandle, MIN_STACK, SpawnError, exit, spawn};
 pub use thread::{
-    Name, PRIORITIES, SavedStack, ThreadRef, ThreadStats, current, threads, try_current,
+    Name, PRIORITIES, SavedStack, ThreadRef, ThreadStats, current, set_thread_pointer, threads,
+    try_current,
 };
 
 /// Options of the library.

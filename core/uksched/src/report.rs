@@ -11,6 +11,10 @@ pub fn tell_stack(tell: &mut dyn FnMut(&ThreadStack<'_>)) {
         return;
     }
     let name = thread.name();
-    let memory = stack.start()..stack.top();
-    tell(&ThreadStack { memory, guard: stack.guard, name: name.as_str() });
+    let (memory, guard) = match thread.0.foreign.memory() {
+        // Whoever mapped it knows what is below.
+        Some(memory) => (memory, 0),
+        None => (stack.start()..stack.top(), stack.guard),
+    };
+    tell(&ThreadStack { memory, guard, name: name.as_str() });
 }

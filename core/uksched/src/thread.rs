@@ -7,6 +7,7 @@ use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use uktimers::{Entry, Node};
 
+use crate::foreign::Foreign;
 use crate::parker::Parker;
 use crate::stack::Stack;
 use crate::sys::Context;
@@ -41,6 +42,9 @@ pub struct Thread {
     pub(crate) affinity: AtomicU64,
     pub(crate) life: Life,
     pub(crate) thread_pointer: AtomicUsize,
+    pub(crate) foreign: Foreign,
+    /// See [`ThreadRef::word`].
+    word: AtomicUsize,
     /// Number of the tick at which the thread was switched to.
     pub(crate) since_tick: AtomicU32,
     pub(crate) on_cpu: AtomicU8,
@@ -110,6 +114,8 @@ impl Thread {
                 joiner: AtomicPtr::new(core::ptr::null_mut()),
             },
             thread_pointer: AtomicUsize::new(0),
+            foreign: Foreign::new(),
+            word: AtomicUsize::new(0),
             since_tick: AtomicU32::new(0),
             on_cpu: AtomicU8::new(0),
             counters: Counters {
@@ -137,13 +143,17 @@ impl Thread {
         }
     }
 
-    /// Begins a new life under a name, which is cut to [`NAME_LEN`] bytes.
-    pub(crate) fn begin(&'static self, name: &str, priority: u8) {
+    fn set_name(&self, name: &str) {
         let end = name.floor_char_boundary(NAME_LEN.min(name.len()));
         let bytes = name.as_bytes()[..end].iter().copied().chain(core::iter::repeat(0));
         for (cell, byte) in self.name.iter().zip(bytes) {
             cell.store(byte, Relaxed);
         }
+    }
+
+    /// Begins a new life under a name, which is cut to [`NAME_LEN`] bytes.
+    pub(crate) fn begin(&'static self, name: &str, priority: u8) {
+        self.set_name(name);
         self.id.store(NEXT_ID.fetch_add(1, Relaxed), Relaxed);
         self.priority.store(priority.min(PRIORITIES - 1), Relaxed);
         #[cfg(feature = "inherit")]
@@ -152,6 +162,8 @@ impl Thread {
             self.inherit.words.iter().for_each(|word| word.store(0, Relaxed));
         }
         self.thread_pointer.store(0, Relaxed);
+        self.foreign.forget();
+        self.word.store(0, Relaxed);
         for counter in [
             &self.counters.switches,
             &self.counters.preemptions,
@@ -177,6 +189,17 @@ impl ThreadRef {
     /// Writes the thread's name.
     pub fn name(self) -> Name {
         Name(core::array::from_fn(|i| self.0.name[i].load(Relaxed)))
+    }
+
+    /// Gives the thread another name, of which 23 bytes are kept.
+    pub fn set_name(self, name: &str) {
+        self.0.set_name(name);
+    }
+
+    /// A word for the library that makes POSIX threads of these, 0 when the thread begins.
+    #[inline]
+    pub fn word(self) -> &'static AtomicUsize {
+        &self.0.word
     }
 
     /// Priority from 0 (lowest) to [`PRIORITIES`] - 1; with priority inheritance the one that counts
@@ -286,7 +309,7 @@ impl ThreadRef {
         // SAFETY: nobody switches meanwhile (the caller's promise).
         let context = unsafe { *self.0.context.get() };
         SavedStack {
-            memory: stack.base + stack.guard..stack.top(),
+            memory: self.0.foreign.memory().unwrap_or(stack.base + stack.guard..stack.top()),
             stack_pointer: context.stack_pointer(),
         }
     }
@@ -375,6 +398,19 @@ pub struct ThreadStats {
 #[inline]
 pub fn current() -> ThreadRef {
     try_current().expect("threads exist from the boot phase `sched` on")
+}
+
+/// Makes `value` the running thread's [thread pointer](ukplat::thread_pointer), now and whenever it
+/// is switched to.
+///
+/// # Safety
+/// See [`ukplat::set_thread_pointer`].
+pub unsafe fn set_thread_pointer(value: usize) {
+    if let Some(this) = try_current() {
+        this.0.thread_pointer.store(value, Relaxed);
+    }
+    // SAFETY: the caller's promise.
+    unsafe { crate::sys::set_thread_pointer(value) };
 }
 
 /// The running thread; `None` before the boot phase `sched`.

@@ -11,6 +11,7 @@
 
 pub mod cpus;
 mod preempt;
+mod vector;
 
 use core::cell::UnsafeCell;
 use core::hint::black_box;
@@ -19,6 +20,7 @@ use ukplat::context::{Context, switch};
 use ukplat::stack::{self, ThreadStack};
 
 pub use preempt::{guards, preemption};
+pub use vector::{has_avx, upper_halves};
 
 /// Size of the stacks of contexts.
 const STACK_SIZE: usize = 64 << 10;

@@ -1,4 +1,4 @@
-//! Device files: null, zero, full, and the directory that has them.
+//! Device files: null, zero, full, random, and the directory that has them.
 //!
 //! ```
 //! use ukerrno::Errno;
@@ -18,7 +18,7 @@
 //!
 //! As Linux's devtmpfs it is a file system in memory with device files in it, so that programs may
 //! add links and files of their own; what a device file does is the driver's that has registered
-//! its number ([`vfs::register_devices`]). Those of the memory (`mem(4)`, `null(4)`, `full(4)`) are
+//! its number ([`vfs::register_devices`]). Those of the memory (`null(4)`, `full(4)`, `random(4)`) are
 //! here.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
@@ -36,7 +36,8 @@ use vfs::{Context, FileSystem, FileSystemType, Location, Mount, MountFlags};
 const MEMORY: u32 = 1;
 
 /// Names and minor numbers.
-const DEVICES: [(&str, u32); 3] = [("null", 3), ("zero", 5), ("full", 7)];
+const DEVICES: [(&str, u32); 5] =
+    [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)];
 
 /// A device of the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ enum Device {
     Null,
     Zero,
     Full,
+    /// Both names have the same bytes, as on Linux.
+    Random,
 }
 
 impl File for Device {
@@ -56,11 +59,17 @@ impl File for Device {
         if *self == Self::Null {
             return Ok(0);
         }
-        buffers.iter_mut().for_each(|b| b.fill(0));
+        buffers.iter_mut().for_each(|b| match self {
+            Self::Random => ukrandom::fill(b),
+            _ => b.fill(0),
+        });
         Ok(ukfile::total_mut(buffers))
     }
 
     fn write(&self, _at: &mut u64, buffers: &[&[u8]], _flags: OpenFlags) -> Result<usize, Errno> {
+        if *self == Self::Random {
+            buffers.iter().for_each(|b| ukrandom::mix(b));
+        }
         match (self, ukfile::total(buffers)) {
             (Self::Full, 1..) => Err(Errno::ENOSPC),
             (_, bytes) => Ok(bytes),
@@ -86,6 +95,7 @@ fn open(number: u64, _flags: OpenFlags) -> Result<Arc<dyn File>, Errno> {
         3 => Device::Null,
         5 => Device::Zero,
         7 => Device::Full,
+        8 | 9 => Device::Random,
         _ => return Err(Errno::ENXIO),
     };
     Ok(ukfile::fallible::arc(device)?)
@@ -156,6 +166,10 @@ mod tests {
         assert_eq!(zero.write(&[b"x"]), Ok(1));
         let full = open("/full").unwrap();
         assert_eq!((full.write(&[b""]), full.write(&[b"x"])), (Ok(0), Err(Errno::ENOSPC)));
+        let (random, mut other) = (open("/random").unwrap(), [0; 40]);
+        assert_eq!(random.read(&mut [&mut other[..20], &mut bytes]), Ok(29));
+        assert!(other[..20] != [0; 20] && bytes != [0; 9]);
+        assert_eq!(open("/urandom").unwrap().write(&[b"seed"]), Ok(4));
         let metadata = null.file().metadata().unwrap();
         assert_eq!((metadata.kind, metadata.special), (Kind::CharacterDevice, 0x103));
         assert_eq!(metadata.permissions, 0o666);

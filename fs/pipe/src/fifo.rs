@@ -19,7 +19,7 @@ impl Fifo {
     /// [`OpenFlags::NONBLOCK`].
     ///
     /// # Errors
-    /// As `fifo(7)`: `ENXIO` when it is opened for writing without waiting and nobody reads.
+    /// As `fifo(7)`: `EINTR`; `ENXIO` when it is opened for writing without waiting and nobody reads.
     pub fn open(&self, flags: OpenFlags) -> Result<Arc<dyn File>, Errno> {
         let pipe = {
             let mut known = self.pipe.lock();
@@ -46,18 +46,19 @@ impl Fifo {
             // Also one that came and went meanwhile ends the wait.
             (true, false) if wait => wait_for(&end, &pipe.readable, |state| {
                 state.writers > 0 || state.writers_ever != writers
-            }),
+            })?,
             (false, true) if wait => wait_for(&end, &pipe.writable, |state| {
                 state.readers > 0 || state.readers_ever != readers
-            }),
+            })?,
             _ => {}
         }
         Ok(ukfile::fallible::arc(end)?)
     }
 }
 
-fn wait_for(end: &End, queue: &WaitQueue, condition: impl Fn(&State) -> bool) {
-    queue.wait(|| condition(&end.pipe().state.lock()));
+fn wait_for(end: &End, queue: &WaitQueue, condition: impl Fn(&State) -> bool) -> Result<(), Errno> {
+    let ended = queue.wait_interruptible(None, || condition(&end.pipe().state.lock()));
+    ended.map(drop).map_err(|_| Errno::EINTR)
 }
 
 impl core::fmt::Debug for Fifo {

@@ -79,10 +79,11 @@ impl Pipe {
             if !wait {
                 return Err(Errno::EAGAIN);
             }
-            self.readable.wait(|| {
+            let ready = || {
                 let state = self.state.lock();
                 state.ring.len() > 0 || state.writers == 0
-            });
+            };
+            self.readable.wait_interruptible(None, ready).map_err(|_| Errno::EINTR)?;
         }
     }
 
@@ -96,10 +97,17 @@ impl Pipe {
             match self.write_some(&mut source, left, least) {
                 Ok(0) if !wait && left == total => return Err(Errno::EAGAIN),
                 Ok(0) if !wait => break,
-                Ok(0) => self.writable.wait(|| {
-                    let state = self.state.lock();
-                    state.room() >= least || state.readers == 0
-                }),
+                Ok(0) => {
+                    let ready = || {
+                        let state = self.state.lock();
+                        state.room() >= least || state.readers == 0
+                    };
+                    match self.writable.wait_interruptible(None, ready) {
+                        Err(_) if left == total => return Err(Errno::EINTR),
+                        Err(_) => break,
+                        Ok(_) => {}
+                    }
+                }
                 Ok(written) => left -= written,
                 Err(error) if left == total => return Err(error),
                 Err(_) => break,

@@ -23,12 +23,9 @@ fn path_of(name: &[u8]) -> Result<&[u8], Errno> {
 }
 
 /// Makes the directories above `path`, which archives may leave out.
-fn make_parents(files: &Context, path: &[u8]) -> Result<(), Errno> {
+pub(crate) fn make_parents(files: &Context, path: &[u8]) -> Result<(), Errno> {
     for (at, _) in path.iter().enumerate().filter(|(_, b)| **b == b'/') {
-        match files.make_directory(None, &path[..at], 0o755) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(error) => return Err(error),
-        }
+        crate::make_directory(files, &path[..at], 0o755)?;
     }
     Ok(())
 }
@@ -70,10 +67,7 @@ fn make(files: &Context, entry: &Entry<'static>, shared: &mut Shared) -> Result<
         }
     }
     match kind {
-        Kind::Directory => match files.make_directory(None, path, permissions) {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(error) => return Err(error),
-        },
+        Kind::Directory => crate::make_directory(files, path, permissions)?,
         Kind::Symlink => files.make_symlink(entry.data, None, path)?,
         Kind::Regular => {
             let key = (entry.device.0, entry.device.1, entry.inode);

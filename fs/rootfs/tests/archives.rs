@@ -102,7 +102,12 @@ fn hostile_archives_are_refused_with_the_entry() {
     let full = Limits { nodes: 2, ..Limits::default() };
     let many = archive(&[file("a", b"", 0o100644), file("b", b"", 0o100644)]);
     assert_eq!(rootfs::make(full, Some(many)).err(), Some(Error::Entry(2, Errno::ENOSPC)));
-    let junk = rootfs::make(Limits::default(), Some(b"junk")).err().unwrap();
+    let root = rootfs::make(Limits::default(), None).unwrap();
+    rootfs::make_directories(&root, " /data  /srv/www/ /dev").unwrap();
+    assert!(Context::new(root.clone()).resolve(None, b"/srv/www", vfs::Follow::Yes).is_ok());
+    let error = rootfs::make_directories(&root, "/a /dev/null/b").err();
+    assert_eq!(error, Some(Error::Directory(2, Errno::ENOTDIR)));
+    let junk = rootfs::make(Limits::default(), Some(b"junk".as_slice())).err().unwrap();
     assert_eq!(
         junk.to_string(),
         "the initial ram disk is bad: no cpio archive of format newc at byte 0"

@@ -50,6 +50,8 @@ macro_rules! entry {
                 fn __errno_location() -> *mut c_int;
                 #[link_name = "__ehdr_start"]
                 static EHDR: $crate::start::Header;
+                // Where the image begins: the header has that as it is linked, not as it runs.
+                fn _start();
             }
 
             const ENOMEM: c_int = 12;
@@ -59,7 +61,8 @@ macro_rules! entry {
             pub fn start(arguments: &'static [&'static str]) -> u8 {
                 // SAFETY: the linker script puts the ELF header into the image.
                 let header = unsafe { &*&raw const EHDR };
-                $crate::start::run(header, arguments, |argc, argv| {
+                let entry = _start as *const () as usize;
+                $crate::start::run(header, entry, arguments, |argc, argv| {
                     // SAFETY: both are C functions with these signatures; the block is laid out as
                     // the System V ABI says.
                     unsafe { __libc_start_main(main, argc, argv, 0, 0, 0) };

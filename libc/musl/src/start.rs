@@ -90,6 +90,7 @@ impl Block {
 pub(crate) fn lay_out(
     heap: &dyn Alloc,
     header: &Header,
+    entry: usize,
     name: &str,
     arguments: &[&str],
     environment: &str,
@@ -100,7 +101,7 @@ pub(crate) fn lay_out(
         (AT_PHENT, header.program_header_size.into()),
         (AT_PHNUM, header.program_header_count.into()),
         (AT_PAGESZ, ukalloc::PAGE_SIZE),
-        (AT_ENTRY, header.entry as usize),
+        (AT_ENTRY, entry),
         (AT_UID, 0),
         (AT_EUID, 0),
         (AT_GID, 0),
@@ -139,27 +140,33 @@ pub(crate) fn lay_out(
 /// could not be started; `exit` ends the image.
 pub fn run(
     header: &'static Header,
+    entry: usize,
     arguments: &'static [&'static str],
     program: impl FnOnce(c_int, *mut *mut c_char),
 ) -> u8 {
     let name = ukboot::image().map_or("", |image| image.name);
     let environment = crate::ENV.get().unwrap_or("");
     let heap = ukalloc::for_library("musl");
-    let Some(block) = lay_out(heap, header, name, arguments, environment, canary()) else {
+    let Some(block) = lay_out(heap, header, entry, name, arguments, environment, canary()) else {
         ukplat::eprintln!("there is no memory for the arguments of the application");
         return 1;
     };
+    posix_thread::begin_program(name);
     // SAFETY: the block has at least the number of arguments, and what follows.
     let (count, arguments) = unsafe { (block.read(), block.add(1)) };
     program(count as c_int, arguments.cast());
     1
 }
 
-/// Bytes for the program's stack protector, from the clocks: enough against accidents.
+/// Bytes for the program's stack protector; from the clocks where the platform has none, which is
+/// enough against accidents.
 fn canary() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    if ukplat::entropy(&mut bytes) == bytes.len() {
+        return bytes;
+    }
     let mix = |word: u64| word.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     let (first, second) = (mix(ukplat::ticks() ^ ukplat::wall_ns()), mix(ukplat::monotonic_ns()));
-    let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&first.to_ne_bytes());
     bytes[8..].copy_from_slice(&(first ^ second).to_ne_bytes());
     bytes

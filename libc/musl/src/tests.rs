@@ -39,7 +39,8 @@ fn text(word: usize) -> &'static str {
 fn arguments_environment_and_auxiliary_vector() {
     let header = header();
     let random = *b"0123456789abcdef";
-    let block = lay_out(heap(), header, "app", &["-x", "", "ä b"], " A=1  PATH=/bin ", random);
+    let block =
+        lay_out(heap(), header, 0x77, "app", &["-x", "", "ä b"], " A=1  PATH=/bin ", random);
     let block = block.unwrap();
     // SAFETY: the block's words, up to the end of the auxiliary vector.
     let words = unsafe { core::slice::from_raw_parts(block, 1 + 5 + 3 + 2 * 14) };
@@ -53,6 +54,7 @@ fn arguments_environment_and_auxiliary_vector() {
     assert_eq!(value(3), core::ptr::from_ref(header) as usize + 64);
     assert_eq!((value(4), value(6), value(23)), (56, 4096, 0));
     assert!((2..100).contains(&value(5)));
+    assert_eq!(value(9), 0x77);
     assert_eq!(text(value(31)), "app");
     assert_eq!(text(value(25)), "0123456789abcdef");
     assert_eq!(auxiliary.last(), Some(&(0, 0)));
@@ -61,5 +63,5 @@ fn arguments_environment_and_auxiliary_vector() {
 #[test]
 fn without_memory_there_is_no_block() {
     let heap: Heap<Fixed, SpinLock> = Heap::new(Fixed::new(), SpinLock::new());
-    assert!(lay_out(&heap, header(), "app", &[], "", [0; 16]).is_none());
+    assert!(lay_out(&heap, header(), 0, "app", &[], "", [0; 16]).is_none());
 }

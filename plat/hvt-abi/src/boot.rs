@@ -63,12 +63,14 @@ pub struct BootInfo {
     pub fault_stack_len: u64,
     /// Addresses where memory can be given further addresses.
     pub window: Range,
+    /// Virtio devices, [`device::LEN`](crate::device::LEN) bytes for each.
+    pub devices: Range,
 }
 
 /// First word of the boot information: "oxk-hvt" and a zero byte.
 const MAGIC: u64 = u64::from_le_bytes(*b"oxk-hvt\0");
 /// Words in use.
-const WORDS: usize = 22;
+const WORDS: usize = 24;
 
 /// Why a page is not the boot information of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +142,7 @@ impl BootInfo {
             fault_stack_stride: w[19] & 0xffff_ffff,
             fault_stack_len: w[19] >> 32,
             window: range(w[20], w[21]),
+            devices: range(w[22], w[23]),
         }
     }
 
@@ -167,6 +170,8 @@ impl BootInfo {
             self.fault_stack_stride & 0xffff_ffff | self.fault_stack_len << 32,
             self.window.start,
             self.window.len,
+            self.devices.start,
+            self.devices.len,
         ]
     }
 }

@@ -21,7 +21,8 @@ pub enum Call {
     ConsoleWrite = 2,
     /// Takes what has arrived on the console, without waiting: address, length; how many bytes.
     ConsoleRead = 3,
-    /// Waits until an interrupt is pending: at most so many nanoseconds, or [`NEVER`].
+    /// Waits until an interrupt is pending: at most so many nanoseconds, or [`NEVER`]. Ends also when
+    /// there is input that the CPU's last [`Call::ConsoleRead`] did not find.
     Wait = 4,
     /// Sets the CPU's timer: nanoseconds from now, or [`NEVER`].
     Timer = 5,

@@ -15,6 +15,10 @@ pub const PENDING: usize = 15;
 pub const PENDING_TIMER: u64 = 1;
 /// Bit of [`PENDING`]: another CPU asked for attention.
 pub const PENDING_CPU: u64 = 2;
+/// Bit of [`PENDING`]: a device completed something. Devices interrupt CPU 0.
+pub const PENDING_DEVICE: u64 = 4;
+/// Bit of [`PENDING`], of CPU 0 alone: whoever started the guest wants it to stop.
+pub const PENDING_STOP: u64 = 8;
 
 /// What the guest asks for: a [`Call`](crate::Call) as number.
 pub const CALL: usize = 16;

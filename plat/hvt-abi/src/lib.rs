@@ -3,7 +3,7 @@
 //! The guest runs in user mode, in page tables that it can neither read nor write, and needs no
 //! interrupt and no privileged instruction. It is told about its machine by the boot information
 //! ([`BootInfo`]) and asks for everything else by calls ([`Call`]), which go through a page that each
-//! CPU shares with the tender ([`cpu_page`]). The image says in a note what the tender must know of
+//! CPU shares with the tender ([`cpu_page`]), and uses virtio [`device`]s. The image says in a note what the tender must know of
 //! it ([`ImageNote`]).
 //!
 //! Everything is made of little-endian 64-bit words; neither side casts memory to structures.
@@ -22,14 +22,15 @@
 mod boot;
 mod call;
 pub mod cpu_page;
+pub mod device;
 mod note;
 
 pub use boot::{AbiError, BootInfo, Range};
 pub use call::{Call, CallError, NEVER, Rights, Stream};
-pub use note::{ImageNote, NOTE_NAME, NOTE_TYPE, NOTE_WORDS, NoteVersion};
+pub use note::{ImageNote, NOTE_HAS_DRIVERS, NOTE_NAME, NOTE_TYPE, NOTE_WORDS, NoteVersion};
 
 /// Version of everything in this crate: images and tenders of different versions do not fit.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
 /// Size in bytes of a page.
 pub const PAGE: u64 = 4096;

@@ -10,7 +10,9 @@ pub const NOTE_NAME: &str = "Oxikraft";
 pub const NOTE_TYPE: u32 = 1;
 /// Words of the note's content. The addresses among them are given as distance from the word
 /// itself, so that the linker can compute them once and for all.
-pub const NOTE_WORDS: usize = 5;
+pub const NOTE_WORDS: usize = 6;
+/// Bit of [`ImageNote::flags`]: there are drivers of devices in the image.
+pub const NOTE_HAS_DRIVERS: u64 = 1;
 
 /// The content of the note. Addresses are those that the image is linked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct ImageNote {
     pub fault: u64,
     /// The instruction `ud2` by which memory calls are made.
     pub gate: u64,
+    /// What the image has: [`NOTE_HAS_DRIVERS`]. Unknown bits mean nothing.
+    pub flags: u64,
 }
 
 /// Why a note is not of this version.
@@ -50,7 +54,7 @@ impl ImageNote {
     /// # Errors
     /// [`NoteVersion`].
     pub fn read(words: &[u64; NOTE_WORDS], at: u64) -> Result<Self, NoteVersion> {
-        let [version, stack, interrupt, fault, gate] = *words;
+        let [version, stack, interrupt, fault, gate, flags] = *words;
         if version != VERSION {
             return Err(NoteVersion(version));
         }
@@ -60,6 +64,7 @@ impl ImageNote {
             interrupt: address(2, interrupt),
             fault: address(3, fault),
             gate: address(4, gate),
+            flags,
         })
     }
 }
@@ -71,8 +76,9 @@ mod tests {
     #[test]
     fn distances_become_addresses() {
         let below = 0u64.wrapping_sub(24);
-        let note = ImageNote::read(&[VERSION, 7, 0x100, below, 0], 0x1000).unwrap();
-        assert_eq!(note, ImageNote { stack: 7, interrupt: 0x1110, fault: 0x1000, gate: 0x1020 });
-        assert_eq!(ImageNote::read(&[9, 0, 0, 0, 0], 0), Err(NoteVersion(9)));
+        let note = ImageNote::read(&[VERSION, 7, 0x100, below, 0, 1], 0x1000).unwrap();
+        let (interrupt, fault, gate) = (0x1110, 0x1000, 0x1020);
+        assert_eq!(note, ImageNote { stack: 7, interrupt, fault, gate, flags: 1 });
+        assert_eq!(ImageNote::read(&[9, 0, 0, 0, 0, 0], 0), Err(NoteVersion(9)));
     }
 }

@@ -13,13 +13,14 @@ macro_rules! entry {
         ::core::arch::global_asm!(
             // hvt_abi::ImageNote: addresses as distance from their own word.
             ".section .note.oxikraft, \"a\", @note",
-            ".long 9, 40, 1",
+            ".long 9, 48, 1",
             ".asciz \"Oxikraft\"",
             ".balign 4",
             ".quad {version}, {stack}",
             ".quad hvt_interrupt - .",
             ".quad hvt_fault - .",
             ".quad hvt_gate - .",
+            ".quad {flags}",
 
             ".section .text.hvt_entry, \"ax\"",
             ".globl _start",
@@ -72,6 +73,7 @@ macro_rules! entry {
             "ret 128",
             version = const $crate::VERSION,
             stack = const HVT_CONFIG.stack,
+            flags = const $crate::NOTE_FLAGS,
             start = sym hvt_start,
             fault = sym $crate::on_fault,
             interrupt = sym $crate::on_interrupt,

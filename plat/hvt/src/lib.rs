@@ -16,6 +16,8 @@ mod call;
 mod clock;
 #[cfg(feature = "smp")]
 mod cpus;
+#[cfg(feature = "devices")]
+mod devices;
 mod entry;
 mod faults;
 mod local;
@@ -24,8 +26,12 @@ mod timer;
 mod vm;
 
 use core::ops::Range;
+#[cfg(feature = "devices")]
+use core::ptr::NonNull;
 
 use ukarch_x86_64::{context, segment};
+#[cfg(feature = "devices")]
+use ukplat::device::InterruptHandler;
 use ukplat::stack::Frames;
 use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
@@ -83,6 +89,9 @@ impl Platform for Hvt {
     }
     fn wall_ns() -> u64 {
         clock::wall_ns()
+    }
+    fn entropy(bytes: &mut [u8]) -> usize {
+        ukarch_x86_64::random::fill(bytes)
     }
     fn idle_until(deadline_ns: Option<u64>) {
         timer::idle_until(deadline_ns)
@@ -199,4 +208,18 @@ impl Platform for Hvt {
     ) -> Result<(), VmError> {
         vm::revoke(at, len)
     }
+
+    #[cfg(feature = "devices")]
+    fn map_registers(address: u64, len: usize, _frames: &mut Frames<'_>) -> Option<NonNull<u8>> {
+        devices::registers(address, len)
+    }
+    // Devices know memory by the addresses of the image: the default of `device_address`.
+    #[cfg(feature = "devices")]
+    fn line_interrupt(line: u32, handler: &'static dyn InterruptHandler) -> bool {
+        devices::listen(line, handler)
+    }
 }
+
+/// What the tender is told of the image: bits of [`hvt_abi::ImageNote::flags`].
+#[doc(hidden)]
+pub const NOTE_FLAGS: u64 = if cfg!(feature = "devices") { hvt_abi::NOTE_HAS_DRIVERS } else { 0 };

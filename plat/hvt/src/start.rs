@@ -103,6 +103,8 @@ pub unsafe fn start(
         let stack_top = told.stack.end() as usize;
         let info =
             BootInfo { words, memory, initrd, entry_ticks, data, stack_top, ..BootInfo::EMPTY };
+        #[cfg(feature = "devices")]
+        let info = BootInfo { devices: crate::devices::list(told.devices), ..info };
         (*BOOT_INFO.0.get()).write(info)
     };
     boot(info)

@@ -5,8 +5,9 @@ use core::sync::atomic::Ordering::{Relaxed, SeqCst};
 use core::sync::atomic::{AtomicPtr, compiler_fence};
 
 use hvt_abi::NEVER;
-use hvt_abi::cpu_page::{PENDING, PENDING_TIMER};
-use ukplat::preempt;
+use hvt_abi::cpu_page::{PENDING, PENDING_STOP, PENDING_TIMER};
+use ukarch_x86_64::vector;
+use ukplat::{preempt, stop};
 
 use crate::local::{DEADLINE, is_enabled, is_pending, page, set_enabled};
 use crate::{call, clock};
@@ -42,6 +43,13 @@ fn run_pending() {
     if bits & PENDING_TIMER != 0 {
         on_timer();
     }
+    #[cfg(feature = "devices")]
+    if bits & hvt_abi::cpu_page::PENDING_DEVICE != 0 {
+        crate::devices::on_interrupt();
+    }
+    if bits & PENDING_STOP != 0 {
+        stop::request();
+    }
     #[cfg(feature = "smp")]
     if bits & hvt_abi::cpu_page::PENDING_CPU != 0 {
         crate::cpus::on_cpu_interrupt();
@@ -54,7 +62,7 @@ pub extern "C" fn on_interrupt() {
     loop {
         run_pending();
         if preempt::is_due() {
-            preempt::reschedule();
+            vector::keep_upper_halves(preempt::reschedule);
         }
         compiler_fence(SeqCst);
         set_enabled(true);
@@ -112,7 +120,7 @@ pub fn arm(deadline_ns: Option<u64>) {
 
 pub fn idle_until(deadline_ns: Option<u64>) {
     let was_enabled = irq_disable();
-    if !is_pending() {
+    if !is_pending() && !stop::is_requested() {
         let left = deadline_ns.map(|d| d.saturating_sub(clock::monotonic_ns()));
         if left != Some(0) {
             call::wait(left.unwrap_or(NEVER));

@@ -10,6 +10,7 @@ use ukarch_x86_64::page_table::PAGE;
 use ukarch_x86_64::regs::{cpuid, disable_interrupts, invlpg, read_cr3, write_cr3, wrmsr};
 use ukarch_x86_64::segment::IA32_GS_BASE;
 use ukarch_x86_64::trap::{Tables, TrapStacks};
+use ukarch_x86_64::vector;
 use ukplat::cpu::MAX_CPUS;
 use ukplat::{CpuError, preempt};
 
@@ -158,6 +159,8 @@ pub extern "C" fn run(cpu: usize) -> ! {
         (*tables).load(TrapStacks { interrupts, exceptions, double_fault, nmi });
     }
     thread::prepare_cpu();
+    // SAFETY: kernel mode.
+    unsafe { vector::enable() };
     clock::enable_apic();
     let (entry, argument) = (ENTRY.load(Relaxed), ARGUMENT.load(Relaxed));
     // SAFETY: only `start_alone` stores here, and it takes such a function.

@@ -71,7 +71,9 @@ impl Found {
 
 fn base(device: &Device) -> u64 {
     match device {
-        Device::PciExpress { base, .. } | Device::VirtioMmio { base, .. } => *base,
+        Device::PciExpress { base, .. }
+        | Device::VirtioMmio { base, .. }
+        | Device::VirtioShared { base, .. } => *base,
     }
 }
 

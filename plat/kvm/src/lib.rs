@@ -109,6 +109,9 @@ impl Platform for Kvm {
     fn wall_ns() -> u64 {
         clock::wall_ns()
     }
+    fn entropy(bytes: &mut [u8]) -> usize {
+        ukarch_x86_64::random::fill(bytes)
+    }
     fn idle_until(deadline_ns: Option<u64>) {
         traps::idle_until(deadline_ns)
     }

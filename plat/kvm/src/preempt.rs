@@ -4,6 +4,7 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 
 use ukarch_x86_64::trap::TrapFrame;
+use ukarch_x86_64::vector;
 use ukplat::preempt;
 
 /// The psABI's red zone: compiled code may use this many bytes below its stack pointer.
@@ -56,7 +57,7 @@ unsafe extern "C" fn enter() {
 }
 
 extern "C" fn reschedule() {
-    preempt::reschedule()
+    vector::keep_upper_halves(preempt::reschedule);
 }
 
 // The stack stays aligned for the call: frame and the two pushed words.

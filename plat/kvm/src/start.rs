@@ -7,6 +7,7 @@ use ukarch_x86_64::lapic;
 use ukarch_x86_64::page_table::{Flags, MapError, Mapper, PAGE};
 use ukarch_x86_64::regs::{outb, write_cr3};
 use ukarch_x86_64::trap::{Tables, TrapStacks};
+use ukarch_x86_64::vector;
 use ukplat::boot::early_parameter;
 use ukplat::{BootInfo, Exit, MemoryKind, MemoryMap, parse_size};
 
@@ -115,6 +116,8 @@ pub unsafe fn start(
     #[cfg(feature = "smp")]
     cpus::init();
     serial::init();
+    // SAFETY: kernel mode.
+    unsafe { vector::enable() };
     // SAFETY: first and only call; nothing else runs.
     match unsafe { set_up(start_info, entry_ticks, config) } {
         Ok((info, stack_top)) => {

@@ -86,6 +86,12 @@ pub fn install_interrupt(signal: usize, handler: InterruptHandler) {
     install(signal, handler as *const (), SA_SIGINFO | SA_NODEFER, 0);
 }
 
+/// The same for a handler that only notes something: it stays on its host thread, because the
+/// signals of `blocked`, which can move flows to others, wait until it ends.
+pub fn install_note(signal: usize, handler: InterruptHandler, blocked: u64) {
+    install(signal, handler as *const (), SA_SIGINFO, blocked);
+}
+
 /// The stack that this host thread runs fault handlers on.
 pub fn set_fault_stack(base: usize) {
     let stack = StackSetting { base, flags: 0, size: FAULT_STACK_SIZE };

@@ -6,7 +6,7 @@
 //!
 //! ```
 //! // The generated root crate: `linuxu::entry!(start, linuxu::Config { … })`.
-//! let config = linuxu::Config { memory: 64 << 20, cpus: 1 };
+//! let config = linuxu::Config { memory: 64 << 20, initrd: "", cpus: 1 };
 //! assert_eq!(config.memory, 67_108_864);
 //! ```
 #![cfg_attr(not(test), no_std)]
@@ -16,8 +16,11 @@ mod console;
 #[cfg(feature = "smp")]
 mod cpus;
 mod faults;
+pub mod file;
 mod guard;
+mod initrd;
 mod local;
+mod random;
 mod start;
 mod sys;
 mod thread;
@@ -45,12 +48,16 @@ pub use ukarch_x86_64::mem_symbols;
 
 /// Parameter `linuxu.memory`, in bytes.
 pub static MEMORY: ukparam::Size = ukparam::Size::new();
+/// Parameter `linuxu.initrd`.
+pub static INITRD: ukparam::Text = ukparam::Text::new();
 
 /// Options of the platform that are needed before parameters are read.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Default of [`MEMORY`], in bytes.
     pub memory: u64,
+    /// Default of [`INITRD`].
+    pub initrd: &'static str,
     /// CPUs the image uses at most.
     pub cpus: u32,
 }
@@ -69,6 +76,10 @@ impl Platform for Linuxu {
     fn console_read(buf: &mut [u8]) -> usize {
         console::read(buf)
     }
+    #[inline]
+    fn console_ended() -> bool {
+        console::ended()
+    }
     fn ticks() -> u64 {
         clock::monotonic_ns()
     }
@@ -80,6 +91,9 @@ impl Platform for Linuxu {
     }
     fn wall_ns() -> u64 {
         clock::wall_ns()
+    }
+    fn entropy(bytes: &mut [u8]) -> usize {
+        random::fill(bytes)
     }
     fn idle_until(deadline_ns: Option<u64>) {
         timer::idle_until(deadline_ns)

@@ -9,7 +9,7 @@ use ukplat::boot::early_parameter;
 use ukplat::memory::PAGE_SIZE;
 use ukplat::{BootInfo, Exit, MemoryKind, MemoryRegion, parse_size};
 
-use crate::{Config, clock, faults, sys};
+use crate::{Config, clock, faults, initrd, sys};
 
 /// Auxiliary vector entry with the address of the vDSO (getauxval(3)).
 const AT_SYSINFO_EHDR: usize = 33;
@@ -95,6 +95,9 @@ pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static Boot
     let Some(base) = sys::map_memory(len) else {
         fail("cannot get that much memory from the host: lower linuxu.memory")
     };
+    let initrd = early_parameter(words, "linuxu.initrd").unwrap_or(config.initrd);
+    let initrd = Some(initrd).filter(|path| !path.is_empty());
+    let initrd = initrd.map(|path| initrd::map(path).unwrap_or_else(|cause| fail(cause)));
     // SAFETY: nothing else has run yet, so nobody holds references to the two statics.
     let info: &'static BootInfo = unsafe {
         let memory = (*MEMORY.0.get()).write([MemoryRegion { base, len, kind: MemoryKind::Free }]);
@@ -102,7 +105,8 @@ pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static Boot
         let data =
             (&raw const oxikraft_data_start) as usize..(&raw const oxikraft_data_end) as usize;
         let stack_top = stack as usize;
-        let info = BootInfo { words, memory, entry_ticks, data, stack_top, ..BootInfo::EMPTY };
+        let info =
+            BootInfo { words, memory, initrd, entry_ticks, data, stack_top, ..BootInfo::EMPTY };
         (*BOOT_INFO.0.get()).write(info)
     };
     boot(info)

@@ -4,6 +4,9 @@ use core::arch::asm;
 
 pub const READ: usize = 0;
 pub const WRITE: usize = 1;
+pub const OPEN: usize = 2;
+pub const CLOSE: usize = 3;
+pub const FSTAT: usize = 5;
 pub const POLL: usize = 7;
 pub const MMAP: usize = 9;
 pub const MPROTECT: usize = 10;
@@ -22,6 +25,7 @@ pub const TIMER_SETTIME: usize = 223;
 pub const CLOCK_GETTIME: usize = 228;
 pub const EXIT_GROUP: usize = 231;
 pub const PPOLL: usize = 271;
+pub const GETRANDOM: usize = 318;
 #[cfg(feature = "smp")]
 pub const SCHED_YIELD: usize = 24;
 

@@ -5,16 +5,20 @@
 //! [`idle_until`]: a handler may switch to another flow of control, which must get its interrupts.
 
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use core::sync::atomic::{AtomicPtr, compiler_fence};
+use core::sync::atomic::{AtomicBool, AtomicPtr, compiler_fence};
 
-use ukplat::preempt;
+use ukplat::{preempt, stop};
 
 use crate::local::{ENABLED, TIMER, TIMER_PENDING};
 use crate::sys::{self, Timespec};
-use crate::{clock, faults};
+use crate::{clock, console, faults};
 
 const SIGALRM: usize = 14;
 const SIGALRM_MASK: u64 = 1 << (SIGALRM - 1);
+/// Signals by which people and programs ask a process to stop.
+const SIGINT: usize = 2;
+const SIGTERM: usize = 15;
+const STOP_MASK: u64 = 1 << (SIGINT - 1) | 1 << (SIGTERM - 1);
 
 #[cfg(feature = "smp")]
 use crate::cpus::{SIGNAL_MASK as CPU_MASK, pending as cpu_pending, take as take_cpu_pending};
@@ -148,19 +152,48 @@ pub fn arm(deadline_ns: Option<u64>) {
     }
 }
 
+extern "C" fn on_stop(
+    signal: i32,
+    _info: *const faults::SignalInfo,
+    _context: *mut faults::SignalContext,
+) {
+    // Who presses Ctrl-C again does not want to wait.
+    if signal == SIGINT as i32 && stop::is_requested() {
+        sys::exit_group(128 + SIGINT as u8);
+    }
+    stop::request();
+}
+
+/// From the first wait on the image stops in order when it is asked to. One that never waits could
+/// not, and ends by these signals as every process does.
+fn heed_stop_signals() {
+    static HEEDED: AtomicBool = AtomicBool::new(false);
+    if !HEEDED.load(Relaxed) && !HEEDED.swap(true, Relaxed) {
+        for signal in [SIGINT, SIGTERM] {
+            faults::install_note(signal, on_stop, SIGALRM_MASK | CPU_MASK | STOP_MASK);
+        }
+    }
+}
+
 pub fn idle_until(deadline_ns: Option<u64>) {
+    heed_stop_signals();
     // With interrupts disabled signals are only noted, in the wait too; they are blocked from the
     // look at what is noted to the wait, which must not sleep through one.
     let was_enabled = irq_disable();
-    let old_mask = set_mask(SIG_BLOCK, SIGALRM_MASK | CPU_MASK);
-    if !is_pending() {
+    let old_mask = set_mask(SIG_BLOCK, SIGALRM_MASK | CPU_MASK | STOP_MASK);
+    if !is_pending() && !stop::is_requested() {
         let timeout =
             deadline_ns.map(|d| Timespec::from_ns(d.saturating_sub(clock::monotonic_ns())));
         let timeout = timeout.as_ref().map_or(0, |t| core::ptr::from_ref(t) as usize);
-        let unblocked = old_mask & !(SIGALRM_MASK | CPU_MASK);
-        // SAFETY: no descriptors; timeout and mask live during the call, the mask is 8 bytes.
+        let unblocked = old_mask & !(SIGALRM_MASK | CPU_MASK | STOP_MASK);
+        let mut input = console::awaited();
+        let (entries, count) = match &mut input {
+            Some(entry) => (core::ptr::from_mut(entry) as usize, 1),
+            None => (0, 0),
+        };
+        // SAFETY: so many entries; they, timeout and mask live during the call, the mask is 8 bytes.
         unsafe {
-            sys::call(sys::PPOLL, [0, 0, timeout, &raw const unblocked as usize, 8, 0]);
+            sys::call(sys::PPOLL, [entries, count, timeout, &raw const unblocked as usize, 8, 0]);
         }
     }
     set_mask(SIG_SETMASK, old_mask);

@@ -80,7 +80,8 @@ impl File for EventCounter {
             if flags.contains(OpenFlags::NONBLOCK) {
                 return Err(Errno::EAGAIN);
             }
-            self.readable.wait(|| *self.count.lock() > 0);
+            let ready = || *self.count.lock() > 0;
+            self.readable.wait_interruptible(None, ready).map_err(|_| Errno::EINTR)?;
         }
     }
 
@@ -98,7 +99,8 @@ impl File for EventCounter {
             if flags.contains(OpenFlags::NONBLOCK) {
                 return Err(Errno::EAGAIN);
             }
-            self.writable.wait(|| *self.count.lock() <= MAX - value);
+            let ready = || *self.count.lock() <= MAX - value;
+            self.writable.wait_interruptible(None, ready).map_err(|_| Errno::EINTR)?;
         }
         if value > 0 {
             self.readable.wake_one();

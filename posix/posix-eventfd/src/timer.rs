@@ -132,12 +132,7 @@ impl File for Timer {
                 let state = self.state.lock();
                 state.next != next || state.has_expired(ukplat::monotonic_ns())
             };
-            match next {
-                Some(next) => {
-                    self.changed.wait_until(next, due);
-                }
-                None => self.changed.wait(due),
-            }
+            self.changed.wait_interruptible(next, due).map_err(|_| Errno::EINTR)?;
         }
     }
 

@@ -59,14 +59,15 @@ impl File for Console {
             if taken > 0 {
                 return Ok(Scatter::new(buffers).put(&bytes[..taken]));
             }
+            if ukplat::console_ended() {
+                return Ok(0);
+            }
             if flags.contains(OpenFlags::NONBLOCK) {
                 return Err(Errno::EAGAIN);
             }
-            if syscall_shim::interrupted() {
-                return Err(Errno::EINTR);
-            }
             let nobody = uklock::WaitQueue::new();
-            nobody.wait_until(ukplat::monotonic_ns() + LOOK_NS, || false);
+            let soon = Some(ukplat::monotonic_ns() + LOOK_NS);
+            nobody.wait_interruptible(soon, || false).map_err(|_| Errno::EINTR)?;
         }
     }
 
@@ -96,7 +97,12 @@ impl File for Console {
                 *ahead = Some(byte[0]);
             }
         }
-        let readable = if ahead.is_some() { Events::READABLE } else { Events::empty() };
+        // A read that finds the end does not wait.
+        let readable = if ahead.is_some() || ukplat::console_ended() {
+            Events::READABLE
+        } else {
+            Events::empty()
+        };
         readable | Events::WRITABLE
     }
 

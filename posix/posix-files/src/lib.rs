@@ -51,22 +51,10 @@ pub use process::{context, descriptor, update};
 /// descriptors.
 ///
 /// # Errors
-/// There is no memory.
+/// There is no tree, or no memory.
 pub fn init(_boot: &'static BootInfo) -> Result<(), InitError> {
-    let started = || -> Result<(), Errno> {
-        let root = match vfs::root() {
-            Some(root) => root,
-            None => {
-                let empty = ramfs::RamFs::new(ramfs::Limits::default())?;
-                let mount = vfs::Mount::new(empty, b"rootfs", vfs::MountFlags::empty())?;
-                let root = Location::root_of(mount);
-                vfs::set_root(root.clone());
-                root
-            }
-        };
-        start(root)
-    };
-    started().map_err(|_| InitError::new("no memory for the table of files"))
+    let root = vfs::root().ok_or(InitError::new("there is no root file system"))?;
+    start(root).map_err(|_| InitError::new("no memory for the table of files"))
 }
 
 /// Makes `root` the root and working directory, and opens the console as descriptors 0, 1 and 2.

@@ -131,13 +131,9 @@ fn acquire(key: Key, lock: &Lock, free: bool, wait: bool) -> Result<(), Errno> {
         if !wait {
             return Err(Errno::EAGAIN);
         }
-        if syscall_shim::interrupted() {
-            return Err(Errno::EINTR);
-        }
-        WAITING.wait(|| {
-            syscall_shim::interrupted()
-                || LOCKS.lock().get(&key).is_none_or(|l| !l.iter().any(|o| lock.conflicts(o)))
-        });
+        let released =
+            || LOCKS.lock().get(&key).is_none_or(|l| !l.iter().any(|o| lock.conflicts(o)));
+        WAITING.wait_interruptible(None, released).map_err(|_| Errno::EINTR)?;
     }
 }
 

@@ -21,26 +21,30 @@ const CLOCK_REALTIME: i32 = 256;
 const ALL_BITS: u32 = u32::MAX;
 
 /// Who waits, as far as it can be woken.
-#[cfg(feature = "threads")]
+#[cfg(all(feature = "threads", not(feature = "model")))]
 type Waiter = uksched::ThreadRef;
+#[cfg(feature = "model")]
+type Waiter = uklock::model::ThreadRef;
 /// The only flow of control waits, so nobody is there to wake it.
-#[cfg(not(feature = "threads"))]
+#[cfg(not(any(feature = "threads", feature = "model")))]
 #[derive(Clone, Copy)]
 struct Waiter;
 
 static QUEUE: Mutex<Queue<Waiter>> = Mutex::new(Queue::new());
 
 fn this() -> Waiter {
-    #[cfg(feature = "threads")]
+    #[cfg(feature = "model")]
+    return uklock::model::current();
+    #[cfg(all(feature = "threads", not(feature = "model")))]
     return uksched::current();
-    #[cfg(not(feature = "threads"))]
+    #[cfg(not(any(feature = "threads", feature = "model")))]
     Waiter
 }
 
 fn unpark(waiter: Waiter) {
-    #[cfg(feature = "threads")]
+    #[cfg(any(feature = "threads", feature = "model"))]
     waiter.unpark();
-    #[cfg(not(feature = "threads"))]
+    #[cfg(not(any(feature = "threads", feature = "model")))]
     let Waiter = waiter;
 }
 
@@ -151,15 +155,20 @@ fn wait(
 
 /// Waits until somebody wakes the thread, with or without a reason.
 fn wait_once(deadline_ns: Option<u64>) -> Result<(), Errno> {
-    if syscall_shim::interrupted() {
+    // Without threads an interrupt is what interrupts: none may come between looking and waiting.
+    #[cfg(not(any(feature = "threads", feature = "model")))]
+    let _irq = ukplat::irq::disable();
+    if uklock::interrupted() {
         return Err(Errno::EINTR);
     }
     if deadline_ns.is_some_and(|deadline| ukplat::monotonic_ns() >= deadline) {
         return Err(Errno::ETIMEDOUT);
     }
-    #[cfg(feature = "threads")]
+    #[cfg(feature = "model")]
+    uklock::model::park(deadline_ns);
+    #[cfg(all(feature = "threads", not(feature = "model")))]
     uksched::park(deadline_ns);
-    #[cfg(not(feature = "threads"))]
+    #[cfg(not(any(feature = "threads", feature = "model")))]
     ukplat::idle_until(deadline_ns);
     Ok(())
 }

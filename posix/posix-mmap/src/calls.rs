@@ -1,5 +1,8 @@
 //! The system calls.
 
+use alloc::vec::Vec;
+use core::ops::Range;
+
 use syscall_shim::{Errno, UserSliceMut, syscall};
 use uklock::Mutex;
 use ukplat::StaticRef;
@@ -147,6 +150,17 @@ fn munmap(start: usize, len: usize) -> Result<(), Errno> {
 pub fn unmap(start: usize, len: usize) {
     // A range that is none is not mapped.
     let _ = munmap(start, len);
+}
+
+/// Start of the mapping that an address is in, as far as it has one protection: of a stack without
+/// its guard.
+pub fn start_of(address: usize) -> Option<usize> {
+    SPACE.lock().start_of(address)
+}
+
+/// What is mapped, with its protection (`PROT_READ` …).
+pub fn mappings() -> Vec<(Range<usize>, u32)> {
+    SPACE.lock().regions()
 }
 
 /// Remembers the protection of mapped memory (mprotect(2)). Memory that is not from `mmap`, such

@@ -25,7 +25,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{FileReader, on_file_mapping, unmap};
+pub use calls::{FileReader, mappings, on_file_mapping, start_of, unmap};
 
 /// Page size in bytes.
 pub const PAGE: usize = ukalloc::PAGE_SIZE;

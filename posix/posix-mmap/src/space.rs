@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use crate::PAGE;
 
@@ -84,6 +85,18 @@ impl Space {
             }
         }
         true
+    }
+
+    /// Start of the region that an address is in: where its protection or its block begin.
+    pub fn start_of(&self, address: usize) -> Option<usize> {
+        let (start, region) = self.regions.range(..=address).next_back()?;
+        (address < region.end).then_some(*start)
+    }
+
+    /// All regions with their protection.
+    pub fn regions(&self) -> Vec<(Range<usize>, u32)> {
+        let all = self.regions.iter();
+        all.map(|(start, region)| (*start..region.end, region.protection)).collect()
     }
 
     /// Whether any of a range is mapped.

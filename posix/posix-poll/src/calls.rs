@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use fdtab::TABLE;
-use syscall_shim::{Plain, UserPtr, UserSliceMut, UserWord, syscall};
+use syscall_shim::{Plain, Raw, UserPtr, UserSliceMut, UserWord, syscall, with_mask};
 use ukerrno::Errno;
 use ukfile::{Description, Events, OpenFlags};
 
@@ -73,16 +73,25 @@ fn poll(fds: UserSliceMut<'_, PollFd>, timeout: i32) -> Result<usize, Errno> {
     poll_until(fds, milliseconds(timeout))
 }
 
-/// Waits for files (ppoll(2)). Signals that come meanwhile end it, whatever the mask.
+/// The set of signals that a call blocks while it waits, if it has one.
+fn mask(set: UserWord<'_>, size: usize) -> Result<Option<u64>, Errno> {
+    match set.value() {
+        0 => Ok(None),
+        _ if size != size_of::<u64>() => Err(Errno::EINVAL),
+        _ => Ok(Some(set.pointer::<u64>()?.read())),
+    }
+}
+
+/// Waits for files, with other signals blocked (ppoll(2)).
 #[syscall]
 fn ppoll(
     fds: UserSliceMut<'_, PollFd>,
     timeout: Option<UserPtr<[i64; 2]>>,
-    _mask: usize,
-    _size: usize,
+    set: UserWord<'_>,
+    size: usize,
 ) -> Result<usize, Errno> {
     let deadline = parts(timeout, 1)?;
-    poll_until(fds, deadline)
+    with_mask(mask(set, size)?, || poll_until(fds, deadline))
 }
 
 /// Waits for files in sets (select(2)).
@@ -98,7 +107,15 @@ fn select(
     wait_for_sets(count, [read, write, except], deadline)
 }
 
-/// Waits for files in sets (pselect(2)).
+/// A set of signals and its size, as one argument: six words are all a call has.
+#[derive(Clone, Copy, Debug, Plain)]
+#[repr(C)]
+struct SetWithSize {
+    set: Raw<u64>,
+    size: usize,
+}
+
+/// Waits for files in sets, with other signals blocked (pselect(2)).
 #[syscall]
 fn pselect6(
     count: i32,
@@ -106,10 +123,18 @@ fn pselect6(
     write: UserWord<'_>,
     except: UserWord<'_>,
     timeout: Option<UserPtr<[i64; 2]>>,
-    _mask: usize,
+    signals: Option<UserPtr<SetWithSize>>,
 ) -> Result<usize, Errno> {
     let deadline = parts(timeout, 1)?;
-    wait_for_sets(count, [read, write, except], deadline)
+    let mask = match signals.map(|signals| (signals.scope(), signals.read())) {
+        Some((_, SetWithSize { set, .. })) if set.address() == 0 => None,
+        Some((_, SetWithSize { size, .. })) if size != size_of::<u64>() => {
+            return Err(Errno::EINVAL);
+        }
+        Some((scope, SetWithSize { set, .. })) => Some(set.pointer(scope)?.read()),
+        None => None,
+    };
+    with_mask(mask, || wait_for_sets(count, [read, write, except], deadline))
 }
 
 const EXCLUSIVE: u32 = 1 << 28;
@@ -197,17 +222,18 @@ fn epoll_wait(epoll: i32, events: UserWord<'_>, room: i32, timeout: i32) -> Resu
     epoll_until(epoll, events, room, milliseconds(timeout))
 }
 
-/// Waits for events (epoll_pwait(2)). Signals that come meanwhile end it, whatever the mask.
+/// Waits for events, with other signals blocked (epoll_pwait(2)).
 #[syscall]
 fn epoll_pwait(
     epoll: i32,
     events: UserWord<'_>,
     room: i32,
     timeout: i32,
-    _mask: usize,
-    _size: usize,
+    set: UserWord<'_>,
+    size: usize,
 ) -> Result<usize, Errno> {
-    epoll_until(epoll, events, room, milliseconds(timeout))
+    let deadline = milliseconds(timeout);
+    with_mask(mask(set, size)?, || epoll_until(epoll, events, room, deadline))
 }
 
 /// Waits for events, with a time in nanoseconds (epoll_pwait2(2)).
@@ -217,8 +243,9 @@ fn epoll_pwait2(
     events: UserWord<'_>,
     room: i32,
     timeout: Option<UserPtr<[i64; 2]>>,
-    _mask: usize,
-    _size: usize,
+    set: UserWord<'_>,
+    size: usize,
 ) -> Result<usize, Errno> {
-    epoll_until(epoll, events, room, parts(timeout, 1)?)
+    let deadline = parts(timeout, 1)?;
+    with_mask(mask(set, size)?, || epoll_until(epoll, events, room, deadline))
 }

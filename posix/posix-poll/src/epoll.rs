@@ -321,16 +321,10 @@ impl Epoll {
             if deadline_ns.is_some_and(|deadline| now >= deadline) {
                 return Ok(());
             }
-            if syscall_shim::interrupted() {
-                return Err(Errno::EINTR);
-            }
-            let told = || !self.shared.queue.lock().is_empty() || syscall_shim::interrupted();
-            match next.into_iter().chain(deadline_ns).min() {
-                Some(until) => {
-                    self.shared.waiting.wait_until(until, told);
-                }
-                None => self.shared.waiting.wait(told),
-            }
+            let told = || !self.shared.queue.lock().is_empty();
+            let until = next.into_iter().chain(deadline_ns).min();
+            let waited = self.shared.waiting.wait_interruptible(until, told);
+            waited.map_err(|_| Errno::EINTR)?;
         }
     }
 }

@@ -99,17 +99,9 @@ pub fn poll(wanted: &mut [Wanted], deadline_ns: Option<u64>) -> Result<usize, Er
         if count > 0 || over(ukplat::monotonic_ns()) {
             return Ok(count);
         }
-        if syscall_shim::interrupted() {
-            return Err(Errno::EINTR);
-        }
         let timed = files.iter().filter_map(|file| file.file().ready_at());
         let until = timed.chain(deadline_ns).min();
-        let told = || waiting.told.load(Ordering::SeqCst) || syscall_shim::interrupted();
-        match until {
-            Some(until) => {
-                waiting.queue.wait_until(until, told);
-            }
-            None => waiting.queue.wait(told),
-        }
+        let told = || waiting.told.load(Ordering::SeqCst);
+        waiting.queue.wait_interruptible(until, told).map_err(|_| Errno::EINTR)?;
     }
 }

@@ -60,6 +60,16 @@ impl Ids {
     }
 }
 
+/// Real, effective and saved user.
+pub fn user() -> [u32; 3] {
+    USER.get()
+}
+
+/// Real, effective and saved group.
+pub fn group() -> [u32; 3] {
+    GROUP.get()
+}
+
 /// Real user (getuid(2)).
 #[syscall]
 fn getuid() -> u32 {
@@ -192,4 +202,19 @@ fn capget(header: UserPtr<[u32; 2]>, data: Option<UserPtr<[u32; 6]>>) -> Result<
     let (low, high) = (all as u32, (all >> 32) as u32);
     data.ok_or(Errno::EFAULT)?.write([low, low, 0, high, high, 0]);
     Ok(())
+}
+
+/// User 0 has all capabilities and keeps them; others have none to give (capset(2)).
+#[syscall]
+fn capset(header: UserPtr<[u32; 2]>, data: UserPtr<[u32; 6]>) -> Result<(), Errno> {
+    let [version, pid] = header.read();
+    if version != CAPABILITY_VERSION {
+        header.write([CAPABILITY_VERSION, pid]);
+        return Err(Errno::EINVAL);
+    }
+    this_process(pid as i32)?;
+    let [effective, permitted, _, high_effective, high_permitted, _] = data.read();
+    let wanted =
+        u64::from(high_permitted | high_effective) << 32 | u64::from(permitted | effective);
+    if geteuid() == 0 || wanted == 0 { Ok(()) } else { Err(Errno::EPERM) }
 }

@@ -13,6 +13,8 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
+extern crate alloc;
+
 mod credentials;
 mod limits;
 mod name;
@@ -22,8 +24,11 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+pub use credentials::{group, user};
 pub use limits::open_files;
+pub use name::{RELEASE, host_name, set_host_name};
 use syscall_shim::{Errno, UserPtr, syscall};
+pub use system::{Memory, memory, uptime_ns};
 
 /// The number of the process.
 pub const PID: i32 = 1;

@@ -1,5 +1,7 @@
 //! What the system calls itself.
 
+use alloc::string::String;
+
 use syscall_shim::{Errno, UserPtr, UserSlice, syscall};
 use uklock::Mutex;
 
@@ -7,7 +9,7 @@ use uklock::Mutex;
 const LEN: usize = 65;
 
 /// The version of Linux whose calls these are, for programs that ask before they use a call.
-const RELEASE: &str = "6.1.0-oxikraft";
+pub const RELEASE: &str = "6.1.0-oxikraft";
 
 struct Names {
     host: [u8; LEN],
@@ -42,8 +44,7 @@ fn uname(names: UserPtr<[[u8; LEN]; 6]>) {
     ]);
 }
 
-fn named(name: UserSlice<'_, u8>) -> Result<[u8; LEN], Errno> {
-    let name = name.as_slice();
+fn named(name: &[u8]) -> Result<[u8; LEN], Errno> {
     if name.len() >= LEN {
         return Err(Errno::EINVAL);
     }
@@ -52,16 +53,31 @@ fn named(name: UserSlice<'_, u8>) -> Result<[u8; LEN], Errno> {
     Ok(bytes)
 }
 
+/// The name of the host.
+pub fn host_name() -> String {
+    let host = NAMES.lock().host;
+    let text = core::ffi::CStr::from_bytes_until_nul(&host).unwrap_or_default();
+    text.to_string_lossy().into_owned()
+}
+
+/// Gives the host a name.
+///
+/// # Errors
+/// `EINVAL` when it is too long.
+pub fn set_host_name(name: &[u8]) -> Result<(), Errno> {
+    NAMES.lock().host = named(name)?;
+    Ok(())
+}
+
 /// See sethostname(2).
 #[syscall]
 fn sethostname(name: UserSlice<u8>) -> Result<(), Errno> {
-    NAMES.lock().host = named(name)?;
-    Ok(())
+    set_host_name(name.as_slice())
 }
 
 /// See setdomainname(2).
 #[syscall]
 fn setdomainname(name: UserSlice<u8>) -> Result<(), Errno> {
-    NAMES.lock().domain = named(name)?;
+    NAMES.lock().domain = named(name.as_slice())?;
     Ok(())
 }

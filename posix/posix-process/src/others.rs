@@ -47,6 +47,17 @@ fn waitid(kind: i32, _id: u32, _info: usize, options: i32, _usage: usize) -> Res
     Err(Errno::ECHILD)
 }
 
+/// Which Unix a process takes the system for (personality(2)): Linux, and no other.
+#[syscall]
+fn personality(kind: u32) -> Result<u32, Errno> {
+    /// Asks alone.
+    const QUERY: u32 = u32::MAX;
+    match kind {
+        0 | QUERY => Ok(0),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
 /// Whose priority `getpriority` and `setpriority` mean.
 fn only_process(which: i32, who: i32) -> Result<(), Errno> {
     match (which, who) {

@@ -2,8 +2,7 @@
 
 use core::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
-use syscall_shim::{Errno, UserWord, syscall};
-use uklock::Mutex;
+use syscall_shim::{Errno, UserPtr, UserWord, syscall};
 
 // Operations, from `linux/prctl.h`.
 const SET_PDEATHSIG: i32 = 1;
@@ -20,12 +19,11 @@ const SIGNALS: usize = 65;
 /// Bytes of a name with its zero byte.
 const NAME_LEN: usize = 16;
 
-static NAME: Mutex<[u8; NAME_LEN]> = Mutex::new([0; NAME_LEN]);
 static DEATH_SIGNAL: AtomicI32 = AtomicI32::new(0);
 static DUMPABLE: AtomicI32 = AtomicI32::new(1);
 static NO_NEW_PRIVILEGES: AtomicI32 = AtomicI32::new(0);
 
-/// See prctl(2): the operations that are about the process alone. Others fail with `EINVAL`, as
+/// See prctl(2): the operations that are about the process or the calling thread alone. Others fail with `EINVAL`, as
 /// those of other systems do.
 #[syscall]
 fn prctl(operation: i32, argument: UserWord, b: usize, c: usize, d: usize) -> Result<i32, Errno> {
@@ -36,7 +34,10 @@ fn prctl(operation: i32, argument: UserWord, b: usize, c: usize, d: usize) -> Re
         GET_DUMPABLE => return Ok(DUMPABLE.load(Relaxed)),
         SET_DUMPABLE if value < 2 => DUMPABLE.store(value as i32, Relaxed),
         SET_NAME => set_name(argument)?,
-        GET_NAME => argument.pointer()?.write(*NAME.lock()),
+        GET_NAME => {
+            let place: UserPtr<'_, [u8; NAME_LEN]> = argument.pointer()?;
+            place.write(posix_thread::name_of(0)?);
+        }
         SET_NO_NEW_PRIVS if [value, b, c, d] == [1, 0, 0, 0] => {
             NO_NEW_PRIVILEGES.store(1, Relaxed);
         }
@@ -59,6 +60,5 @@ fn set_name(name: UserWord<'_>) -> Result<(), Errno> {
         }
         *place = byte;
     }
-    *NAME.lock() = kept;
-    Ok(())
+    posix_thread::set_name_of(0, &kept)
 }

@@ -3,13 +3,18 @@
 use syscall_shim::{Plain, UserPtr, syscall};
 
 /// Memory of all heaps, in bytes.
-pub(crate) struct Memory {
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// All of it.
     pub total: usize,
+    /// What can be allocated.
     pub free: usize,
+    /// The rest.
     pub used: usize,
 }
 
-pub(crate) fn memory() -> Memory {
+/// Memory of all heaps.
+pub fn memory() -> Memory {
     let mut memory = Memory { total: 0, free: 0, used: 0 };
     for heap in ukalloc::heaps() {
         let stats = heap.alloc.stats();
@@ -21,7 +26,7 @@ pub(crate) fn memory() -> Memory {
 }
 
 /// Nanoseconds since the first instruction.
-pub(crate) fn uptime_ns() -> u64 {
+pub fn uptime_ns() -> u64 {
     let entry = ukplat::BootInfo::get().map_or(0, |boot| boot.entry_ticks);
     ukplat::ticks_to_ns(ukplat::ticks().saturating_sub(entry))
 }

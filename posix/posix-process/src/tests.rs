@@ -48,11 +48,19 @@ fn users_and_groups() {
     assert_eq!(call!(nr::capget, &mut header, 0), 0);
     assert_eq!(call!(nr::capget, &mut header, &mut data), 0);
     assert_eq!((header[0], data[0]), (0x2008_0522, u32::MAX));
+    assert_eq!(call!(nr::capset, &mut header, &data), 0);
+    let mut old = [0x1998_0330u32, 0];
+    assert_eq!((call!(nr::capset, &mut old, &data), old[0]), (EINVAL, 0x2008_0522));
     // An effective user that is not 0 may go back to the saved one, and nothing else.
     assert_eq!(call!(nr::setresuid, 100u32, 200u32, 0u32), 0);
     assert_eq!((call!(nr::getuid), call!(nr::geteuid)), (100, 200));
     assert_eq!(call!(nr::capget, &mut header, &mut data), 0);
     assert_eq!(data[0], 0);
+    let some = [1u32; 6];
+    assert_eq!(
+        (call!(nr::capset, &mut header, &data), call!(nr::capset, &mut header, &some)),
+        (0, EPERM)
+    );
     assert_eq!(call!(nr::setuid, 300u32), EPERM);
     assert_eq!((call!(nr::setfsuid, 300u32), call!(nr::setfsuid, KEEP)), (200, 200));
     assert_eq!((call!(nr::setgid, 77u32), call!(nr::setgroups, 0, 0)), (EPERM, EPERM));
@@ -116,6 +124,7 @@ fn other_processes_do_not_exist() {
         (call!(nr::waitid, 4, 0, 0, 4, 0), call!(nr::waitid, 0, 0, 0, 0, 0)),
         (EINVAL, EINVAL)
     );
+    assert_eq!([0, u32::MAX, 3].map(|kind| call!(nr::personality, kind)), [0, 0, EINVAL]);
     assert_eq!(call!(nr::getpriority, 0, 0), 20);
     assert_eq!((call!(nr::setpriority, 0, 1, 30), call!(nr::getpriority, 2, 0)), (0, 1));
     assert_eq!((call!(nr::setpriority, 0, 2, 0), call!(nr::getpriority, 3, 0)), (ESRCH, EINVAL));

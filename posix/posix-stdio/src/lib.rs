@@ -67,7 +67,7 @@ fn writev(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
     Ok(written)
 }
 
-/// Waits until something has arrived on the console and takes it (read(2)).
+/// Waits until something has arrived on the console and takes it (read(2)); nothing at its end.
 #[syscall]
 fn read(fd: i32, mut bytes: UserSliceMut<'_, u8>) -> Result<usize, Errno> {
     if fd != 0 {
@@ -105,6 +105,7 @@ fn fill(bytes: &mut [u8]) -> usize {
     }
     loop {
         match ukplat::console_read(bytes) {
+            0 if ukplat::console_ended() => return 0,
             0 => ukplat::idle_until(Some(ukplat::monotonic_ns() + POLL_NS)),
             taken => return taken,
         }

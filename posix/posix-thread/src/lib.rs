@@ -1,4 +1,4 @@
-//! Threads of POSIX programs: identity, thread pointer, end.
+//! Threads of POSIX programs: identity, thread pointer, creation, end.
 //!
 //! ```
 //! # use posix_thread as _;
@@ -8,16 +8,37 @@
 //! assert_eq!(call!(nr::set_tid_address, 0), 1);
 //! ```
 //!
-//! Unsafe code in this crate: setting the thread pointer.
+//! A thread of a program is one of the scheduler. It runs on the stack that the program brings, with
+//! system calls and all; only its beginning and its end happen on a small stack of the scheduler's,
+//! so that the program can use the other again as soon as it learns that the thread has ended.
+//!
+//! A new thread begins with a function: `clone(2)`, which returns twice, cannot be a function call and
+//! is not there. The C library's `__clone` calls `uk_sys_clone_thread`. Without a scheduler that
+//! fails with `ENOSYS`, and nothing of threads is in the image.
+//!
+//! Unsafe code in this crate: setting the thread pointer, changing stacks, the word that the kernel
+//! clears when a thread ends.
 #![cfg_attr(not(test), no_std)]
 
+extern crate alloc;
+
+mod affinity;
+mod barrier;
+mod create;
+mod policy;
+mod table;
+mod task;
 #[cfg(test)]
 mod tests;
 
-use syscall_shim::{Errno, UserPtr, UserSliceMut, UserWord, syscall};
+use syscall_shim::{Errno, UserPtr, UserWord, syscall};
+
+pub use create::begin_program;
+pub use table::{Events, exists, numbers, of_program, on_thread_events, wake};
+pub use task::{name_of, set_name_of};
 
 /// The number of the first thread, which is that of the process.
-const FIRST: i32 = 1;
+pub const FIRST: i32 = 1;
 
 /// Codes of `arch_prctl` (`asm/prctl.h` of Linux). The thread pointer is the base of segment FS.
 const ARCH_SET_GS: i32 = 0x1001;
@@ -28,17 +49,19 @@ const ARCH_GET_GS: i32 = 0x1004;
 /// Size in bytes of the head of a list of robust mutexes (`linux/futex.h`).
 const ROBUST_HEAD: usize = 24;
 
-/// Number of the calling thread (gettid(2)).
+/// Number of the calling thread (gettid(2)). Threads that are not the program's have that of the
+/// first.
 #[syscall]
 pub fn gettid() -> i32 {
-    FIRST
+    task::current().id
 }
 
-/// Where zero is written when the thread ends (set_tid_address(2)): the only thread's end is that
-/// of the image, which nobody sees.
+/// Where zero is written and a futex woken when the thread ends (set_tid_address(2)).
 #[syscall]
-fn set_tid_address(_place: Option<UserPtr<i32>>) -> i32 {
-    gettid()
+fn set_tid_address(place: UserWord) -> i32 {
+    let task = task::current();
+    task.set_clear_place(place.value());
+    task.id
 }
 
 /// Mutexes whose holders can die (set_robust_list(2)): libc unlocks those of threads that end, and
@@ -48,17 +71,29 @@ fn set_robust_list(_head: usize, len: usize) -> Result<(), Errno> {
     if len == ROBUST_HEAD { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
+/// See [`set_robust_list`]: there is none (get_robust_list(2)).
+#[syscall]
+fn get_robust_list(thread: i32, head: UserPtr<usize>, len: UserPtr<usize>) -> Result<(), Errno> {
+    if thread != 0 && !exists(thread) {
+        return Err(Errno::ESRCH);
+    }
+    head.write(0);
+    len.write(ROBUST_HEAD);
+    Ok(())
+}
+
 /// Sets or gets the thread pointer (arch_prctl(2)). The other base is the system's own.
 #[syscall]
 fn arch_prctl(code: i32, address: UserWord) -> Result<(), Errno> {
     match code {
         ARCH_SET_FS => {
             // SAFETY: the program says that this is where its thread-local variables are.
-            unsafe { ukplat::set_thread_pointer(address.value()) };
+            unsafe { task::set_thread_pointer(address.value()) };
             Ok(())
         }
         ARCH_GET_FS => {
-            address.pointer()?.write(ukplat::thread_pointer());
+            let place: UserPtr<'_, usize> = address.pointer()?;
+            place.write(ukplat::thread_pointer());
             Ok(())
         }
         ARCH_SET_GS | ARCH_GET_GS => Err(Errno::EPERM),
@@ -69,7 +104,13 @@ fn arch_prctl(code: i32, address: UserWord) -> Result<(), Errno> {
 /// Ends the thread, and with the last one the image (_exit(2)).
 #[syscall]
 fn exit(code: i32) -> ! {
-    exit_group(code)
+    create::exit(code, 0..0)
+}
+
+/// Ends the thread and unmaps its stack: what a detached thread cannot do itself.
+#[syscall(nr = 511)]
+fn exit_and_unmap(start: usize, len: usize) -> ! {
+    create::exit(0, start..start.saturating_add(len))
 }
 
 /// Ends the image with the low eight bits of the code (exit_group(2)).
@@ -78,22 +119,9 @@ pub fn exit_group(code: i32) -> ! {
     ukboot::exit(code as u8)
 }
 
-/// One thread has all CPUs there are for it (sched_yield(2)).
+/// Lets another thread run that is ready (sched_yield(2)).
 #[syscall]
-fn sched_yield() {}
-
-/// The CPUs that a thread may run on, as bits (sched_getaffinity(2)); returns the bytes written.
-#[syscall]
-fn sched_getaffinity(thread: i32, mut mask: UserSliceMut<'_, u8>) -> Result<usize, Errno> {
-    if thread != 0 && thread != gettid() {
-        return Err(Errno::ESRCH);
-    }
-    let word = size_of::<u64>();
-    if mask.len() < word || !mask.len().is_multiple_of(word) {
-        return Err(Errno::EINVAL);
-    }
-    let count = ukplat::cpu_count().min(64);
-    let bits = if count == 64 { u64::MAX } else { (1 << count) - 1 };
-    mask.as_mut_slice()[..word].copy_from_slice(&bits.to_ne_bytes());
-    Ok(word)
+fn sched_yield() {
+    #[cfg(feature = "threads")]
+    uksched::yield_now();
 }

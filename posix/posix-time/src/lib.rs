@@ -28,16 +28,6 @@ use syscall_shim::Errno;
 /// # Errors
 /// `EINTR` when a signal is to be handled.
 pub fn wait_until(deadline_ns: Option<u64>) -> Result<(), Errno> {
-    loop {
-        if syscall_shim::interrupted() {
-            return Err(Errno::EINTR);
-        }
-        if deadline_ns.is_some_and(|deadline| ukplat::monotonic_ns() >= deadline) {
-            return Ok(());
-        }
-        #[cfg(feature = "threads")]
-        uksched::park(deadline_ns);
-        #[cfg(not(feature = "threads"))]
-        ukplat::idle_until(deadline_ns);
-    }
+    let nobody = uklock::WaitQueue::new();
+    nobody.wait_interruptible(deadline_ns, || false).map(drop).map_err(|_| Errno::EINTR)
 }

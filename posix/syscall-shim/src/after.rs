@@ -4,43 +4,88 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use ukplat::StaticRef;
 
-/// Called with the result of a call when something was requested; returns what the application
-/// sees in its place.
-pub type AfterCall = fn(isize) -> isize;
+use crate::{Errno, Syscall, WORDS};
 
-/// Tells whether the call that the running thread is in is to end early, with `EINTR`.
-pub type Interrupted = fn() -> bool;
+/// A call that has ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Ended<'a> {
+    /// The call.
+    pub call: &'static Syscall,
+    /// Its words.
+    pub words: &'a [usize; WORDS],
+    /// Its result in a register.
+    pub result: isize,
+}
+
+/// What follows the end of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// The application goes on with this result.
+    Return(isize),
+    /// The call is made again.
+    Again,
+}
+
+/// What delivers signals.
+#[derive(Clone, Copy, Debug)]
+pub struct Delivery {
+    /// Called when a call has ended and delivery was [requested](request_call_end), or the call
+    /// ended with `EPIPE`.
+    pub after_call: fn(Ended<'_>) -> Then,
+    /// The calling thread blocks other signals for the time of a wait.
+    pub begin_mask: fn(u64),
+    /// The wait is over, without a signal.
+    pub end_mask: fn(),
+}
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
-static HOOK: StaticRef<AfterCall> = StaticRef::new();
-static INTERRUPTED: StaticRef<Interrupted> = StaticRef::new();
+static DELIVERY: StaticRef<Delivery> = StaticRef::new();
 
-/// Sets what [`interrupted`](crate::interrupted) asks while something is requested.
-pub fn on_interrupted_query(query: &'static Interrupted) {
-    INTERRUPTED.set(query);
-}
-
-pub(crate) fn interrupted() -> bool {
-    REQUESTED.load(Ordering::Acquire) && INTERRUPTED.get().is_some_and(|query| query())
-}
-
-/// Sets the function that is called after calls, in place of the one before.
-pub fn on_call_end(hook: &'static AfterCall) {
-    HOOK.set(hook);
+/// Sets what delivers signals.
+pub fn on_call_end(delivery: &'static Delivery) {
+    DELIVERY.set(delivery);
 }
 
 /// Whether the function is to be called after every call from now on, until this says otherwise.
-/// Without a request a call costs one load more.
+/// Without a request a call costs one load and two comparisons more.
 pub fn request_call_end(requested: bool) {
     REQUESTED.store(requested, Ordering::Release);
 }
 
+/// Whether delivery is requested.
 #[inline]
-pub(crate) fn run(result: isize) -> isize {
-    if REQUESTED.load(Ordering::Acquire) { slow(result) } else { result }
+pub fn is_call_end_requested() -> bool {
+    REQUESTED.load(Ordering::Acquire)
+}
+
+#[inline]
+pub(crate) fn run(call: &'static Syscall, words: &[usize; WORDS], result: isize) -> Then {
+    if is_call_end_requested() || result == Errno::EPIPE.to_raw() {
+        slow(Ended { call, words, result })
+    } else {
+        Then::Return(result)
+    }
 }
 
 #[cold]
-fn slow(result: isize) -> isize {
-    HOOK.get().map_or(result, |hook| hook(result))
+fn slow(ended: Ended<'_>) -> Then {
+    match DELIVERY.get() {
+        Some(delivery) => (delivery.after_call)(ended),
+        None => Then::Return(ended.result),
+    }
+}
+
+pub(crate) fn with_mask<R>(
+    mask: Option<u64>,
+    wait: impl FnOnce() -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    // Nobody can send a signal as long as nothing delivers them.
+    let Some((delivery, mask)) = DELIVERY.get().zip(mask) else { return wait() };
+    (delivery.begin_mask)(mask);
+    let result = wait();
+    // With a signal the mask stays for its delivery, after the call.
+    if !matches!(result, Err(Errno::EINTR)) {
+        (delivery.end_mask)();
+    }
+    result
 }

@@ -50,7 +50,7 @@ mod tests;
 mod user;
 
 #[cfg(feature = "after-call")]
-pub use after::{AfterCall, Interrupted, on_call_end, on_interrupted_query, request_call_end};
+pub use after::{Delivery, Ended, Then, is_call_end_requested, on_call_end, request_call_end};
 pub use argument::{Argument, Outcome, Scalar, Value};
 #[doc(hidden)]
 pub use argument::{plain, take, trace, words};
@@ -65,35 +65,46 @@ pub use user::{CStrPtr, Plain, Raw, Scope, UserPtr, UserSlice, UserSliceMut, Use
 #[cfg(test)]
 extern crate self as syscall_shim;
 
-/// Whether the call that the running thread is in is to end with `EINTR`, because a signal waits to
-/// be handled. Handlers ask before they wait and whenever they are woken.
-#[inline]
-pub fn interrupted() -> bool {
+/// Waits with other signals blocked than usual, if a mask is given: as `ppoll` and `epoll_pwait`.
+///
+/// # Errors
+/// Those of `wait`.
+pub fn with_mask<R>(
+    mask: Option<u64>,
+    wait: impl FnOnce() -> Result<R, Errno>,
+) -> Result<R, Errno> {
     #[cfg(feature = "after-call")]
-    return after::interrupted();
+    return after::with_mask(mask, wait);
     #[cfg(not(feature = "after-call"))]
-    false
+    {
+        let _ = mask;
+        wait()
+    }
 }
 
 /// A call of a registered handler: what the options of the image put around it.
 #[doc(hidden)]
 #[inline(always)]
-pub fn run(
-    call: &'static Syscall,
-    words: &[usize; WORDS],
-    handler: impl FnOnce() -> isize,
-) -> isize {
+pub fn run(call: &'static Syscall, words: &[usize; WORDS], handler: impl Fn() -> isize) -> isize {
     let _ = (call, words);
     #[cfg(feature = "counters")]
     counters::count(call.number);
-    #[cfg(feature = "strace")]
-    let started = strace::begin(call, words);
-    let result = handler();
-    #[cfg(feature = "strace")]
-    strace::end(call, words, started, result);
+    let once = || {
+        #[cfg(feature = "strace")]
+        let started = strace::begin(call, words);
+        let result = handler();
+        #[cfg(feature = "strace")]
+        strace::end(call, words, started, result);
+        result
+    };
     #[cfg(feature = "after-call")]
-    let result = after::run(result);
-    result
+    loop {
+        if let Then::Return(result) = after::run(call, words, once()) {
+            return result;
+        }
+    }
+    #[cfg(not(feature = "after-call"))]
+    once()
 }
 
 /// What a description holds of its parameters: nothing, where nobody prints them.

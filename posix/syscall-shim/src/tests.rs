@@ -207,15 +207,33 @@ fn calls_are_counted() {
 #[test]
 fn what_is_requested_happens_after_the_call() {
     use std::cell::Cell;
-    thread_local!(static SEEN: Cell<isize> = const { Cell::new(0) });
-    static HOOK: crate::AfterCall = |result| {
-        SEEN.set(result);
-        if result == 7 { -4 } else { result }
+
+    use crate::{Delivery, Errno, Then, with_mask};
+    thread_local! {
+        static SEEN: Cell<isize> = const { Cell::new(0) };
+        static MASK: Cell<u64> = const { Cell::new(0) };
+    }
+    assert_eq!(with_mask(Some(5), || Ok(())), Ok(()));
+    static DELIVERY: Delivery = Delivery {
+        after_call: |ended| {
+            assert_eq!((ended.call.name, ended.result), ("getpid", 7));
+            // Once more, the first time.
+            let seen = SEEN.replace(SEEN.get() + 1);
+            if seen == 0 { Then::Again } else { Then::Return(-4) }
+        },
+        begin_mask: |mask| MASK.set(mask),
+        end_mask: || MASK.set(0),
     };
-    crate::on_call_end(&HOOK);
+    crate::on_call_end(&DELIVERY);
     assert_eq!((uk_sys_getpid(), SEEN.get()), (7, 0));
     crate::request_call_end(true);
-    assert_eq!((uk_sys_getpid(), SEEN.get()), (-4, 7));
+    assert_eq!((uk_sys_getpid(), SEEN.get()), (-4, 2));
     crate::request_call_end(false);
-    assert_eq!(uk_sys_getpid(), 7);
+    assert_eq!((uk_sys_getpid(), SEEN.get()), (7, 2));
+    // The mask stays for the delivery of a signal.
+    assert_eq!(with_mask(Some(5), || Ok(MASK.get())), Ok(5));
+    assert_eq!(MASK.get(), 0);
+    assert_eq!(with_mask(Some(6), || Err::<(), _>(Errno::EINTR)), Err(Errno::EINTR));
+    assert_eq!(MASK.get(), 6);
+    assert_eq!(with_mask(None, || Ok(1)), Ok(1));
 }

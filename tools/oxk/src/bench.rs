@@ -1,9 +1,12 @@
 //! `oxk bench`: the measurements behind the numbers in SPEC.md.
 
 mod boot;
+mod density;
 mod files;
 mod program;
 mod sched;
+mod sqlite;
+mod syscall;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -37,9 +40,19 @@ use crate::tender;
 ///
 /// `boot`: the start of hello on every platform, from exec to the end; on hvt in parts, the
 /// monitor's share apart from the kernel's, and by size of memory; calls and waits.
+///
+/// `density`: a thousand guests that stay and answer on their consoles: how long it takes to start
+/// them all, and the memory of each.
+///
+/// `syscall`: a system call that does nothing: as the C library calls it, by the table of all calls,
+/// and the same of Linux; beside them a call of a function (Table 1 of the paper).
+///
+/// `sqlite`: inserts and a mix of statements on a database in memory, in images that run as Linux
+/// processes, with each allocator; beside them the same SQLite as a Linux program on a tmpfs, with
+/// glibc and with musl.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot"
+    after_help = "Examples: oxk bench hello --runs 30\n          oxk bench alloc -o alloc.svg\n          oxk bench sched --quick\n          oxk bench boot\n          oxk bench density --quick\n          oxk bench sqlite --runs 5"
 )]
 pub struct BenchArgs {
     /// What to measure
@@ -49,13 +62,15 @@ pub struct BenchArgs {
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub runs: u32,
     /// Print JSON: for hello a list of {"what", "image_bytes", "boot_ns", "run_ns",
-    /// "memory_bytes"}, for the others an object of tables; times as [min, median, max]
+    /// "memory_bytes"}, for density of {"platform", "guests", "started_ns", "answer_ns",
+    /// "pss_bytes", "rss_bytes", "machine_bytes"}, for syscall of {"platform", "what", "cycles"},
+    /// for the others an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,
-    /// A few seconds instead of minutes: less exact [alloc, sched, files, boot]
+    /// A few seconds instead of minutes: less exact, fewer guests [alloc, sched, files, boot, density, sqlite]
     #[arg(long)]
     pub quick: bool,
-    /// Where to write the bars [alloc, sched, files, boot; default: build/bench-NAME.svg]
+    /// Where to write the bars [alloc, sched, files, boot, sqlite; default: build/bench-NAME.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
@@ -73,6 +88,12 @@ pub enum Experiment {
     Files,
     /// The start of an image, in parts, and calls of the platform
     Boot,
+    /// Many guests at the same time
+    Density,
+    /// System calls that do nothing
+    Syscall,
+    /// SQLite in images and as a Linux program
+    Sqlite,
 }
 
 /// Results for one platform.
@@ -100,6 +121,13 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         Experiment::Sched => sched::run(args),
         Experiment::Files => files::run(args),
         Experiment::Boot => boot::run(args),
+        Experiment::Density | Experiment::Syscall if args.output.is_some() => {
+            Err(Diagnostic::new("this experiment draws nothing: it has no --output")
+                .help("--json is for scripts"))
+        }
+        Experiment::Density => density::run(args),
+        Experiment::Syscall => syscall::run(args),
+        Experiment::Sqlite => sqlite::run(args),
     }
 }
 

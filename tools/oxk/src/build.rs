@@ -203,7 +203,8 @@ fn cargo(
     }
 }
 
-fn bar(progress: Progress, name: &str, steps: u64) -> ProgressBar {
+/// A bar for the steps of a build, where there is somebody to see it.
+pub fn bar(progress: Progress, name: &str, steps: u64) -> ProgressBar {
     if progress == Progress::Quiet || !std::io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

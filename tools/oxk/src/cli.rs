@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::diagnostic::Result;
-use crate::{bench, build, graph, libs, menu, new, run, rustc, size, test};
+use crate::guests::{logs, ps, stop};
+use crate::{bench, build, graph, libs, menu, new, run, rustc, size, syscalls, test};
 
 /// Composes an application and the micro-libraries it needs into one bootable image
 #[derive(Debug, Parser)]
@@ -20,11 +21,15 @@ struct Cli {
 enum Verb {
     New(new::NewArgs),
     Build(build::BuildArgs),
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
+    Ps(ps::PsArgs),
+    Logs(logs::LogsArgs),
+    Stop(stop::StopArgs),
     Menu(menu::MenuArgs),
     Libs(libs::LibsArgs),
     Graph(graph::GraphArgs),
     Size(size::SizeArgs),
+    Syscalls(syscalls::SyscallsArgs),
     Test(test::TestArgs),
     Bench(bench::BenchArgs),
 }
@@ -35,10 +40,14 @@ impl Verb {
             Verb::New(args) => new::run(args),
             Verb::Build(args) => build::run(args),
             Verb::Run(args) => run::run(args),
+            Verb::Ps(args) => ps::run(args),
+            Verb::Logs(args) => logs::run(args),
+            Verb::Stop(args) => stop::run(args),
             Verb::Menu(args) => menu::run(args),
             Verb::Libs(args) => libs::run(args),
             Verb::Graph(args) => graph::run(args),
             Verb::Size(args) => size::run(args),
+            Verb::Syscalls(args) => syscalls::run(args),
             Verb::Test(args) => test::run(args),
             Verb::Bench(args) => bench::run(args),
         }

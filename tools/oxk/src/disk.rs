@@ -1,5 +1,6 @@
 //! Files of the host that an image has as disks.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -29,6 +30,14 @@ impl FromStr for Disk {
             return Err("a file is needed, as in disk.img or disk.img,ro".into());
         }
         Ok(Self { path: path.into(), read_only })
+    }
+}
+
+/// As on the command line. A name that ends like an option keeps its meaning.
+impl fmt::Display for Disk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let how = if self.read_only { "ro" } else { "rw" };
+        write!(f, "{},{how}", self.path.display())
     }
 }
 
@@ -76,6 +85,9 @@ mod tests {
         assert_eq!(disk("a,ro"), Disk { path: "a".into(), read_only: true });
         assert_eq!(disk("a,rw"), Disk { path: "a".into(), read_only: false });
         assert!(",ro".parse::<Disk>().is_err());
+        for text in ["a,ro,rw", "a,ro", "a"] {
+            assert_eq!(disk(&disk(text).to_string()), disk(text));
+        }
     }
 
     #[test]

@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use crate::archive;
 use crate::diagnostic::{Context, Result};
-use crate::manifest::{Kind, LIBC, Optimize};
+use crate::manifest::{Kind, LIBC, Optimize, ROOT};
 use crate::option::{OptionKind, OptionSpec, Value};
 use crate::pool::{AllocatorType, EARLY_SIZE, Library};
 use crate::resolve::{Heap, MAX_FIXED_HEAPS, Resolution};
@@ -20,12 +21,21 @@ const PARAM: &str = "ukparam";
 /// The library with the heap registry.
 const ALLOC_API: &str = "ukalloc";
 
+/// The archive with the files of the manifest, beside the root crate's source.
+const FILES: &str = "files.cpio";
+
 /// Writes the root crate of an image below `dir` and returns its `Cargo.toml`.
 pub fn write(resolution: &Resolution<'_>, root: &Path, dir: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(dir.join("src")).context(format!("cannot create {}", dir.display()))?;
     let dir = dir.canonicalize().context(format!("cannot find {}", dir.display()))?;
     let manifest = dir.join("Cargo.toml");
     write_if_changed(&manifest, &cargo_toml(resolution, &dir)?)?;
+    if let Some(files) = archive::of(resolution.manifest)? {
+        let path = dir.join("src").join(FILES);
+        if !std::fs::read(&path).is_ok_and(|old| old == files) {
+            std::fs::write(&path, &files).context(format!("cannot write {}", path.display()))?;
+        }
+    }
     write_if_changed(&dir.join("src").join(root_file(resolution)), &main_rs(resolution))?;
     // Versions of third-party crates are those of the application's own lock file, or the
     // repository's.
@@ -311,6 +321,7 @@ fn has_config(library: &Library) -> bool {
         && library.scheduler.is_none()
         && (matches!(library.name.as_str(), PARAM | ALLOC_API)
             || !library.collects.is_empty()
+            || library.provides.iter().any(|p| p == ROOT)
             || constants(library).next().is_some())
 }
 
@@ -324,12 +335,17 @@ fn staged_name(library: &Library) -> String {
 
 fn configs(resolution: &Resolution<'_>, out: &mut String) {
     out.push_str("\n// Constants of the libraries.\n");
+    let files = match resolution.manifest.files.is_empty() {
+        true => "files: None".to_owned(),
+        false => format!("files: Some(include_bytes!({FILES:?}))"),
+    };
     for library in resolution.libraries.iter().filter(|l| has_config(l)) {
         let collected: Vec<String> =
             library.collects.iter().map(|c| collection(resolution, c)).collect();
         let mut extra: Vec<&str> = match library.name.as_str() {
             PARAM => vec!["params: &PARAMS"],
             ALLOC_API => vec!["heaps: &HEAPS", "accounts: &ACCOUNTS"],
+            _ if library.provides.iter().any(|p| p == ROOT) => vec![&files],
             _ => Vec::new(),
         };
         extra.extend(collected.iter().map(String::as_str));

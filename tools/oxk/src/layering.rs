@@ -17,7 +17,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("core", &[]),
     ("alloc", &["core"]),
     ("sched", &["core"]),
-    ("drivers", &["core", "arch", "block", "net"]),
+    ("drivers", &["core", "arch", "plat", "block", "net"]),
     ("plat", &["core", "arch"]),
     ("block", &["core"]),
     ("net", &["core"]),

@@ -6,6 +6,7 @@
 //! at the result: [`graph`], [`size`], [`bench`].
 #![forbid(unsafe_code)]
 
+pub mod archive;
 pub mod bench;
 pub mod build;
 pub mod cli;
@@ -13,6 +14,8 @@ pub mod diagnostic;
 pub mod disk;
 pub mod generate;
 pub mod graph;
+pub mod guests;
+pub mod handlers;
 pub mod layering;
 pub mod libs;
 pub mod manifest;

@@ -20,6 +20,8 @@ pub const FILE_NAME: &str = "oxk.toml";
 
 /// The interface of C libraries, which programs in C require.
 pub const LIBC: &str = "libc";
+/// The interface of the tree of files that an image begins with, which files in it require.
+pub const ROOT: &str = "root";
 
 /// CPUs of an image at most.
 pub const MAX_CPUS: u32 = 64;
@@ -156,6 +158,11 @@ pub struct Manifest {
     pub pools: Vec<PathBuf>,
     /// Default arguments of the application.
     pub args: Vec<String>,
+    /// Files that are in the image from the start: the place in it, and the file or folder here.
+    pub files: Vec<(Spanned<String>, Spanned<String>)>,
+    /// System calls that the program can reach, sorted; known for programs in C once they are
+    /// compiled.
+    pub calls: Vec<String>,
     /// CPUs the image uses at most.
     pub cpus: u32,
     /// Memory of the machine in bytes, when `oxk run` is not told otherwise.
@@ -299,6 +306,7 @@ impl Manifest {
                 "cpus",
                 "libc",
                 "c",
+                "files",
             ],
         )?;
         let spanned = |key: &str, default: &str| -> Result<Spanned<String>> {
@@ -362,6 +370,18 @@ impl Manifest {
                 providers.push((
                     Spanned { value: key.to_owned(), span: key_span },
                     Spanned { value: library, span: item.span() },
+                ));
+            }
+        }
+        let mut files = Vec::new();
+        if let Some(item) = root.get("files") {
+            let table = read.table(item, "files")?;
+            for (key, item) in table.iter() {
+                let source = read.text(table, key)?.unwrap_or_default();
+                let key_span = table.key(key).and_then(toml_edit::Key::span);
+                files.push((
+                    Spanned { value: key.to_owned(), span: key_span },
+                    Spanned { value: source, span: item.span() },
                 ));
             }
         }
@@ -433,6 +453,9 @@ impl Manifest {
         if kind == Kind::C {
             requires.push(Spanned::implied(LIBC.to_owned()));
         }
+        if !files.is_empty() {
+            requires.push(Spanned::implied(ROOT.to_owned()));
+        }
 
         let mut manifest = Self {
             dir: dir.to_owned(),
@@ -453,6 +476,8 @@ impl Manifest {
             heaps,
             pools: read.list(root, "pools")?.into_iter().map(|p| dir.join(p)).collect(),
             args: read.list(root, "args")?,
+            files,
+            calls: Vec::new(),
             memory: size(root, "memory")?,
             cpus,
             source: source.clone(),

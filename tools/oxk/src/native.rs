@@ -6,6 +6,7 @@
 
 pub mod compile;
 pub mod libc;
+pub mod needs;
 pub mod program;
 pub mod sources;
 
@@ -110,7 +111,7 @@ pub fn link(
     std::fs::create_dir_all(linking.dir)
         .context(format!("cannot create {}", linking.dir.display()))?;
     let libc = libc_of(loaded, resolution, bar)?;
-    let objects = program::build(loaded, resolution, &libc, linking.dir, bar)?;
+    let objects = program::build(loaded, resolution, &libc, bar)?;
     bar.set_message(format!("{}, linking", resolution.image_name()));
     let system = one_object(system, linking.dir)?;
     let out = linking.dir.join("linked");

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item, Table, TableLike};
 
 use crate::diagnostic::{Context, Diagnostic, Result, Source, did_you_mean};
+use crate::handlers;
 use crate::option::{OptionKind, OptionSpec, Value, parse_size};
 
 /// The folders of the repository that hold micro-libraries, lowest layer first.
@@ -19,6 +20,9 @@ pub const POOLS: [&str; 12] = [
 
 /// What automatic features name instead of an interface: the image uses more than one CPU.
 pub const SMP: &str = "smp";
+
+/// The library by which system calls are registered.
+const SHIM: &str = "syscall-shim";
 
 /// The option of an allocator in two stages that says how much memory the early one gets.
 pub const EARLY_SIZE: &str = "early-size";
@@ -125,6 +129,8 @@ pub struct Library {
     pub single_cpu: bool,
     /// Interfaces that it does not provide in an image with more than one CPU.
     pub single_cpu_provides: Vec<String>,
+    /// System calls that it handles, sorted.
+    pub handles: Vec<String>,
     /// Collections that it gets, each as a field of its `Config`.
     pub collects: Vec<String>,
     /// What it adds to collections: the collection, and a static of the library.
@@ -183,6 +189,9 @@ impl Pool {
             let source = Source::read(&dir.join("Cargo.toml"))?;
             let library = parse_library(&source, &pool, &dir)?;
             libraries.extend(library.map(|mut library| {
+                if library.dependencies.iter().any(|d| d == SHIM) {
+                    library.handles = handlers::of(&dir);
+                }
                 if library.version.is_empty() {
                     library.version.clone_from(&inherited);
                 }
@@ -468,6 +477,7 @@ pub fn parse_library(source: &Source, pool: &str, dir: &Path) -> Result<Option<L
         dir: dir.to_owned(),
         description: text("description").unwrap_or_default(),
         version: text("version").unwrap_or_default(),
+        handles: Vec::new(),
         dependencies: dependency_names(root),
         provides: read.list(metadata, "provides")?,
         default_for: read.list(metadata, "default-for")?,

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Context as _, Diagnostic, Result};
-use crate::manifest::{MAX_CPUS, Manifest};
+use crate::manifest::{Kind, MAX_CPUS, Manifest};
+use crate::native;
 use crate::pool::Pool;
 use crate::resolve::{Resolution, resolve};
 use crate::share::Share;
@@ -106,15 +107,20 @@ enum Chosen {
 }
 
 impl Target {
-    /// Reads the manifest and the pool.
+    /// Reads the manifest and the pool, and compiles a program in C to see what it calls.
     pub fn load(&self) -> Result<Loaded> {
         let project = Project::find()?;
         let mut manifest = Manifest::read(&self.app)?;
-        manifest.set(&self.set)?;
         manifest.choose_providers(&self.provider)?;
         manifest.cpus = self.cpus.unwrap_or(manifest.cpus);
         let pool = project.pool(Some(&manifest))?;
-        Ok(Loaded { project, manifest, pool, target: self.clone(), chosen: None })
+        let assignments = self.set.iter().map(|text| with_library(&pool, text));
+        manifest.set(&assignments.collect::<Result<Vec<_>>>()?)?;
+        let mut loaded = Loaded { project, manifest, pool, target: self.clone(), chosen: None };
+        if loaded.manifest.kind == Kind::C {
+            loaded.manifest.calls = native::needs::calls(&loaded)?;
+        }
+        Ok(loaded)
     }
 
     /// The same for an image that is to be run, with directories that it is to have: where neither the manifest nor the command line says
@@ -122,9 +128,7 @@ impl Target {
     pub fn load_to_run(&self, shares: &[Share]) -> Result<Loaded> {
         let mut loaded = self.load()?;
         loaded.manifest.add_shares(shares);
-        // Its linker script does not have what C libraries look for yet.
-        let is_rust = loaded.manifest.kind == crate::manifest::Kind::Rust;
-        let has_hvt = is_rust && loaded.pool.platform_names().contains(&tender::PLATFORM);
+        let has_hvt = loaded.pool.platform_names().contains(&tender::PLATFORM);
         if self.plat.is_some() || loaded.manifest.platform.span.is_some() || !has_hvt {
             return Ok(loaded);
         }
@@ -141,15 +145,34 @@ impl Target {
     }
 }
 
+/// `option=value` with the library in front, if one library alone has an option of that name.
+fn with_library(pool: &Pool, text: &str) -> Result<String> {
+    let Some((option, _)) = text.split_once('=').filter(|(path, _)| !path.contains('.')) else {
+        return Ok(text.to_owned());
+    };
+    let having: Vec<&str> = pool
+        .libraries()
+        .filter(|library| library.option(option).is_some())
+        .map(|library| library.name.as_str())
+        .collect();
+    match having[..] {
+        // What is wrong with it is said later.
+        [] => Ok(text.to_owned()),
+        [library] => Ok(format!("{library}.{text}")),
+        _ => Err(Diagnostic::new(format!("several libraries have an option `{option}`"))
+            .help(format!("name one: {}.{text}; they are {}", having[0], having.join(", ")))),
+    }
+}
+
 impl Loaded {
     /// What goes into the image.
     pub fn resolve(&self) -> Result<Resolution<'_>> {
-        resolve(
-            &self.manifest,
-            &self.pool,
-            self.target.plat.as_deref(),
-            self.target.arch.as_deref(),
-        )
+        self.resolve_as(&self.manifest)
+    }
+
+    /// What would go into the image by another manifest.
+    pub fn resolve_as<'a>(&'a self, manifest: &'a Manifest) -> Result<Resolution<'a>> {
+        resolve(manifest, &self.pool, self.target.plat.as_deref(), self.target.arch.as_deref())
     }
 
     /// For people: why an image runs on this platform, when nobody said on which.

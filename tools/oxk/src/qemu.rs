@@ -80,7 +80,7 @@ fn program(arch: &str) -> String {
 }
 
 /// Whether a program is in the search path, and where.
-fn in_path(program: &str) -> Option<PathBuf> {
+pub fn in_path(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|dir| dir.join(program)).find(|p| p.is_file())
 }

@@ -42,6 +42,8 @@ pub enum Reason {
     Application,
     /// The manifest names it.
     Manifest,
+    /// It handles a system call that the program can reach.
+    Handles(String),
     /// A member's `Cargo.toml` depends on it.
     DependencyOf(String),
     /// It provides an interface that a member (or the manifest) requires.
@@ -60,6 +62,7 @@ impl std::fmt::Display for Reason {
             Reason::Platform => f.write_str("the platform"),
             Reason::Application => f.write_str("used by the application"),
             Reason::Manifest => f.write_str("named in the manifest"),
+            Reason::Handles(call) => write!(f, "handles `{call}` for the program"),
             Reason::DependencyOf(lib) => write!(f, "used by {lib}"),
             Reason::Provides { interface, required_by } => {
                 write!(f, "provides `{interface}` for {required_by}")
@@ -245,6 +248,7 @@ impl<'a> Resolver<'a> {
             self.require(interface.clone());
         }
         self.seed_schedulers()?;
+        self.seed_handlers();
         for interface in &self.required {
             self.known_interface(interface)?;
         }
@@ -266,6 +270,22 @@ impl<'a> Resolver<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The libraries that alone handle what the program calls, unless the manifest chose another
+    /// provider of what they provide.
+    fn seed_handlers(&mut self) {
+        for call in &self.manifest.calls {
+            let mut handling = self.pool.libraries().filter(|l| {
+                l.handles.binary_search(call).is_ok() && l.supports(&self.platform_name, &self.arch)
+            });
+            let (Some(library), None) = (handling.next(), handling.next()) else { continue };
+            let other = |interface| self.chosen.get(interface).is_some_and(|c| *c != library.name);
+            if !library.provides.iter().any(other) {
+                let reason = Reason::Handles(call.clone());
+                self.seeds.entry(library.name.clone()).or_insert(reason);
+            }
+        }
     }
 
     fn require(&mut self, interface: Spanned<String>) {

@@ -97,6 +97,45 @@ fn the_manifest_chooses() {
 }
 
 #[test]
+fn what_a_program_calls_brings_who_handles_it() {
+    let handling = |name: &str, calls: &[&str]| Library {
+        provides: vec!["files".into()],
+        handles: calls.iter().map(|call| (*call).to_owned()).collect(),
+        ..library(name)
+    };
+    let pool = pool(|list| {
+        list.push(Library {
+            interfaces: BTreeMap::from([("files".into(), interface(false))]),
+            requires: vec!["files".into()],
+            ..library("libc")
+        });
+        list.push(handling("whole", &["open", "read"]));
+        list.push(Library {
+            default_for: vec!["files".into()],
+            ..handling("console", &["read", "write"])
+        });
+    });
+    let mut manifest = manifest("libraries = [\"libc\"]", &[]);
+    let provider = |manifest: &Manifest| {
+        let resolution = resolve(manifest, &pool, None, None).unwrap();
+        let name = resolution.provider("files").unwrap().name.clone();
+        (resolution.reasons[&name].to_string(), name)
+    };
+    // Both handle what is called: the default is taken.
+    manifest.calls = vec!["none".into(), "read".into()];
+    assert_eq!(provider(&manifest), ("provides `files` for libc".into(), "console".into()));
+    manifest.calls.push("open".into());
+    assert_eq!(provider(&manifest), ("handles `open` for the program".into(), "whole".into()));
+    // The manifest comes first.
+    manifest.choose_providers(&["files=console".into()]).unwrap();
+    assert_eq!(provider(&manifest).1, "console");
+    // Nobody handles what two libraries that exclude each other are asked for.
+    manifest.choose_providers(&["files=whole".into()]).unwrap();
+    manifest.calls.push("write".into());
+    assert_eq!(provider(&manifest).1, "whole");
+}
+
+#[test]
 fn a_chosen_provider_is_wanted() {
     let pool = pool(|list| {
         list.push(Library { provides: vec!["sched".into()], ..library("coop") });

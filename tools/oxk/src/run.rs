@@ -1,13 +1,18 @@
 //! Running an image: as a process, or under QEMU.
 
+mod ending;
+
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::build::{self, Image, Progress};
-use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
 use crate::disk::Disk;
+use crate::guests::{detach, process::Process};
 use crate::option::{format_size, parse_size};
 use crate::pool::Machine;
 use crate::project::{Project, Target};
@@ -15,6 +20,9 @@ use crate::resolve::Resolution;
 use crate::share::{Plan, Share};
 use crate::symbolize::ReportFilter;
 use crate::{qemu, tender};
+
+use ending::Ending;
+pub use ending::GRACE;
 
 /// Exit code of `oxk run` when the image could not be built or started.
 pub const EXIT_NOT_STARTED: u8 = 125;
@@ -42,10 +50,10 @@ pub struct RunArgs {
     /// A parameter on the image's command line; nothing is rebuilt
     #[arg(long, short, value_name = "LIB.OPTION=VALUE")]
     pub param: Vec<String>,
-    /// Initial ram disk (hvt, kvm)
+    /// Initial ram disk, from which the tree of files is made
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
-    /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it (kvm)
+    /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it
     #[arg(long, value_name = "FILE[,ro]")]
     pub disk: Vec<Disk>,
     /// Directory that the image has in its tree of files; with ",ro" it can only read it
@@ -63,9 +71,18 @@ pub struct RunArgs {
     /// The same addresses at every start, those in the debug information (hvt)
     #[arg(long)]
     pub fixed_addresses: bool,
+    /// Wait for gdb on this port [1234] before the first instruction (hvt, kvm; linuxu with gdbserver)
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "1234")]
+    pub gdb: Option<u16>,
     /// Stop the image after this many seconds
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<f64>,
+    /// Run it in the background: `oxk ps` lists it, `oxk logs` prints what it says
+    #[arg(long, short, conflicts_with = "timeout")]
+    pub detach: bool,
+    /// What it is called in the background, instead of like the application
+    #[arg(long, requires = "detach")]
+    pub name: Option<String>,
     /// Print the command that starts the image instead of running it
     #[arg(long)]
     pub dry_run: bool,
@@ -81,7 +98,7 @@ pub struct RunArgs {
 }
 
 /// Reads a length of time.
-fn seconds(text: &str) -> std::result::Result<f64, String> {
+pub fn seconds(text: &str) -> std::result::Result<f64, String> {
     let value = text.parse().ok().filter(|s| Duration::try_from_secs_f64(*s).is_ok());
     value.ok_or_else(|| "a number of seconds, as in 10 or 0.5, is needed".to_owned())
 }
@@ -99,6 +116,13 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     }
     if progress == Progress::Shown {
         eprintln!("{:>12} {}{}", "Running", launch.what, loaded.why_this_platform());
+        if let Some(port) = args.gdb.filter(|port| *port != 0) {
+            let dbg = quote(&relative_to_cwd(&image.dbg).to_string_lossy());
+            eprintln!("{:>12} gdb {dbg} -ex 'target remote :{port}'", "Debug with");
+        }
+    }
+    if args.detach {
+        return detach::run(args, &resolution, &image, launch);
     }
     let filter = |to: Box<dyn Write + Send>| -> Box<dyn Write + Send> {
         Box::new(ReportFilter::new(to, &image.dbg))
@@ -126,15 +150,62 @@ pub enum Output<'a> {
     Captured,
 }
 
+/// A process is debugged as every process is; gdbserver gives it a port as virtual machines have.
+fn under_gdbserver(
+    port: u16,
+    (program, arguments): (PathBuf, Vec<String>),
+    dbg: &Path,
+) -> Result<(PathBuf, Vec<String>)> {
+    let image = program.to_string_lossy().into_owned();
+    let words = std::iter::once(image).chain(arguments);
+    let Some(server) = qemu::in_path("gdbserver") else {
+        let mut line = format!("gdb -s {} --args", quote(&dbg.to_string_lossy()));
+        line.extend(words.map(|word| format!(" {}", quote(&word))));
+        return Err(Diagnostic::new("there is no gdbserver here, which opens a port on a process")
+            .help(format!("start it in gdb instead: {line}")));
+    };
+    let own = ["--once".to_owned(), format!("127.0.0.1:{port}")];
+    Ok((server, own.into_iter().chain(words).collect()))
+}
+
+/// The driver of disks of images that are processes, and how many it takes.
+const PROCESS_DISKS: (&str, usize) = ("linuxu-blk", 8);
+
+/// Parameters that give disks to an image that is a process.
+fn disk_parameters(disks: &[Disk], resolution: &Resolution<'_>) -> Result<Vec<String>> {
+    let (driver, most) = PROCESS_DISKS;
+    if disks.len() > most {
+        return Err(Diagnostic::new(format!(
+            "{} disks are more than the {most} of platform {}",
+            disks.len(),
+            resolution.platform_name()
+        ))
+        .help("run it with --plat hvt or --plat kvm"));
+    }
+    // An image without a driver makes nothing of disks, here as in a machine.
+    if !resolution.libraries.iter().any(|library| library.name == driver) {
+        return Ok(Vec::new());
+    }
+    Ok((0..).zip(disks).map(|(index, disk)| format!("{driver}.disk{index}={disk}")).collect())
+}
+
 /// Words of the image's command line after its name.
-pub fn command_line(args: &RunArgs, parameters: Vec<String>) -> Vec<String> {
-    let mut words = parameters;
-    words.extend(args.param.iter().cloned());
+pub fn command_line(args: &RunArgs, parameters: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut words: Vec<String> = parameters.into_iter().chain(args.param.clone()).collect();
     if !words.is_empty() || !args.args.is_empty() {
         words.push("--".into());
         words.extend(args.args.iter().cloned());
     }
     words
+}
+
+/// The parameter by which a Linux process finds its initial ram disk.
+fn initrd_param(path: &Path) -> Result<String> {
+    let path = path.canonicalize().map_err(|e| {
+        Diagnostic::new(format!("cannot read the initial ram disk {}: {e}", path.display()))
+            .help("give an existing file with --initrd")
+    })?;
+    Ok(format!("linuxu.initrd={}", path.display()))
 }
 
 impl Launch {
@@ -170,45 +241,34 @@ impl Launch {
         let mut parameters: Vec<String> = plan.parameter().into_iter().collect();
         match machine {
             Machine::Process => {
-                if args.initrd.is_some() {
-                    return Err(Diagnostic::new(format!(
-                        "platform {} has no initial ram disk",
-                        resolution.platform_name()
-                    ))
-                    .help("run it with --plat hvt or --plat kvm"));
-                }
-                if !args.disk.is_empty() {
-                    return Err(Diagnostic::new(format!(
-                        "platform {} has no disks",
-                        resolution.platform_name()
-                    ))
-                    .help("run it with --plat kvm"));
-                }
                 parameters.extend(memory.map(|m| format!("linuxu.memory={m}")));
+                parameters.extend(args.initrd.as_deref().map(initrd_param).transpose()?);
+                parameters.extend(disk_parameters(&args.disk, resolution)?);
+                let command = (image.path.clone(), command_line(args, parameters));
+                let (program, arguments) = match args.gdb {
+                    None => command,
+                    Some(port) => under_gdbserver(port, command, &image.dbg)?,
+                };
                 Ok(Self {
-                    program: image.path.clone(),
-                    arguments: command_line(args, parameters),
+                    program,
+                    arguments,
                     machine,
                     what: format!("{name} as a process"),
                     code_file: None,
                 })
             }
             Machine::Tender => {
-                if !args.disk.is_empty() {
-                    return Err(Diagnostic::new(format!(
-                        "platform {} has no disks",
-                        resolution.platform_name()
-                    ))
-                    .help("run it with --plat kvm"));
-                }
                 let fixed = args.fixed_addresses.then(|| "--fixed-addresses".to_owned());
+                let gdb = args.gdb.map(|port| format!("--gdb={port}"));
+                let options: Vec<String> = fixed.into_iter().chain(gdb).collect();
                 let spec = tender::Spec {
                     image: &image.path,
                     cpus: resolution.manifest.cpus,
                     memory: memory.unwrap_or(tender::DEFAULT_MEMORY),
                     words: &command_line(args, parameters),
                     initrd: args.initrd.as_deref(),
-                    options: fixed.as_slice(),
+                    disks: &args.disk,
+                    options: &options,
                 };
                 Ok(Self {
                     program: tender::ensure(project)?,
@@ -238,6 +298,9 @@ impl Launch {
                     code_file: code_file.path(),
                 };
                 let mut arguments = spec.arguments()?;
+                if let Some(port) = args.gdb {
+                    arguments.extend(["-gdb".into(), format!("tcp:127.0.0.1:{port}"), "-S".into()]);
+                }
                 arguments.extend(args.qemu_arg.iter().cloned());
                 Ok(Self {
                     program,
@@ -255,11 +318,37 @@ impl Launch {
         }
     }
 
+    /// The program and its arguments.
+    pub fn command(&self) -> (&Path, &[String]) {
+        (&self.program, &self.arguments)
+    }
+
     /// The command as one would type it.
     pub fn shell_line(&self) -> String {
         let mut words = vec![quote(&self.program.to_string_lossy())];
         words.extend(self.arguments.iter().map(|a| quote(a)));
         words.join(" ")
+    }
+
+    /// Starts the image in the background, with its output in a file.
+    pub fn detach(self, log: File) -> Result<Detached> {
+        let doing = format!("cannot start {}", self.program.display());
+        let errors = log.try_clone().context(&doing)?;
+        // What QEMU leaves there is wanted as long as the guest is known.
+        let code_file = match self.code_file {
+            Some(file) => Some(file.into_temp_path().keep().context(&doing)?),
+            None => None,
+        };
+        let child = Command::new(&self.program)
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            // What the terminal sends to those in the foreground is not for it.
+            .process_group(0)
+            .spawn()
+            .context(&doing)?;
+        Ok(Detached { child, machine: self.machine, code_file })
     }
 
     /// Starts the image.
@@ -307,6 +396,24 @@ impl Launch {
     }
 }
 
+/// An image that was started in the background.
+#[derive(Debug)]
+pub struct Detached {
+    /// The process.
+    pub child: Child,
+    machine: Machine,
+    /// Where QEMU leaves the exit code.
+    pub code_file: Option<PathBuf>,
+}
+
+impl Detached {
+    /// Waits for the end; returns the exit code.
+    pub fn code(&mut self) -> Result<u8> {
+        let status = self.child.wait().context("cannot wait for the image")?;
+        Ok(exit_code(self.machine, status, self.code_file.as_deref()))
+    }
+}
+
 type Collector = std::thread::JoinHandle<Vec<u8>>;
 
 /// A started image.
@@ -331,7 +438,8 @@ pub struct Captured {
 impl Running {
     /// Waits for the end; returns the exit code of `oxk run`.
     pub fn code(mut self, timeout: Option<f64>) -> Result<u8> {
-        let code = self.wait(timeout);
+        let ending = Ending::of(Process::of_child(&self.child)?)?;
+        let code = self.wait(timeout, Some(&ending));
         for pump in self.pumps.drain(..) {
             // A pump ends with its pipe and does not panic.
             let _ = pump.join();
@@ -341,13 +449,13 @@ impl Running {
 
     /// Waits for the end; returns exit code and output.
     pub fn capture(mut self, timeout: Option<f64>) -> Result<Captured> {
-        let code = self.wait(timeout)?;
+        let code = self.wait(timeout, None)?;
         let parts = self.captured.drain(..).map(|c| c.join().unwrap_or_default());
         let bytes: Vec<u8> = parts.flatten().collect();
         Ok(Captured { code, text: String::from_utf8_lossy(&bytes).into_owned() })
     }
 
-    fn wait(&mut self, timeout: Option<f64>) -> Result<u8> {
+    fn wait(&mut self, timeout: Option<f64>, ending: Option<&Ending>) -> Result<u8> {
         let start = Instant::now();
         let deadline = timeout
             .and_then(|s| Duration::try_from_secs_f64(s).ok())
@@ -375,31 +483,38 @@ impl Running {
                 }
             }
         };
-        match self.machine {
-            Machine::Process | Machine::Tender => Ok(process_code(status)),
-            Machine::Qemu => {
-                let said = self.code_file.as_ref().and_then(|f| std::fs::read(f.path()).ok());
-                match said.as_deref() {
-                    Some([.., code]) => Ok(*code),
-                    // QEMU's own code for what it cannot do.
-                    _ if status.code() == Some(1) => {
-                        eprintln!(
-                            "oxk: QEMU did not start the machine; what it said about that is \
-                             above, the command is printed by --dry-run"
-                        );
-                        Ok(EXIT_NOT_STARTED)
-                    }
-                    _ => {
-                        eprintln!(
-                            "oxk: the machine ended ({status}) and the image gave no exit code: \
-                             it was stopped from outside, or its CPU gave up (triple fault), as it \
-                             does in a machine whose memory is too small (--memory)"
-                        );
-                        Ok(EXIT_UNKNOWN)
-                    }
-                }
-            }
+        // It may have shut down in order and have a code of its own to say so, or not.
+        if let Some(code) = ending.and_then(Ending::code) {
+            return Ok(code);
         }
+        let code_file = self.code_file.as_ref().map(tempfile::NamedTempFile::path);
+        Ok(exit_code(self.machine, status, code_file))
+    }
+}
+
+/// The exit code of an image whose process ended.
+fn exit_code(machine: Machine, status: std::process::ExitStatus, code_file: Option<&Path>) -> u8 {
+    match machine {
+        Machine::Process | Machine::Tender => process_code(status),
+        Machine::Qemu => match code_file.and_then(|f| std::fs::read(f).ok()).as_deref() {
+            Some([.., code]) => *code,
+            // QEMU's own code for what it cannot do.
+            _ if status.code() == Some(1) => {
+                eprintln!(
+                    "oxk: QEMU did not start the machine; what it said about that is above, the \
+                     command is printed by --dry-run"
+                );
+                EXIT_NOT_STARTED
+            }
+            _ => {
+                eprintln!(
+                    "oxk: the machine ended ({status}) and the image gave no exit code: it was \
+                     stopped from outside, or its CPU gave up (triple fault), as it does in a \
+                     machine whose memory is too small (--memory)"
+                );
+                EXIT_UNKNOWN
+            }
+        },
     }
 }
 
@@ -468,7 +583,10 @@ pub fn default_args(app: &Path) -> RunArgs {
         accel: qemu::Accel::default(),
         qemu_arg: Vec::new(),
         fixed_addresses: false,
+        gdb: None,
         timeout: Some(60.0),
+        detach: false,
+        name: None,
         dry_run: false,
         build_dir: None,
         quiet: true,

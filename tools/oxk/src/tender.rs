@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::disk::Disk;
 use crate::project::Project;
 
 /// Memory of the virtual machine when nobody says.
@@ -75,10 +76,20 @@ fn is_current(root: &Path, program: &Path) -> bool {
     for package in ["tools/tender", "plat/hvt-abi"] {
         let dir = root.join(package);
         sources.push(dir.join("Cargo.toml"));
-        let Ok(files) = std::fs::read_dir(dir.join("src")) else { return false };
-        sources.extend(files.flatten().map(|entry| entry.path()));
+        if add_files(&dir.join("src"), &mut sources).is_err() {
+            return false;
+        }
     }
     sources.iter().all(|source| modified(source).is_some_and(|time| time < built))
+}
+
+/// Adds the files of a folder and of those in it.
+fn add_files(dir: &Path, to: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.is_dir() { add_files(&path, to)? } else { to.push(path) }
+    }
+    Ok(())
 }
 
 /// What to start.
@@ -94,6 +105,8 @@ pub struct Spec<'a> {
     pub words: &'a [String],
     /// Initial ram disk.
     pub initrd: Option<&'a Path>,
+    /// Disks.
+    pub disks: &'a [Disk],
     /// Further options of the tender.
     pub options: &'a [String],
 }
@@ -107,6 +120,9 @@ impl Spec<'_> {
         }
         if let Some(initrd) = self.initrd {
             out.extend(["--initrd".to_owned(), initrd.to_string_lossy().into_owned()]);
+        }
+        for disk in self.disks {
+            out.extend(["--disk".to_owned(), disk.to_string()]);
         }
         out.extend(self.options.iter().cloned());
         out.push(self.image.to_string_lossy().into_owned());

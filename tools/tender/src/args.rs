@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use crate::devices::{DiskArgs, NetArgs};
 use crate::error::Error;
 use crate::layout::MAX_MEMORY;
 use crate::size;
@@ -19,7 +20,12 @@ Options:
   -m, --memory SIZE      memory of the guest [64M]
   -c, --cpus N           its CPUs [1]
       --initrd FILE      initial ram disk
+      --disk FILE[,ro]   a file or block device as disk of the guest; with ,ro it can only read it
+      --net KIND         a network card: user[,tcp=HOST:GUEST][,udp=HOST:GUEST] (by passt),
+                         tap=NAME, or fd=NUMBER of an open stream; [,mac=ADDRESS]
       --fixed-addresses  the same addresses at every start, those in the image's debug information
+      --gdb PORT         wait for gdb on this port before the first instruction, at fixed
+                         addresses; 0 is any free port
       --unconfined       leave the monitor its rights: for debugging it
       --times            print when the start reached what
   -h, --help             print this
@@ -47,8 +53,14 @@ pub struct Args {
     pub cpus: usize,
     /// Path of the initial ram disk.
     pub initrd: Option<String>,
+    /// Disks, in the order of their names.
+    pub disks: Vec<DiskArgs>,
+    /// Network cards.
+    pub nets: Vec<NetArgs>,
     /// No randomised addresses.
     pub fixed_addresses: bool,
+    /// The port to wait for gdb on.
+    pub gdb: Option<u16>,
     /// No confinement.
     pub unconfined: bool,
     /// Print times.
@@ -74,7 +86,10 @@ impl Args {
             memory: 64 << 20,
             cpus: 1,
             initrd: None,
+            disks: Vec::new(),
+            nets: Vec::new(),
             fixed_addresses: false,
+            gdb: None,
             unconfined: false,
             times: false,
         };
@@ -105,7 +120,17 @@ impl Args {
                     })?;
                 }
                 "--initrd" => args.initrd = Some(value()?),
+                "--disk" => {
+                    let Ok(disk) = value()?.parse();
+                    args.disks.push(disk);
+                }
+                "--net" => args.nets.push(value()?.parse().map_err(|what: String| wrong(what))?),
                 "--fixed-addresses" => args.fixed_addresses = true,
+                "--gdb" => {
+                    let text = value()?;
+                    let port = text.parse().map_err(|_| wrong(format!("`{text}` is not a port")));
+                    args.gdb = Some(port?);
+                }
                 "--unconfined" => args.unconfined = true,
                 "--times" => args.times = true,
                 "--" => {
@@ -141,12 +166,16 @@ mod tests {
 
     #[test]
     fn options_end_at_the_image() {
-        let Ok(Command::Run(args)) = parse("-m 8M --cpus=2 --times img --memory 1 -- x") else {
+        let Ok(Command::Run(args)) =
+            parse("-m 8M --cpus=2 --disk=a,ro --disk b,c --times img --memory 1 -- x")
+        else {
             panic!("is understood")
         };
         assert_eq!((args.memory, args.cpus, args.image.as_str()), (8 << 20, 2, "img"));
         assert_eq!(args.words, ["--memory", "1", "--", "x"]);
         assert!(args.times && !args.unconfined);
+        let disk = |path: &str, read_only| DiskArgs { path: path.into(), read_only };
+        assert_eq!(args.disks, [disk("a", true), disk("b,c", false)]);
         assert_eq!(parse("img --help").map(|c| c == Command::Help), Ok(false));
         assert_eq!(parse("-h"), Ok(Command::Help));
     }
@@ -161,7 +190,9 @@ mod tests {
             ("-m 9999999G img", "`9999999G` is not a size"),
             ("--cpus 0 img", "`0` is not a number from 1 to 64"),
             ("--cpus=65 img", "`65` is not a number"),
+            ("--gdb 70000 img", "`70000` is not a port"),
             ("--colour img", "unknown option --colour"),
+            ("--net wifi img", "`wifi` is none of user"),
             ("--times=yes img", "--times takes no value"),
         ] {
             let said = parse(line).unwrap_err();

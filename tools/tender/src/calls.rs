@@ -83,6 +83,8 @@ fn carry_out(
             let mut bytes = vec![0; b.min(MAX_CONSOLE) as usize];
             guest.write(a, &bytes)?;
             let len = guest.console.read(&mut bytes);
+            guest.kicks[cpu].await_input(len.is_none());
+            let len = len.unwrap_or(0);
             guest.write(a, &bytes[..len])?;
             Ok(len as u64)
         }

@@ -2,7 +2,8 @@
 //! system, almost all system calls. It opens nothing any more.
 
 use std::collections::BTreeMap;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_long};
+use std::os::fd::RawFd;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr};
 use seccompiler::{
@@ -47,14 +48,57 @@ pub fn drop_rights() -> Result<(), Error> {
     ruleset.restrict_self().map(|_| ()).map_err(|e| wrong(&e))
 }
 
-/// System calls of the calling thread from here on are those that running a CPU needs.
-///
-/// # Errors
-/// [`Error::Confine`].
-pub fn limit_calls() -> Result<(), Error> {
+/// What a thread does, and so what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Running a CPU.
+    Cpu,
+    /// The same, for a debugger to look into.
+    DebuggedCpu,
+    /// Talking to a debugger.
+    Debugger,
+    /// A device.
+    Device,
+}
+
+/// A system call and its first argument, a descriptor.
+pub type Call = (c_long, RawFd);
+
+/// Whether threads are confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confinement {
+    /// They are.
+    On,
+    /// They are not, to debug the tender.
+    Off,
+}
+
+impl Confinement {
+    /// Confines the calling thread: from here on its system calls are those of its role and these.
+    ///
+    /// # Errors
+    /// [`Error::Confine`].
+    pub fn enter(self, role: Role, calls: &[Call]) -> Result<(), Error> {
+        match self {
+            Self::On => limit_calls(role, calls),
+            Self::Off => Ok(()),
+        }
+    }
+
+    /// The same, in a thread that nobody waits for: ends the tender when it fails.
+    pub fn enter_or_end(self, role: Role, calls: &[Call]) {
+        if let Err(error) = self.enter(role, calls) {
+            crate::console::say(&format!("tender: {error}\n"));
+            // SAFETY: ends the process; nothing is buffered.
+            unsafe { libc::_exit(crate::NOT_STARTED.into()) };
+        }
+    }
+}
+
+fn limit_calls(role: Role, calls: &[Call]) -> Result<(), Error> {
     let wrong = failed("seccomp");
     install_handler();
-    let filter = filter().map_err(|e| wrong(&e))?;
+    let filter = filter(role, calls).map_err(|e| wrong(&e))?;
     seccompiler::apply_filter(&filter).map_err(|e| wrong(&e))
 }
 
@@ -67,7 +111,7 @@ fn argument(
     SeccompCondition::new(index, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(mask), value)
 }
 
-fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
+fn filter(role: Role, calls: &[Call]) -> Result<BpfProgram, seccompiler::BackendError> {
     const ALL: u64 = 0xffff_ffff;
     /// linux/kvm.h: KVM_RUN, KVM_GET_REGS, KVM_SET_REGS, KVM_GET_SREGS, KVM_SET_SREGS.
     const KVM_CALLS: [u64; 5] = [0xae80, 0x8090_ae81, 0x4090_ae82, 0x8138_ae83, 0x4138_ae84];
@@ -76,16 +120,28 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
     let own = u64::from(std::process::id());
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     for (call, conditions) in [
-        (libc::SYS_read, vec![argument(0, ALL, 0)?]),
-        (libc::SYS_write, vec![argument(0, ALL, 1)?]),
         (libc::SYS_write, vec![argument(0, ALL, 2)?]),
         (libc::SYS_tgkill, vec![argument(0, ALL, own)?]),
         // Memory for the tender's own data.
         (libc::SYS_mmap, vec![argument(2, executable, 0)?, argument(3, anonymous, anonymous)?]),
+        (libc::SYS_mprotect, vec![argument(2, executable, 0)?]),
+        (libc::SYS_madvise, vec![argument(2, ALL, libc::MADV_DONTNEED as u64)?]),
     ] {
         rules.entry(call).or_default().push(SeccompRule::new(conditions)?);
     }
-    for call in KVM_CALLS {
+    /// KVM_GET_FPU, KVM_SET_FPU, KVM_GET_DEBUGREGS, KVM_SET_DEBUGREGS.
+    const KVM_DEBUG_CALLS: [u64; 4] = [0x81a0_ae8c, 0x41a0_ae8d, 0x8080_aea1, 0x4080_aea2];
+    let standard: &[Call] = &[(libc::SYS_read, 0), (libc::SYS_write, 1)];
+    let (standard, kvm_calls, debug_calls): (&[Call], &[u64], &[u64]) = match role {
+        Role::Device => (&[], &[], &[]),
+        Role::Cpu => (standard, &KVM_CALLS, &[]),
+        Role::DebuggedCpu | Role::Debugger => (standard, &KVM_CALLS, &KVM_DEBUG_CALLS),
+    };
+    for (call, fd) in standard.iter().chain(calls) {
+        let rule = SeccompRule::new(vec![argument(0, ALL, *fd as u64)?])?;
+        rules.entry(*call).or_default().push(rule);
+    }
+    for call in kvm_calls.iter().chain(debug_calls).copied() {
         let rule = SeccompRule::new(vec![argument(1, ALL, call)?])?;
         rules.entry(libc::SYS_ioctl).or_default().push(rule);
     }
@@ -104,6 +160,7 @@ fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
         libc::SYS_getrandom,
         libc::SYS_brk,
         libc::SYS_munmap,
+        libc::SYS_mremap,
         libc::SYS_exit,
         libc::SYS_exit_group,
     ] {
@@ -138,12 +195,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_confined_thread_gets_memory_and_gives_it_back() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            Confinement::On.enter(Role::Device, &[]).unwrap();
+            let mut kept = Vec::new();
+            for round in 0..4 {
+                kept.extend((0..300).map(|i| vec![round; i * 1777 % 100_000 + 1]));
+                kept.truncate(10);
+                let mut long = Vec::new();
+                (0..2_000_000).for_each(|i| long.push(i as u8));
+                kept.push(long);
+            }
+            let _ = sender.send(kept.len());
+            // The end of a thread makes calls that the tender's threads never come to.
+            loop {
+                std::thread::park();
+            }
+        });
+        assert_eq!(receiver.recv(), Ok(11));
+    }
+
+    #[test]
     fn calls_that_are_not_needed_are_stopped() {
         // In a process of its own: the filter stays.
         // SAFETY: the child makes no call that needs other threads.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let limited = limit_calls().is_ok();
+            let limited = limit_calls(Role::Cpu, &[]).is_ok();
             let opened = limited && std::fs::File::open("/dev/null").is_ok();
             // SAFETY: ends the child.
             unsafe { libc::_exit(if opened { 1 } else { 2 }) };

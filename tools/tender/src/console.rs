@@ -45,14 +45,18 @@ impl Console {
         }
     }
 
-    /// Takes what has arrived, without waiting.
-    pub fn read(self, bytes: &mut [u8]) -> usize {
-        if self == Console::None || bytes.is_empty() || !poll(0, libc::POLLIN, 0) {
-            return 0;
+    /// Takes what has arrived, without waiting; `None` when nothing has yet. After the end of input
+    /// there is never anything.
+    pub fn read(self, bytes: &mut [u8]) -> Option<usize> {
+        if self == Console::None || bytes.is_empty() {
+            return Some(0);
+        }
+        if !poll(0, libc::POLLIN, 0) {
+            return None;
         }
         // SAFETY: the slice lives during the call.
         let len = unsafe { libc::read(0, bytes.as_mut_ptr().cast(), bytes.len()) };
-        usize::try_from(len).unwrap_or(0)
+        Some(usize::try_from(len).unwrap_or(0))
     }
 }
 

@@ -5,12 +5,13 @@ use hvt_abi::cpu_page::{
     ENABLED, FAULT_ADDRESS, FAULT_ERROR, FAULT_REGISTERS, FAULT_RFLAGS, FAULT_RIP, FAULT_RSP,
     FAULT_VECTOR, PENDING, PENDING_TIMER,
 };
-use kvm_bindings::kvm_regs;
+use kvm_bindings::{kvm_debugregs, kvm_regs};
 use kvm_ioctls::{VcpuExit, VcpuFd};
 
 use crate::calls::{self, Way};
+use crate::debug::{Debugger, Registers, TRAP_FLAG, Why};
 use crate::guest::{Guest, Start};
-use crate::layout::DOORBELL;
+use crate::layout::{DEVICE_REGISTERS, DOORBELL};
 use crate::machine::{self, RFLAGS};
 use crate::paging::USER_LIMIT;
 use crate::report::{self, Fault, registers_of};
@@ -23,6 +24,12 @@ const RED_ZONE: u64 = 128;
 const RETRY_NS: u64 = 50_000;
 /// What is left of a fault stack must be at least this for another report.
 const FAULT_ROOM: u64 = 2048;
+/// Exceptions that a debugger causes: a single step or a debug register, and `int3` where user mode
+/// may not use its entry of the interrupt table, with that error code (SDM volume 3, chapter 7.13).
+const DEBUG: u64 = 1;
+const TRAP: u64 = 3;
+const PROTECTION: u64 = 13;
+const BREAKPOINT_ERROR: u64 = 3 << 3 | 2;
 /// Exit code of a guest that crashed.
 const CRASHED: u8 = 102;
 
@@ -34,19 +41,39 @@ pub struct Cpu {
     index: usize,
     /// Changes of page tables that it has yet to repeat.
     pending: Option<Pending>,
+    debugging: Debugging,
+}
+
+/// What a CPU remembers for a debugger.
+#[derive(Debug, Default)]
+struct Debugging {
+    /// It runs for one instruction.
+    stepping: bool,
+    /// It is to stop when it has left kernel mode.
+    leaving_kernel: bool,
+    /// What is in its debug registers.
+    registers: kvm_debugregs,
 }
 
 impl Cpu {
     /// For the CPU of that number.
     pub fn new(guest: &'static Guest, fd: VcpuFd, index: usize) -> Self {
-        Self { guest, fd, index, pending: None }
+        Self { guest, fd, index, pending: None, debugging: Debugging::default() }
     }
 
     /// Runs it from `start` on, on the calling thread, until the guest ends.
     pub fn run(mut self, start: Start) -> ! {
         let flag = &raw mut self.fd.get_kvm_run().immediate_exit;
         self.guest.kicks[self.index].adopt(flag);
-        self.set_registers(&machine::registers(start));
+        let registers = machine::registers(start);
+        self.set_registers(&registers);
+        if let Some(debugger) = &self.guest.debugger {
+            debugger.started(self.index);
+            // The first one waits before its first instruction.
+            if debugger.wants_stop() {
+                self.park(registers, Why::Asked);
+            }
+        }
         loop {
             self.step();
         }
@@ -56,13 +83,24 @@ impl Cpu {
     fn step(&mut self) {
         enum Stop {
             Doorbell,
+            Device(u64, [u8; 8], usize),
             Halt,
             Kick,
             Nothing,
             Failure(String),
         }
+        if self.wants_stop() && !self.debugging.leaving_kernel {
+            self.guest.kicks[self.index].hold();
+        }
         let stop = match self.fd.run() {
             Ok(VcpuExit::MmioWrite(address, _)) if in_doorbell(address) => Stop::Doorbell,
+            Ok(VcpuExit::MmioWrite(address, data)) if address >= DEVICE_REGISTERS => {
+                // A copy: the device's turn comes when nothing of the CPU is borrowed.
+                let mut copy = [0; 8];
+                let len = data.len().min(copy.len());
+                copy[..len].copy_from_slice(&data[..len]);
+                Stop::Device(address, copy, len)
+            }
             Ok(VcpuExit::MmioWrite(..)) => Stop::Nothing,
             Ok(VcpuExit::MmioRead(_, data)) => {
                 data.fill(0);
@@ -84,10 +122,11 @@ impl Cpu {
             Stop::Doorbell => {
                 self.guest.times.first_exit();
                 let _ = calls::handle(self.guest, self.index, Way::Doorbell);
-                // A guest that takes interrupts gets them when KVM has finished this instruction.
-                if self.word(ENABLED) == 0 {
-                    self.note_interrupts();
-                }
+                self.take_quietly();
+            }
+            Stop::Device(address, data, len) => {
+                self.guest.devices.write(address, &data[..len]);
+                self.take_quietly();
             }
             Stop::Halt => self.halted(),
             Stop::Kick => self.kicked(),
@@ -130,17 +169,33 @@ impl Cpu {
         bits
     }
 
+    /// Tells a guest that takes no interrupts which ones came; others get them when KVM has finished
+    /// the instruction that stopped the CPU.
+    fn take_quietly(&self) {
+        if self.word(ENABLED) == 0 {
+            self.note_interrupts();
+        }
+    }
+
     /// A signal stopped the CPU: interrupts its code, unless that wants none.
     fn kicked(&mut self) {
-        if self.note_interrupts() == 0 || self.word(ENABLED) == 0 {
+        self.note_interrupts();
+        let stop = self.wants_stop();
+        let interrupted = self.word(PENDING) != 0 && self.word(ENABLED) != 0;
+        // A single step is one of the code that gdb sees, not of a handler.
+        if !stop && (!interrupted || self.debugging.stepping) {
             return;
         }
         let mut registers = self.registers();
+        self.debugging.leaving_kernel = registers.rip >= KERNEL;
         if registers.rip >= KERNEL {
             // Between two instructions of the stub: later.
             self.guest.kicks[self.index].put_back(PENDING_TIMER);
             kick::set_timer(Some(RETRY_NS));
             return;
+        }
+        if stop {
+            return self.park(registers, Why::Asked);
         }
         // Flags and, above them, the instruction pointer: what the handler needs to return by
         // `popfq` and `ret`.
@@ -176,13 +231,102 @@ impl Cpu {
                     return;
                 }
                 let address = self.fd.get_sregs().map_or(0, |sregs| sregs.cr2);
-                self.fault(Fault { vector, frame, address, registers });
+                let fault = Fault { vector, frame, address, registers };
+                if !self.debugger_takes(&fault) {
+                    self.fault(fault);
+                }
             }
             Some(Halt::List) => match &mut self.pending {
                 Some(pending) => pending.fill(&self.guest.ram, self.index),
                 None => self.give_up("it is lost in kernel mode"),
             },
             None => self.give_up("it halted"),
+        }
+    }
+
+    fn wants_stop(&self) -> bool {
+        self.guest.debugger.as_ref().is_some_and(Debugger::wants_stop)
+    }
+
+    /// Stops the CPU, which is in user mode or just left it, until a debugger lets it go on.
+    fn park(&mut self, mut general: kvm_regs, why: Why) {
+        let Some(debugger) = &self.guest.debugger else { return };
+        general.rflags &= !TRAP_FLAG;
+        let fpu = self.fd.get_fpu().unwrap_or_default();
+        let resume = debugger.stopped(self.index, Registers { general, fpu }, why);
+        let Registers { mut general, fpu } = resume.registers;
+        // Neither fails with values that the kernel gave or user mode can have.
+        let _ = self.fd.set_fpu(&fpu);
+        if (resume.debug.db, resume.debug.dr7)
+            != (self.debugging.registers.db, self.debugging.registers.dr7)
+        {
+            let _ = self.fd.set_debug_regs(&resume.debug);
+            self.debugging.registers = resume.debug;
+        }
+        self.debugging.stepping = resume.step;
+        self.debugging.leaving_kernel = false;
+        if resume.step {
+            general.rflags |= TRAP_FLAG;
+        }
+        self.enter_user_mode();
+        self.set_registers(&general);
+        if self.word(PENDING) != 0 {
+            // What came meanwhile interrupts it now.
+            self.guest.kicks[self.index].hold();
+        }
+    }
+
+    /// Whether an exception is for a debugger, and the guest does not learn of it. Then the CPU was
+    /// stopped and may go on.
+    fn debugger_takes(&mut self, fault: &Fault) -> bool {
+        let Some(debugger) = self.guest.debugger.as_ref().filter(|d| d.is_attached()) else {
+            return false;
+        };
+        let Fault { vector, frame, registers, .. } = fault;
+        if frame.cs & 3 == 0 {
+            return false;
+        }
+        let mut code =
+            kvm_regs { rip: frame.rip, rsp: frame.rsp, rflags: frame.rflags, ..*registers };
+        let why = match *vector {
+            DEBUG => {
+                let dr6 = self.fd.get_debug_regs().map_or(0, |registers| registers.dr6);
+                let hit = debugger.hit(dr6);
+                // The processor never clears its reasons.
+                let _ = self.fd.set_debug_regs(&self.debugging.registers);
+                match hit {
+                    Some(number) => Why::Hardware(number),
+                    None if self.debugging.stepping => Why::Step,
+                    None => return false,
+                }
+            }
+            // User mode may not use this entry of the table, so it is a fault at the instruction.
+            PROTECTION if frame.error == BREAKPOINT_ERROR && debugger.has_breakpoint(frame.rip) => {
+                Why::Breakpoint
+            }
+            // Machines that interpret may not look; then it is behind the instruction.
+            TRAP if debugger.has_breakpoint(frame.rip.wrapping_sub(1)) => {
+                code.rip = frame.rip - 1;
+                Why::Breakpoint
+            }
+            vector => {
+                self.park(code, Why::Exception(vector));
+                // Where gdb moved the CPU elsewhere, the exception is none any more.
+                return self.registers().rip != frame.rip;
+            }
+        };
+        self.park(code, why);
+        true
+    }
+
+    fn enter_user_mode(&self) {
+        let mut sregs = match self.fd.get_sregs() {
+            Ok(sregs) => sregs,
+            Err(error) => self.give_up(&format!("KVM cannot read its registers: {error}")),
+        };
+        machine::enter_user_mode(&mut sregs);
+        if let Err(error) = self.fd.set_sregs(&sregs) {
+            self.give_up(&format!("KVM cannot set its registers: {error}"));
         }
     }
 
@@ -213,14 +357,7 @@ impl Cpu {
             self.set_word(index, value);
         }
         self.set_word(ENABLED, 0);
-        let mut sregs = match self.fd.get_sregs() {
-            Ok(sregs) => sregs,
-            Err(error) => self.give_up(&format!("KVM cannot read its registers: {error}")),
-        };
-        machine::enter_user_mode(&mut sregs);
-        if let Err(error) = self.fd.set_sregs(&sregs) {
-            self.give_up(&format!("KVM cannot set its registers: {error}"));
-        }
+        self.enter_user_mode();
         self.set_registers(&machine::registers(Start {
             rip: self.guest.note.fault,
             // As if it had been called.

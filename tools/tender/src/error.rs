@@ -70,6 +70,18 @@ pub enum Error {
     /// The initial ram disk.
     #[error("cannot read the initial ram disk {0}: {1}")]
     Initrd(String, std::io::Error),
+    /// A disk.
+    #[error("cannot use {0} as a disk: {1}")]
+    Disk(String, String),
+    /// A network device.
+    #[error("cannot use {0} as network: {1}")]
+    Net(String, std::io::Error),
+    /// passt.
+    #[error(
+        "networking without rights needs passt, which is not installed: apt-get install passt, \
+         dnf install passt, or https://passt.top; --net tap=NAME does without"
+    )]
+    NoPasst,
     /// Too little memory.
     #[error(
         "{given} of memory are too small: the image and its ram disk need {needed}; give more with --memory"

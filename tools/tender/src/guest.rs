@@ -5,6 +5,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use hvt_abi::{CallError, ImageNote, PAGE};
 
 use crate::console::Console;
+use crate::debug::Debugger;
+use crate::devices::{DeviceMemory, Slots};
 use crate::kick::Kick;
 use crate::layout::Layout;
 use crate::memory::{GuestRam, Tables};
@@ -58,8 +60,10 @@ impl StartLine {
 pub struct Guest {
     /// Its memory.
     pub ram: Arc<GuestRam>,
-    /// Its address space.
-    pub space: Mutex<AddressSpace<Tables>>,
+    /// Its memory and address space, as devices use them.
+    pub memory: &'static DeviceMemory,
+    /// Its devices.
+    pub devices: &'static Slots,
     /// Where everything lies.
     pub layout: Layout,
     /// What its image says; addresses are the guest's.
@@ -72,12 +76,14 @@ pub struct Guest {
     pub console: Console,
     /// When it reached what.
     pub times: Times,
+    /// The debugger, if there is one.
+    pub debugger: Option<Debugger>,
 }
 
 impl Guest {
     /// The address space, for as long as the result lives.
     pub fn space(&self) -> MutexGuard<'_, AddressSpace<Tables>> {
-        self.space.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.space.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Number of CPUs.
@@ -135,6 +141,34 @@ impl Guest {
         })
     }
 
+    /// Copies from the guest's memory what a debugger wants; returns how many bytes there are.
+    pub fn debug_read(&self, address: u64, bytes: &mut [u8]) -> usize {
+        let mut done = 0;
+        while let Some((physical, len)) = self.readable(address, done, bytes.len()) {
+            self.ram.read(physical, &mut bytes[done..done + len]);
+            done += len;
+        }
+        done
+    }
+
+    /// Writes for a debugger, to code and constants as well; returns how many bytes there are.
+    pub fn debug_write(&self, address: u64, bytes: &[u8]) -> usize {
+        let mut done = 0;
+        while let Some((physical, len)) = self.readable(address, done, bytes.len()) {
+            self.ram.write(physical, &bytes[done..done + len]);
+            done += len;
+        }
+        done
+    }
+
+    /// Where memory is from `address + done` on, and how much of `len - done` bytes lies together.
+    fn readable(&self, address: u64, done: usize, len: usize) -> Option<(u64, usize)> {
+        let left = len.checked_sub(done).filter(|left| *left > 0)?;
+        let at = address.checked_add(done as u64)?;
+        let (physical, room) = self.space().translate(at, false)?;
+        Some((physical, left.min(usize::try_from(room).unwrap_or(left))))
+    }
+
     /// Reads a word of the guest's memory.
     pub fn read_word(&self, address: u64) -> Option<u64> {
         let mut bytes = [0; 8];
@@ -142,8 +176,16 @@ impl Guest {
         Some(u64::from_le_bytes(bytes))
     }
 
-    /// Ends guest and tender.
+    /// Ends guest and tender; a debugger is told before.
     pub fn end(&self, code: u8) -> ! {
+        if let Some(debugger) = &self.debugger {
+            debugger.end(code);
+        }
+        self.end_now(code)
+    }
+
+    /// Ends guest and tender.
+    pub fn end_now(&self, code: u8) -> ! {
         self.times.point("end");
         self.times.print();
         // SAFETY: ends the process; nothing is buffered.

@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::ffi::{c_int, c_void};
 use std::ptr;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU8, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU8, AtomicU64};
 
-use hvt_abi::cpu_page::PENDING_TIMER;
+use hvt_abi::cpu_page::{PENDING_STOP, PENDING_TIMER};
 
 const SIGNAL: c_int = libc::SIGUSR1;
 
@@ -19,6 +19,12 @@ pub struct Kick {
     immediate_exit: AtomicPtr<AtomicU8>,
     /// The host thread.
     thread: AtomicI32,
+    /// Whether its next wait ends when the console has input.
+    input: AtomicBool,
+    /// Whether the CPU is called to its host thread, for something else than an interrupt.
+    called: AtomicBool,
+    /// Whether the guest ever waited on this CPU.
+    waited: AtomicBool,
 }
 
 thread_local! {
@@ -39,7 +45,20 @@ extern "C" fn on_signal(_signal: c_int, info: *const libc::siginfo_t, _context: 
     }
 }
 
+/// The CPU that is told when the guest is to stop.
+static FIRST: AtomicPtr<Kick> = AtomicPtr::new(ptr::null_mut());
+/// Whether the guest was asked to stop.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+/// Asks the guest to stop, which it does when it waits. One that never waited could not see that;
+/// and who presses Ctrl-C again does not want to wait.
 extern "C" fn on_end(signal: c_int) {
+    // SAFETY: `install_handlers` stores a reference that lives for ever.
+    let first = unsafe { FIRST.load(Acquire).as_ref() };
+    let again = ASKED.swap(true, AcqRel) && signal == libc::SIGINT;
+    if let Some(kick) = first.filter(|kick| kick.waited.load(Acquire) && !again) {
+        return kick.interrupt(PENDING_STOP);
+    }
     let text: &[u8] =
         if signal == libc::SIGINT { b"tender: interrupted\n" } else { b"tender: told to stop\n" };
     // SAFETY: both calls are allowed in signal handlers (signal-safety(7)).
@@ -49,8 +68,10 @@ extern "C" fn on_end(signal: c_int) {
     }
 }
 
-/// Installs the handlers of the signals that the tender knows.
-pub fn install_handlers() {
+/// Installs the handlers of the signals that the tender knows; `first` is the CPU that the guest
+/// starts on.
+pub fn install_handlers(first: &'static Kick) {
+    FIRST.store(ptr::from_ref(first).cast_mut(), Release);
     let install = |signal: c_int, handler: *const (), flags: c_int| {
         // SAFETY: a structure of integers; all zero is a valid start.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -76,6 +97,24 @@ impl Kick {
     /// Tells the CPU about an interrupt, from any thread.
     pub fn interrupt(&self, bits: u64) {
         self.pending.fetch_or(bits, AcqRel);
+        self.signal();
+    }
+
+    /// Makes the CPU stop running or waiting, from any thread.
+    pub fn call(&self) {
+        self.called.store(true, Release);
+        self.signal();
+    }
+
+    /// Keeps the CPU from running until [`Kick::take`].
+    pub fn hold(&self) {
+        // SAFETY: as in the handler.
+        if let Some(flag) = unsafe { self.immediate_exit.load(Relaxed).as_ref() } {
+            flag.store(1, Release);
+        }
+    }
+
+    fn signal(&self) {
         let thread = self.thread.load(Acquire);
         if thread != 0 {
             // SAFETY: no pointers. The thread lives as long as the process.
@@ -90,6 +129,7 @@ impl Kick {
         if let Some(flag) = unsafe { self.immediate_exit.load(Relaxed).as_ref() } {
             flag.store(0, Release);
         }
+        self.called.store(false, Release);
         self.pending.swap(0, AcqRel)
     }
 
@@ -98,8 +138,14 @@ impl Kick {
         self.pending.fetch_or(bits, AcqRel);
     }
 
-    /// Waits until there is an interrupt, at most so many nanoseconds.
+    /// Sets whether waits of the CPU end when the console has input.
+    pub fn await_input(&self, wanted: bool) {
+        self.input.store(wanted, Relaxed);
+    }
+
+    /// Waits until there is an interrupt, or awaited input, at most so many nanoseconds.
     pub fn wait(&self, limit_ns: Option<u64>) {
+        self.waited.store(true, Release);
         let limit = limit_ns.map(timespec);
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         // SAFETY: sets of signals and times are initialised and live during the calls. The signal
@@ -110,8 +156,10 @@ impl Kick {
             libc::sigemptyset(&mut blocked);
             libc::sigaddset(&mut blocked, SIGNAL);
             libc::pthread_sigmask(libc::SIG_BLOCK, &blocked, &mut before);
-            if self.pending.load(Acquire) == 0 {
-                libc::ppoll(ptr::null_mut(), 0, limit, &before);
+            if self.pending.load(Acquire) == 0 && !self.called.load(Acquire) {
+                let mut input = libc::pollfd { fd: 0, events: libc::POLLIN, revents: 0 };
+                let count = libc::nfds_t::from(self.input.load(Relaxed));
+                libc::ppoll(&mut input, count, limit, &before);
             }
             libc::pthread_sigmask(libc::SIG_SETMASK, &before, ptr::null_mut());
         }

@@ -18,6 +18,8 @@ pub const HOLE_END: u64 = 4 << 30;
 pub const SYSTEM: u64 = HOLE;
 /// Physical address of the doorbell, where there is no memory.
 pub const DOORBELL: u64 = HOLE_END - (64 << 20);
+/// Physical address of the registers of devices, a page for each.
+pub const DEVICE_REGISTERS: u64 = DOORBELL + PAGE;
 /// Memory of a guest at most.
 pub const MAX_MEMORY: u64 = 1 << 40;
 /// Addresses for aliases, as on the other platforms.
@@ -93,6 +95,8 @@ pub struct Wanted<'a> {
     pub cpus: u64,
     /// Bytes of the boot information with the command line.
     pub boot: u64,
+    /// Number of devices.
+    pub devices: u64,
     /// Bytes of the initial ram disk.
     pub initrd: u64,
     /// Random numbers for addresses; `None` for fixed ones.
@@ -114,6 +118,8 @@ pub struct Layout {
     pub doorbell: u64,
     /// Fault stacks, one for each CPU, each above a page that is not mapped.
     pub fault_stacks: Vec<Piece>,
+    /// The memory of devices, a page for each; behind each the page of its registers.
+    pub devices: Vec<Piece>,
     /// The stack to start on.
     pub stack: Piece,
     /// The initial ram disk.
@@ -175,6 +181,8 @@ impl Layout {
         let cpu_pages = piece(cpus * PAGE, Access::Fixed);
         let fault_stacks = (0..cpus).map(|_| piece(FAULT_STACK, Access::Fixed)).collect();
         let stack = piece(image.note.stack.max(PAGE), Access::Fixed);
+        // The page between two of these is for registers.
+        let devices = (0..wanted.devices).map(|_| piece(PAGE, Access::Fixed)).collect();
         let doorbell = next + PAGE;
 
         let heap_at = HEAPS + (random[3] % HEAP_PLACES) * LARGE_PAGE;
@@ -213,7 +221,18 @@ impl Layout {
             len: initrd_len,
             access: Access::Read,
         });
-        Ok(Self { bias, segments, boot, cpu_pages, doorbell, fault_stacks, stack, initrd, heap })
+        Ok(Self {
+            bias,
+            segments,
+            boot,
+            cpu_pages,
+            doorbell,
+            fault_stacks,
+            devices,
+            stack,
+            initrd,
+            heap,
+        })
     }
 
     /// Everything that is memory.
@@ -222,8 +241,21 @@ impl Layout {
             .iter()
             .chain([&self.boot, &self.cpu_pages, &self.stack])
             .chain(&self.fault_stacks)
+            .chain(&self.devices)
             .chain(&self.initrd)
             .chain(&self.heap)
+    }
+
+    /// Address and physical address of the registers of each device.
+    pub fn device_registers(&self) -> impl Iterator<Item = (u64, u64)> {
+        let physical = (DEVICE_REGISTERS..).step_by(PAGE as usize);
+        self.devices.iter().map(|piece| piece.address + PAGE).zip(physical)
+    }
+
+    /// All devices as one range of addresses.
+    pub fn device_range(&self) -> Range {
+        let start = self.devices.first().map_or(0, |piece| piece.address);
+        Range { start, len: self.devices.len() as u64 * hvt_abi::device::LEN }
     }
 
     /// All memory for heaps as one range of addresses.

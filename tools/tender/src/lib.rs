@@ -2,7 +2,8 @@
 //!
 //! It loads an image, builds page tables in which code cannot be written, data not run, and the
 //! tables themselves not be reached, enters the image in 64-bit user mode, and does what the guest
-//! asks for ([`hvt_abi::Call`]). There is no firmware, no interrupt controller and no emulated device.
+//! asks for ([`hvt_abi::Call`]). There is no firmware, no interrupt controller and no emulated hardware; [devices] are
+//! virtio's.
 //! Whatever the guest writes is taken as hostile; before the guest runs, the tender gives up all
 //! rights that it does not need.
 //!
@@ -23,6 +24,8 @@ mod calls;
 mod confine;
 mod console;
 mod cpu;
+mod debug;
+pub mod devices;
 pub mod elf;
 pub mod error;
 pub mod exercise;

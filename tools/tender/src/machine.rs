@@ -1,11 +1,13 @@
 //! The virtual machine: KVM's side of a guest.
 
+use hvt_abi::device::{SET_STATUS, notify};
 use kvm_bindings::{
     CpuId, KVM_MAX_CPUID_ENTRIES, kvm_dtable, kvm_regs, kvm_segment, kvm_sregs,
-    kvm_userspace_memory_region,
+    kvm_userspace_memory_region, kvm_xcrs,
 };
-use kvm_ioctls::{Kvm, VcpuFd, VmFd};
+use kvm_ioctls::{Cap, IoEventAddress, Kvm, VcpuFd, VmFd};
 
+use crate::devices::Slot;
 use crate::error::Error;
 use crate::guest::Start;
 use crate::memory::GuestRam;
@@ -17,8 +19,12 @@ const CR0: u64 = 0x8005_0033;
 const CR4: u64 = 1 << 5 | 1 << 9 | 1 << 10;
 /// Instructions for segment bases.
 const CR4_FSGSBASE: u64 = 1 << 16;
+/// XSAVE, and with it AVX.
+const CR4_OSXSAVE: u64 = 1 << 18;
 /// No SGDT and the like in user mode.
 const CR4_UMIP: u64 = 1 << 11;
+/// x87, SSE, AVX. Not AVX-512: the image would save 1.6 KiB more for each preemption.
+const XCR0: u64 = 7;
 /// Long mode, active; no-execute pages.
 const EFER: u64 = 1 << 8 | 1 << 10 | 1 << 11;
 /// Carry, parity … all clear; bit 1 is always 1. No interrupts, no I/O.
@@ -32,6 +38,7 @@ pub struct Machine {
     vm: VmFd,
     cpuid: CpuId,
     umip: bool,
+    avx: bool,
 }
 
 fn kvm(what: &'static str) -> impl Fn(kvm_ioctls::Error) -> Error {
@@ -62,9 +69,30 @@ impl Machine {
         let cpuid = kvm_fd
             .get_supported_cpuid(KVM_MAX_CPUID_ENTRIES)
             .map_err(kvm("tell what its virtual CPUs can do"))?;
-        let umip =
-            cpuid.as_slice().iter().any(|e| e.function == 7 && e.index == 0 && e.ecx & 4 != 0);
-        Ok(Self { vm, cpuid, umip })
+        let has = |function, ecx| {
+            let entries = cpuid.as_slice().iter();
+            entries.filter(|e| e.function == function && e.index == 0).any(|e| e.ecx & ecx == ecx)
+        };
+        let (umip, avx) = (has(7, 1 << 2), has(1, 1 << 26 | 1 << 28));
+        Ok(Self { vm, cpuid, umip, avx })
+    }
+
+    /// Makes KVM itself pass on what the guest writes to notify a device, whose registers start at a
+    /// physical address. A KVM that cannot stops the CPU instead, and the tender passes it on.
+    ///
+    /// # Errors
+    /// [`Error::Kvm`].
+    pub fn ring(&self, registers: u64, slot: &Slot) -> Result<(), Error> {
+        if !slot.bells().is_empty() && !self.vm.check_extension(Cap::Ioeventfd) {
+            return Ok(());
+        }
+        for (queue, bell) in (0u32..).zip(slot.bells()) {
+            let offset = (notify(queue as usize) - SET_STATUS) as u64;
+            let at = IoEventAddress::Mmio(registers + offset);
+            let done = self.vm.register_ioevent(bell, &at, queue);
+            done.map_err(kvm("pass on notifications of devices"))?;
+        }
+        Ok(())
     }
 
     /// Adds a CPU in 64-bit user mode, with the top-level page table `root`.
@@ -94,11 +122,19 @@ impl Machine {
         sregs.idt = table(tables.idt, stub::IDT_LEN);
         sregs.cr0 = CR0;
         sregs.cr3 = root;
-        sregs.cr4 = CR4 | CR4_FSGSBASE | if self.umip { CR4_UMIP } else { 0 };
+        sregs.cr4 = CR4
+            | CR4_FSGSBASE
+            | if self.umip { CR4_UMIP } else { 0 }
+            | if self.avx { CR4_OSXSAVE } else { 0 };
         sregs.efer = EFER;
         cpu.set_sregs(&sregs).map_err(kvm(
             "put a virtual CPU into user mode with instructions for segment bases (FSGSBASE)",
         ))?;
+        if self.avx {
+            let mut xcrs = kvm_xcrs { nr_xcrs: 1, ..kvm_xcrs::default() };
+            xcrs.xcrs[0].value = XCR0;
+            cpu.set_xcrs(&xcrs).map_err(kvm("let a virtual CPU use AVX"))?;
+        }
         Ok(cpu)
     }
 }

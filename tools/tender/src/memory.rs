@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use hvt_abi::PAGE;
 use vm_memory::{
     Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
-    MemoryRegionAddress,
+    MemoryRegionAddress, VolatileSlice,
 };
 
 use crate::error::Error;
@@ -95,6 +95,11 @@ impl GuestRam {
         let guard = slice.ptr_guard_mut();
         // SAFETY: the range is memory of ours; the call changes no content.
         unsafe { libc::madvise(guard.as_ptr().cast(), len as usize, libc::MADV_POPULATE_WRITE) };
+    }
+
+    /// A range of memory; `None` when it is not all memory.
+    pub fn slice(&self, physical: u64, len: u64) -> Option<VolatileSlice<'_>> {
+        self.memory.get_slice(GuestAddress(physical), usize::try_from(len).ok()?).ok()
     }
 
     /// Writes bytes.

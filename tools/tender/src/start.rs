@@ -4,18 +4,22 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, Mutex};
 
-use hvt_abi::{BootInfo, ImageNote, PAGE, Range, WORDS_PER_PAGE};
+use hvt_abi::{BootInfo, ImageNote, NOTE_HAS_DRIVERS, PAGE, Range, WORDS_PER_PAGE};
 use kvm_ioctls::{Kvm, VcpuFd};
 
 use crate::args::Args;
-use crate::confine;
+use crate::confine::{self, Call, Confinement, Role};
 use crate::console::Console;
 use crate::cpu::Cpu;
+use crate::debug::{self, Debugger};
+use crate::devices::{self, DeviceMemory, Slot, Slots};
 use crate::elf::{Image, ImageFile};
 use crate::error::{Error, ImageError};
 use crate::guest::{Guest, Start, StartLine};
 use crate::kick::{self, Kick};
-use crate::layout::{Access, DOORBELL, LARGE_PAGE, Layout, Piece, SYSTEM, WINDOW, Wanted};
+use crate::layout::{
+    Access, DEVICE_REGISTERS, DOORBELL, LARGE_PAGE, Layout, Piece, SYSTEM, WINDOW, Wanted,
+};
 use crate::machine::Machine;
 use crate::memory::{GuestRam, Tables};
 use crate::paging::{AddressSpace, Bits};
@@ -40,8 +44,11 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         None => None,
         Some(path) => Some(open_regular(path).map_err(|e| Error::Initrd(path.clone(), e))?),
     };
+    let has_drivers = image.note.flags & NOTE_HAS_DRIVERS != 0;
+    let devices = devices::list(args, has_drivers)?;
     let words = command_line(args);
-    let random = (!args.fixed_addresses).then(|| {
+    // What gdb reads about the image says where it is linked to run.
+    let random = (!args.fixed_addresses && args.gdb.is_none()).then(|| {
         let mut bytes = [0; 32];
         calls::random(&mut bytes);
         let (words, _) = bytes.as_chunks::<8>();
@@ -52,6 +59,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         memory: args.memory,
         cpus: args.cpus as u64,
         boot: BOOT_INFO + words.bytes.len() as u64 + 16 * words.count + 16,
+        devices: devices.len() as u64,
         initrd: initrd.as_ref().map_or(0, |file| file.len),
         random,
     })?;
@@ -82,6 +90,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         interrupt: moved(image.note.interrupt),
         fault: moved(image.note.fault),
         gate: moved(image.note.gate),
+        flags: image.note.flags,
     };
     let start = Start {
         rip: moved(image.entry),
@@ -89,35 +98,65 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         rsp: layout.stack.address + layout.stack.len - 8,
         argument: layout.boot.address,
     };
-    kick::install_handlers();
+    let kicks: &'static [Kick] = (0..args.cpus).map(|_| Kick::default()).collect::<Vec<_>>().leak();
+    if let Some(first) = kicks.first() {
+        kick::install_handlers(first);
+    }
+    let (debugger, connection) = match args.gdb {
+        None => (None, None),
+        Some(port) => {
+            let (debugger, connection) = Debugger::accept(port, kicks)?;
+            (Some(debugger), Some(connection))
+        }
+    };
     let tsc_khz = cpus.first().and_then(|cpu| cpu.get_tsc_khz().ok()).unwrap_or(0);
+    let space = Arc::new(Mutex::new(space));
+    let memory: &'static DeviceMemory =
+        Box::leak(Box::new(DeviceMemory { ram: ram.clone(), space }));
+    let mut slots = Slots::default();
+    for (index, device) in devices.into_iter().enumerate() {
+        let slot = Slot::new(device, index, &layout, memory, &kicks[0], Console::Standard)?;
+        machine.ring(DEVICE_REGISTERS + index as u64 * PAGE, &slot)?;
+        slots.0.push(slot);
+    }
     let guest: &'static Guest = Box::leak(Box::new(Guest {
         ram,
-        space: Mutex::new(space),
+        memory,
+        devices: Box::leak(Box::new(slots)),
         layout,
         note,
-        kicks: (0..args.cpus).map(|_| Kick::default()).collect::<Vec<_>>().leak(),
+        kicks,
         starts: (0..args.cpus).map(|_| StartLine::default()).collect(),
         console: Console::Standard,
         times,
+        debugger,
     }));
     let initrd_len = initrd.as_ref().map(|file| file.len);
     drop((image_file, initrd, kvm));
     populate(guest);
-    if !args.unconfined {
+    let confinement = if args.unconfined { Confinement::Off } else { Confinement::On };
+    if confinement == Confinement::On {
         confine::drop_rights()?;
+    }
+    let role = if connection.is_some() { Role::DebuggedCpu } else { Role::Cpu };
+    let mut cpu_calls = guest.devices.notifications();
+    cpu_calls.extend(connection.iter().flat_map(debug::Connection::calls));
+    // Before those of CPUs: it looks for the first one's stop.
+    if let (Some(debugger), Some(connection)) = (&guest.debugger, connection) {
+        debug::spawn(guest, debugger, connection, confinement)?;
     }
     let mut cpus = cpus.into_iter().enumerate();
     let first = cpus.next();
     for (index, fd) in cpus {
-        spawn(guest, fd, index, !args.unconfined)?;
+        spawn(guest, fd, index, (confinement, role), &cpu_calls)?;
+    }
+    for slot in &guest.devices.0 {
+        devices::spawn(slot, confinement)?;
     }
     if let Some(line) = guest.starts.first() {
         line.call(start);
     }
-    if !args.unconfined {
-        confine::limit_calls()?;
-    }
+    confinement.enter(role, &cpu_calls)?;
     guest.times.point("confined");
     write_boot_info(guest, &words, initrd_len, u64::from(tsc_khz));
     guest.times.point("run");
@@ -211,6 +250,9 @@ pub(crate) fn address_space(
         space.map(*address, *physical, *len, (*access).into())?;
     }
     space.map(layout.doorbell, DOORBELL, PAGE, Bits::WRITE)?;
+    for (address, physical) in layout.device_registers() {
+        space.map(address, physical, PAGE, Bits::WRITE)?;
+    }
     // The tender's tables, for kernel mode alone.
     let tables = Layout::table_memory(memory / PAGE * PAGE);
     space.map(stub::KERNEL, SYSTEM, PAGE, Bits::KERNEL_CODE)?;
@@ -219,12 +261,16 @@ pub(crate) fn address_space(
     Ok(space)
 }
 
-fn spawn(guest: &'static Guest, fd: VcpuFd, index: usize, confined: bool) -> Result<(), Error> {
+fn spawn(
+    guest: &'static Guest,
+    fd: VcpuFd,
+    index: usize,
+    (confinement, role): (Confinement, Role),
+    calls: &[Call],
+) -> Result<(), Error> {
+    let calls = calls.to_vec();
     let run = move || {
-        if confined && let Err(error) = confine::limit_calls() {
-            crate::console::say(&format!("tender: {error}\n"));
-            guest.end(crate::NOT_STARTED);
-        }
+        confinement.enter_or_end(role, &calls);
         let start = guest.starts[index].wait();
         Cpu::new(guest, fd, index).run(start)
     };
@@ -277,6 +323,7 @@ fn write_boot_info(guest: &Guest, words: &Words, initrd_len: Option<u64>, tsc_kh
         fault_stack_stride: stacks(1).wrapping_sub(stacks(0)),
         fault_stack_len: layout.fault_stacks.first().map_or(0, |piece| piece.len),
         window: WINDOW,
+        devices: layout.device_range(),
     };
     let mut page = [0; WORDS_PER_PAGE];
     info.write(&mut page);

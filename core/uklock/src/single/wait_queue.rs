@@ -1,6 +1,7 @@
 //! The wait queue between one flow of control and interrupt handlers.
 
 use super::idle_while_not;
+use crate::Interrupted;
 
 /// Waits for conditions that interrupt handlers make true. Waking is nothing: the one that waits
 /// looks after each interrupt.
@@ -32,6 +33,24 @@ impl WaitQueue {
     /// condition.
     pub fn wait_until(&self, deadline_ns: u64, condition: impl FnMut() -> bool) -> bool {
         idle_while_not(Some(deadline_ns), condition)
+    }
+
+    /// Idles until `condition` is true or the monotonic clock is at `deadline_ns`, if there is a
+    /// deadline; returns the condition.
+    ///
+    /// # Errors
+    /// The program was [interrupted](crate::interrupted) before.
+    pub fn wait_interruptible(
+        &self,
+        deadline_ns: Option<u64>,
+        mut condition: impl FnMut() -> bool,
+    ) -> Result<bool, Interrupted> {
+        let mut met = false;
+        let ended = idle_while_not(deadline_ns, || {
+            met = condition();
+            met || crate::interrupted()
+        });
+        if ended && !met { Err(Interrupted) } else { Ok(met) }
     }
 
     /// Nothing; false.

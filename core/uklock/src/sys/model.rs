@@ -34,6 +34,9 @@ struct Record {
     words: [atomic::AtomicUsize; 2],
 }
 
+// SAFETY: one operating-system thread runs a whole model, with all threads of shuttle.
+unsafe impl Sync for Record {}
+
 impl Record {
     fn unpark(&self) {
         if !self.token.replace(true) {
@@ -55,30 +58,37 @@ thread_local! {
 }
 
 impl ThreadRef {
+    /// Its priority that counts.
     #[cfg(feature = "inherit")]
     pub fn priority(self) -> u8 {
         self.0.priorities.get().1
     }
+    /// Its own priority.
     #[cfg(feature = "inherit")]
     pub fn base_priority(self) -> u8 {
         self.0.priorities.get().0
     }
+    /// Sets the priority that counts.
     #[cfg(feature = "inherit")]
     pub fn inherit_priority(self, priority: u8) {
         self.0.priorities.set((self.base_priority(), priority));
     }
+    /// The words of the locks.
     #[cfg(feature = "inherit")]
     pub fn lock_words(self) -> Option<&'static [atomic::AtomicUsize; 2]> {
         Some(&self.0.words)
     }
+    /// As a number.
     pub fn to_usize(self) -> usize {
         core::ptr::from_ref(self.0).expose_provenance()
     }
+    /// Of a number.
     #[cfg(any(feature = "smp", feature = "inherit"))]
     pub fn from_usize(word: usize) -> Self {
         // SAFETY: words come from `to_usize`, and records are never freed.
         Self(unsafe { &*core::ptr::with_exposed_provenance(word) })
     }
+    /// Wakes it.
     pub fn unpark(self) {
         if DEPTH.get() > 0 {
             UNPARKED.with_borrow_mut(|list| list.push(self));
@@ -86,6 +96,7 @@ impl ThreadRef {
             self.0.unpark();
         }
     }
+    /// Whether it runs, as far as anybody can tell.
     #[cfg(feature = "smp")]
     pub fn is_running(self) -> bool {
         shuttle::rand::thread_rng().gen_bool(0.5)
@@ -116,6 +127,7 @@ shuttle::thread_local! {
     static ME: Cell<Option<ThreadRef>> = Cell::new(None);
 }
 
+/// The running thread.
 pub fn current() -> ThreadRef {
     ME.with(|me| {
         me.get().unwrap_or_else(|| {

@@ -3,6 +3,7 @@
 use core::panic::Location;
 
 use super::list::{List, Node};
+use crate::Interrupted;
 use crate::diagnose::{self, Kind};
 use crate::guarded::Guarded;
 use crate::sys::{self, Wakeup};
@@ -35,30 +36,51 @@ impl WaitQueue {
     /// Waits until `condition` is true. It is called again after each wake-up, by this thread.
     #[cfg_attr(any(feature = "diagnose", debug_assertions), track_caller)]
     pub fn wait(&self, condition: impl FnMut() -> bool) {
-        self.wait_deadline(None, condition, Location::caller());
+        self.wait_deadline(None, condition, || false, Location::caller());
     }
 
     /// Waits until `condition` is true or the monotonic clock is at `deadline_ns`; returns the
     /// condition.
     #[cfg_attr(any(feature = "diagnose", debug_assertions), track_caller)]
     pub fn wait_until(&self, deadline_ns: u64, condition: impl FnMut() -> bool) -> bool {
-        self.wait_deadline(Some(deadline_ns), condition, Location::caller())
+        self.wait_deadline(Some(deadline_ns), condition, || false, Location::caller())
+            == End::Condition
+    }
+
+    /// Waits until `condition` is true or the monotonic clock is at `deadline_ns`, if there is a
+    /// deadline; returns the condition.
+    ///
+    /// # Errors
+    /// The thread was [interrupted](crate::interrupted) before.
+    #[cfg_attr(any(feature = "diagnose", debug_assertions), track_caller)]
+    pub fn wait_interruptible(
+        &self,
+        deadline_ns: Option<u64>,
+        condition: impl FnMut() -> bool,
+    ) -> Result<bool, Interrupted> {
+        let place = Location::caller();
+        match self.wait_deadline(deadline_ns, condition, crate::interrupted, place) {
+            End::Condition => Ok(true),
+            End::Deadline => Ok(false),
+            End::Interrupt => Err(Interrupted),
+        }
     }
 
     fn wait_deadline(
         &self,
         deadline_ns: Option<u64>,
         mut condition: impl FnMut() -> bool,
+        interrupted: impl Fn() -> bool,
         place: &'static Location<'static>,
-    ) -> bool {
+    ) -> End {
         let id = core::ptr::from_ref(self).cast();
         let mut timed_out = false;
         loop {
             if condition() {
-                return true;
+                return End::Condition;
             }
             if timed_out {
-                return false;
+                return End::Deadline;
             }
             let _waits = diagnose::waits(id, Kind::WaitQueue, place, deadline_ns.is_none());
             let node = Node::new(sys::current());
@@ -67,9 +89,14 @@ impl WaitQueue {
             self.list.with(|list| unsafe { list.push_back(&node) });
             // Looked at again now: who makes it true from here on finds the node.
             if condition() {
-                return true;
+                return End::Condition;
             }
             while !timed_out && !node.is_granted() {
+                // Just before parking: the condition may have waited itself, and so have taken
+                // the token of whoever interrupted the thread.
+                if interrupted() {
+                    return End::Interrupt;
+                }
                 timed_out = sys::park(deadline_ns) == Wakeup::TimedOut;
             }
             if node.is_granted() {
@@ -93,6 +120,14 @@ impl WaitQueue {
         let taken = self.list.with(List::take_all);
         taken.grant()
     }
+}
+
+/// How a wait ended.
+#[derive(PartialEq, Eq)]
+enum End {
+    Condition,
+    Deadline,
+    Interrupt,
 }
 
 impl Default for WaitQueue {

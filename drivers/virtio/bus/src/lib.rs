@@ -42,10 +42,12 @@ pub fn init(boot: &'static BootInfo, config: &'static Config) -> Result<(), Init
             Ok(transport) => config.attach(transport),
             Err((place, error)) => report(&place, &error),
         });
-        match virtio_mmio::probe(device, frames) {
-            Ok(Some(transport)) => config.attach(transport),
-            Ok(None) => {}
-            Err(error) => report(&Registers(device), &error),
+        for probe in [virtio_mmio::probe, virtio_hvt::probe] {
+            match probe(device, frames) {
+                Ok(Some(transport)) => config.attach(transport),
+                Ok(None) => {}
+                Err(error) => report(&Registers(device), &error),
+            }
         }
     }
     Ok(())
@@ -73,6 +75,7 @@ impl fmt::Display for Registers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             ukplat::device::Device::VirtioMmio { base, .. }
+            | ukplat::device::Device::VirtioShared { base, .. }
             | ukplat::device::Device::PciExpress { base, .. } => write!(f, "{base:#x}"),
         }
     }
@@ -112,6 +115,7 @@ mod tests {
         static BOOT: BootInfo = BootInfo {
             devices: &[
                 Device::VirtioMmio { base: 0x1000, len: 512, line: Some(5) },
+                Device::VirtioShared { base: 0x1000, len: 8192, line: 0 },
                 Device::PciExpress { base: u64::MAX, first_bus: 3, last_bus: 255 },
             ],
             ..BootInfo::EMPTY

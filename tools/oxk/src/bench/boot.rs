@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::{BenchArgs, program};
 use crate::build::{self, Image, Progress};
-use crate::diagnostic::Result;
+use crate::diagnostic::{Context as _, Result};
+use crate::disk::Disk;
 use crate::project::{Loaded, Project, Target};
 use crate::qemu::{self, Model};
 use crate::run::{self, Launch, RunArgs};
@@ -15,6 +16,8 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     let project = Project::find()?;
     qemu::ensure(std::env::consts::ARCH)?;
     let mut arguments = Vec::new();
+    let disk = tempfile::NamedTempFile::new().context("cannot make a file")?;
+    disk.as_file().set_len(1 << 20).context("cannot make a disk")?;
     // Files that QEMU leaves exit codes in are removed with these.
     let mut launches = Vec::new();
     let everywhere = [
@@ -45,6 +48,13 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
             calls.args.push("calls".into());
             let (loaded, image) = built(&project, "apps/selftest", platform)?;
             let launch = Launch::new(&calls, &project, &loaded.resolve()?, &image)?;
+            arguments.extend(["--calls".to_owned(), format!("{name}={}", launch.shell_line())]);
+            launches.push(launch);
+            let mut disks = with("apps/blktest");
+            disks.args.extend(["calls".into(), "blk0".into()]);
+            disks.disk.push(Disk { path: disk.path().into(), read_only: true });
+            let (loaded, image) = built(&project, "apps/blktest", platform)?;
+            let launch = Launch::new(&disks, &project, &loaded.resolve()?, &image)?;
             arguments.extend(["--calls".to_owned(), format!("{name}={}", launch.shell_line())]);
             launches.push(launch);
         }

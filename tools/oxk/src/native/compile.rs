@@ -77,12 +77,14 @@ fn object(unit: &Unit, into: &Path) -> PathBuf {
 
 fn compile_one(unit: &Unit, from: &Path, object: &Path) -> Result<()> {
     let compiler = if is_cxx(&unit.source) { cxx() } else { cc() };
-    let partial = object.with_extension("o.tmp");
+    // Several builds of the same program may run at once.
+    let id = format!("{}.tmp", std::process::id());
+    let (partial, rule) = (object.with_extension(format!("o.{id}")), object.with_extension(&id));
     let output = Command::new(&compiler)
         .current_dir(from)
         .args(&unit.flags)
         .args(["-MMD", "-MF"])
-        .arg(object.with_extension("d"))
+        .arg(&rule)
         .arg("-c")
         .arg(&unit.source)
         .arg("-o")
@@ -99,6 +101,11 @@ fn compile_one(unit: &Unit, from: &Path, object: &Path) -> Result<()> {
         return Err(Diagnostic::new(cause).help("what the compiler says stands above"));
     }
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
+    // The compiler makes no rule for assembly that it does not preprocess.
+    if rule.exists() {
+        let place = object.with_extension("d");
+        std::fs::rename(&rule, &place).context(format!("cannot write {}", place.display()))?;
+    }
     std::fs::rename(&partial, object).context(format!("cannot write {}", object.display()))
 }
 

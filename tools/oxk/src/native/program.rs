@@ -17,11 +17,10 @@ pub fn build(
     loaded: &Loaded,
     resolution: &Resolution<'_>,
     libc: &Libc,
-    dir: &Path,
     bar: &ProgressBar,
 ) -> Result<Vec<PathBuf>> {
     let manifest = resolution.manifest;
-    let app = manifest.dir.canonicalize().context("cannot find the application")?;
+    let app = folder(loaded)?;
     let program = Program { c: &manifest.c, app: &app, loaded };
     let flags = program.flags(libc, manifest.optimize)?;
     let mut objects = Vec::new();
@@ -44,8 +43,33 @@ pub fn build(
     bar.set_length(units.len() as u64);
     bar.set_position(0);
     bar.set_message(manifest.name.clone());
-    objects.extend(compile(&units, &app, &dir.join("objects"), &|| bar.inc(1))?);
+    objects
+        .extend(compile(&units, &app, &loaded.build_dir().join("native/objects"), &|| bar.inc(1))?);
     Ok(objects)
+}
+
+fn folder(loaded: &Loaded) -> Result<PathBuf> {
+    loaded.manifest.dir.canonicalize().context("cannot find the application")
+}
+
+/// All sources that the manifest names.
+pub fn sources(loaded: &Loaded) -> Result<Vec<PathBuf>> {
+    let app = folder(loaded)?;
+    let program = Program { c: &loaded.manifest.c, app: &app, loaded };
+    let mut sources = Vec::new();
+    for pattern in &program.c.sources {
+        sources.extend(program.files(pattern)?);
+    }
+    Ok(sources)
+}
+
+/// The flags that the manifest has: folders with headers, then its own.
+pub fn own_flags(loaded: &Loaded) -> Result<Vec<String>> {
+    let app = folder(loaded)?;
+    Program { c: &loaded.manifest.c, app: &app, loaded }.include_flags().map(|mut flags| {
+        flags.extend(loaded.manifest.c.flags.iter().cloned());
+        flags
+    })
 }
 
 struct Program<'a> {
@@ -83,9 +107,7 @@ impl Program<'_> {
             ]
             .map(str::to_owned),
         );
-        for pattern in &self.c.include {
-            flags.extend(self.files(pattern)?.iter().map(|f| format!("-I{}", f.display())));
-        }
+        flags.extend(self.include_flags()?);
         // The image must not depend on where things lie on this machine. The last match wins.
         let name = &self.loaded.manifest.name;
         for (from, to) in [
@@ -96,6 +118,14 @@ impl Program<'_> {
             flags.push(format!("-ffile-prefix-map={}={to}", from.display()));
         }
         flags.extend(self.c.flags.iter().cloned());
+        Ok(flags)
+    }
+
+    fn include_flags(&self) -> Result<Vec<String>> {
+        let mut flags = Vec::new();
+        for pattern in &self.c.include {
+            flags.extend(self.files(pattern)?.iter().map(|f| format!("-I{}", f.display())));
+        }
         Ok(flags)
     }
 

@@ -119,7 +119,9 @@ impl<'a> Resolver<'a> {
         // Reasons lead to a seed; members bound the way there.
         for _ in members {
             match members.get(name)? {
-                Reason::Always | Reason::Platform | Reason::Application => return None,
+                Reason::Always | Reason::Platform | Reason::Application | Reason::Handles(_) => {
+                    return None;
+                }
                 Reason::Manifest => {
                     let heaps = self.manifest.heaps.iter().filter_map(|h| h.backend.as_ref());
                     let mut named = self.manifest.libraries.iter().chain(heaps);

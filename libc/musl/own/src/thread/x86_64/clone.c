@@ -2,15 +2,24 @@
 #include <stdarg.h>
 #include "pthread_impl.h"
 
-int uk_clone(int (*func)(void *), void *stack, int flags, void *arg, int *ptid, void *tls, int *ctid);
+struct arguments {
+	unsigned long flags;
+	void *stack_top;
+	int *parent_id;
+	void *thread_pointer;
+	int *child_id;
+};
+
+long uk_sys_clone_thread(int (*func)(void *), void *arg, struct arguments *how);
 
 int __clone(int (*func)(void *), void *stack, int flags, void *arg, ...)
 {
 	va_list ap;
+	struct arguments how = { .flags = (unsigned)flags, .stack_top = stack };
 	va_start(ap, arg);
-	int *ptid = va_arg(ap, int *);
-	void *tls = va_arg(ap, void *);
-	int *ctid = va_arg(ap, int *);
+	how.parent_id = va_arg(ap, int *);
+	how.thread_pointer = va_arg(ap, void *);
+	how.child_id = va_arg(ap, int *);
 	va_end(ap);
-	return uk_clone(func, stack, flags, arg, ptid, tls, ctid);
+	return uk_sys_clone_thread(func, arg, &how);
 }

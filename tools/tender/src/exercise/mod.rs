@@ -1,6 +1,9 @@
 //! The interfaces to images and guests without a virtual machine: for fuzz targets and tests. Each
 //! function panics when something that the tender promises does not hold.
 
+mod devices;
+mod driver;
+
 use std::sync::{Arc, Mutex};
 
 use hvt_abi::cpu_page::{ARGUMENT_COUNT, ARGUMENTS, CALL};
@@ -8,6 +11,7 @@ use hvt_abi::{Call, ImageNote, LINK_BASE, NOTE_WORDS, PAGE, VERSION};
 
 use crate::calls::{self, Way};
 use crate::console::Console;
+use crate::devices::{Device, DeviceMemory, Slot, Slots};
 use crate::elf::{Image, ReadAt, SegmentRights};
 use crate::guest::{Guest, StartLine};
 use crate::kick::Kick;
@@ -15,6 +19,11 @@ use crate::layout::{Access, DOORBELL, HOLE, HOLE_END, Layout, WINDOW, Wanted};
 use crate::memory::GuestRam;
 use crate::start::address_space;
 use crate::times::Times;
+
+pub use devices::devices;
+#[cfg(test)]
+pub(crate) use devices::memory_file;
+pub use driver::{Chain, Driver};
 
 /// A well-formed image with one segment of each kind; the start for those that are not.
 pub fn sample_image() -> Vec<u8> {
@@ -36,18 +45,24 @@ pub fn sample_image() -> Vec<u8> {
         header(1, 4, 2 * PAGE, PAGE, PAGE),
         header(1, 6, 3 * PAGE, 0x80, 5 * PAGE),
         header(2, 4, 2 * PAGE, 96, 96),
-        header(4, 4, 0x400, 64, 64),
+        header(4, 4, 0x400, 72, 72),
     ];
     for (i, header) in headers.iter().enumerate() {
         put(64 + 56 * i, header);
     }
     // Note: lengths, type, name, then distances to the code.
-    put(0x400, &[9 | 40 << 32, 1 | u64::from(u32::from_le_bytes(*b"Oxik")) << 32]);
+    put(0x400, &[9 | 48 << 32, 1 | u64::from(u32::from_le_bytes(*b"Oxik")) << 32]);
     put(0x410, &[u64::from_le_bytes(*b"raft\0\0\0\0")]);
     let at = base + 0x418;
     let distance = |index: u64, to: u64| to.wrapping_sub(at + 8 * index);
-    let note: [u64; NOTE_WORDS] =
-        [VERSION, 64 << 10, distance(2, text + 16), distance(3, text + 32), distance(4, text + 48)];
+    let note: [u64; NOTE_WORDS] = [
+        VERSION,
+        64 << 10,
+        distance(2, text + 16),
+        distance(3, text + 32),
+        distance(4, text + 48),
+        0,
+    ];
     put(0x418, &note);
     // Tables of relocations: two words of each kind.
     let data = base + 3 * PAGE;
@@ -73,7 +88,8 @@ pub fn image(bytes: &[u8], memory: u64, random: Option<[u64; 4]>) {
             assert_ne!(segment.rights, SegmentRights::Execute);
         }
     }
-    let wanted = Wanted { image: &image, memory, cpus: 2, boot: 300, initrd: 5000, random };
+    let wanted =
+        Wanted { image: &image, memory, cpus: 2, boot: 300, devices: 3, initrd: 5000, random };
     let Ok(layout) = Layout::new(&wanted) else { return };
     check_layout(&layout, memory);
 }
@@ -84,6 +100,7 @@ fn check_layout(layout: &Layout, memory: u64) {
     let mut addresses: Vec<(u64, u64)> =
         layout.pieces().map(|p| (p.address, p.address + p.len)).collect();
     addresses.push((layout.doorbell, layout.doorbell + PAGE));
+    addresses.extend(layout.device_registers().map(|(address, _)| (address, address + PAGE)));
     for ranges in [&mut physical, &mut addresses] {
         ranges.sort_unstable();
         assert!(ranges.windows(2).all(|pair| pair[0].1 <= pair[1].0), "{ranges:x?}");
@@ -105,24 +122,42 @@ fn check_layout(layout: &Layout, memory: u64) {
 }
 
 /// A guest without a CPU.
-fn guest(memory: u64) -> &'static Guest {
+pub(crate) fn guest(memory: u64, devices: Vec<Box<dyn Device>>) -> &'static Guest {
     let file = sample_image();
     let image = Image::read(&&file[..]).expect("the sample is an image");
-    let wanted =
-        Wanted { image: &image, memory, cpus: 1, boot: PAGE, initrd: 2 * PAGE, random: None };
+    let wanted = Wanted {
+        image: &image,
+        memory,
+        cpus: 1,
+        boot: PAGE,
+        devices: devices.len() as u64,
+        initrd: 2 * PAGE,
+        random: None,
+    };
     let layout = Layout::new(&wanted).expect("it fits");
     let ram = Arc::new(GuestRam::new(memory).expect("the host has memory"));
     let mut space = address_space(&ram, memory, &layout).expect("there is room for tables");
     space.go_live();
+    let space = Arc::new(Mutex::new(space));
+    let memory: &'static DeviceMemory =
+        Box::leak(Box::new(DeviceMemory { ram: ram.clone(), space }));
+    let kicks: &'static [Kick] = vec![Kick::default()].leak();
+    let slots = devices.into_iter().enumerate().map(|(index, device)| {
+        Slot::new(device, index, &layout, memory, &kicks[0], Console::None)
+            .expect("the host has eventfds")
+    });
+    let slots = Slots(slots.collect());
     Box::leak(Box::new(Guest {
         ram,
-        space: Mutex::new(space),
+        memory,
+        devices: Box::leak(Box::new(slots)),
         layout,
-        note: ImageNote { stack: 0, interrupt: 0, fault: 0, gate: 0 },
-        kicks: vec![Kick::default()].leak(),
+        note: ImageNote { stack: 0, interrupt: 0, fault: 0, gate: 0, flags: 0 },
+        kicks,
         starts: vec![StartLine::default()],
         console: Console::None,
         times: Times::new(false),
+        debugger: None,
     }))
 }
 
@@ -130,7 +165,7 @@ fn guest(memory: u64) -> &'static Guest {
 /// Whatever it asks for, its code stays what it was, and it reaches its own memory alone.
 pub fn calls(bytes: &[u8]) {
     thread_local! {
-        static GUEST: &'static Guest = guest(8 << 20);
+        static GUEST: &'static Guest = guest(8 << 20, Vec::new());
     }
     let guest = GUEST.with(|guest| *guest);
     let layout = &guest.layout;
@@ -280,7 +315,8 @@ mod tests {
         let image = Image::read(&&file[..]).unwrap();
         let layout = |random| {
             let memory = 64 << 20;
-            let wanted = Wanted { image: &image, memory, cpus: 1, boot: 9, initrd: 0, random };
+            let wanted =
+                Wanted { image: &image, memory, cpus: 1, boot: 9, devices: 0, initrd: 0, random };
             Layout::new(&wanted).unwrap()
         };
         assert_eq!(layout(None).bias, 0);
@@ -303,6 +339,11 @@ mod tests {
             }
             file.truncate(end.unwrap_or(usize::MAX));
             image(&file, memory, random);
+        }
+
+        #[test]
+        fn hostile_drivers_do_no_harm(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+            devices(&bytes);
         }
 
         #[test]

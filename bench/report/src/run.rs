@@ -1,10 +1,25 @@
-//! Runs everybody in turn and collects what they say.
+//! Runs programs that measure, in turn, and collects what they say: a line for each measurement, with its
+//! name and a number.
+//!
+//! ```
+//! use bench_report::run::{Subject, rounds};
+//!
+//! let subject = Subject {
+//!     name: "shell".into(),
+//!     ours: false,
+//!     program: "sh".into(),
+//!     arguments: ["-c", "echo speed 7"].map(str::to_owned).to_vec(),
+//! };
+//! let rows = rounds(&[subject], 3, |_| ())?;
+//! assert_eq!((rows[0].what.as_str(), rows[0].cells[0].2.spread().median), ("speed", 7.0));
+//! # Ok::<(), String>(())
+//! ```
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
 
-use bench_report::Rounds;
+use crate::Rounds;
 
 /// Who measures.
 #[derive(Debug, Clone)]
@@ -13,32 +28,17 @@ pub struct Subject {
     pub name: String,
     /// Whether it is this project's.
     pub ours: bool,
-    program: PathBuf,
-    /// Come before the number of repetitions.
-    arguments: &'static [&'static str],
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
 }
 
 impl Subject {
-    /// A part of this program, in a process of its own.
-    ///
-    /// # Errors
-    /// This program cannot be found.
-    pub fn own(name: &str, arguments: &'static [&'static str]) -> Result<Self, String> {
-        let program = std::env::current_exe().map_err(|e| format!("cannot find myself: {e}"))?;
-        Ok(Self { name: name.into(), ours: false, program, arguments })
-    }
-
-    /// An image for linuxu.
-    pub fn image(name: &str, path: &str) -> Self {
-        // Stacks of 10 000 threads.
-        const ARGUMENTS: [&str; 2] = ["linuxu.memory=1G", "--"];
-        Self { name: name.into(), ours: true, program: path.into(), arguments: &ARGUMENTS }
-    }
-
-    /// One round; names of measurements and nanoseconds.
-    fn measure(&self, thousands: u64) -> Result<Vec<(String, f64)>, String> {
+    /// One round; names of measurements and values.
+    fn measure(&self) -> Result<Vec<(String, f64)>, String> {
         let mut command = Command::new(&self.program);
-        command.args(self.arguments).arg(thousands.to_string());
+        command.args(&self.arguments);
         let output = command
             .output()
             .map_err(|e| format!("cannot start {}: {e}", self.program.display()))?;
@@ -62,7 +62,7 @@ impl Subject {
 pub struct Row {
     /// What.
     pub what: String,
-    /// By subject: name, whether it is ours, nanoseconds.
+    /// By subject: name, whether it is ours, values.
     pub cells: Vec<(String, bool, Rounds)>,
 }
 
@@ -73,7 +73,6 @@ pub struct Row {
 pub fn rounds(
     subjects: &[Subject],
     rounds: u32,
-    thousands: u64,
     mut progress: impl FnMut(u32),
 ) -> Result<Vec<Row>, String> {
     let mut order: Vec<String> = Vec::new();
@@ -81,7 +80,7 @@ pub fn rounds(
     for round in 1..=rounds {
         progress(round);
         for (i, subject) in subjects.iter().enumerate() {
-            for (what, ns) in subject.measure(thousands)? {
+            for (what, ns) in subject.measure()? {
                 if !order.contains(&what) {
                     order.push(what.clone());
                 }
@@ -103,23 +102,24 @@ pub fn rounds(
 mod tests {
     use super::*;
 
+    fn subject(program: &str, arguments: &[&str]) -> Subject {
+        let arguments = arguments.iter().map(|a| (*a).to_owned()).collect();
+        Subject { name: "coop".into(), ours: true, program: program.into(), arguments }
+    }
+
     #[test]
     fn lines_are_names_and_numbers() {
-        let subject = Subject::image("coop", "/nowhere");
-        assert_eq!(subject.line("yield 12.50"), Ok(("yield".into(), 12.5)));
-        assert!(subject.line("panic at 3").unwrap_err().contains("coop says"));
-        assert!(subject.measure(1).unwrap_err().contains("cannot start /nowhere"));
+        let nowhere = subject("/nowhere", &[]);
+        assert_eq!(nowhere.line("yield 12.50"), Ok(("yield".into(), 12.5)));
+        assert!(nowhere.line("panic at 3").unwrap_err().contains("coop says"));
+        assert!(nowhere.measure().unwrap_err().contains("cannot start /nowhere"));
+        assert!(subject("false", &[]).measure().unwrap_err().contains("coop ended with"));
     }
 
     #[test]
     fn rounds_are_put_together() {
-        let echo = Subject {
-            name: "echo".into(),
-            ours: true,
-            program: "echo".into(),
-            arguments: &["speed"],
-        };
-        let rows = rounds(&[echo.clone(), echo], 3, 7, |_| ()).unwrap();
+        let echo = subject("echo", &["speed", "7"]);
+        let rows = rounds(&[echo.clone(), echo], 3, |_| ()).unwrap();
         assert_eq!((rows.len(), rows[0].cells.len()), (1, 2));
         assert_eq!(rows[0].cells[1].2, Rounds::of(vec![7.0, 7.0, 7.0]).unwrap());
     }

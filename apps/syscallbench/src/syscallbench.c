@@ -1,0 +1,78 @@
+/* What a system call costs that does nothing, in ticks of the time-stamp counter. `oxk bench syscall`
+ * runs this. With the argument `linux` also Linux's own call, where the image is a Linux process. */
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum { CALLS = 1000, ROUNDS = 200 };
+
+static uint64_t ticks(void)
+{
+	uint32_t low, high;
+	__asm__ volatile("lfence; rdtsc; lfence" : "=a"(low), "=d"(high) : : "memory");
+	return (uint64_t)high << 32 | low;
+}
+
+/* A volatile number is one that the compiler does not know. */
+static volatile long by_table = SYS_getppid;
+
+static __attribute__((noinline)) long function(void)
+{
+	__asm__ volatile("" : : : "memory");
+	return 0;
+}
+
+static void call_function(void)
+{
+	function();
+}
+
+static void call_library(void)
+{
+	getppid();
+}
+
+static void call_by_number(void)
+{
+	syscall(by_table);
+}
+
+static void call_linux(void)
+{
+	long result;
+	__asm__ volatile("syscall" : "=a"(result) : "a"(SYS_getppid) : "rcx", "r11", "memory");
+}
+
+/* A macro, so that each loop has its own body, without a call through a pointer. */
+#define MEASURE(name, what)                                                     \
+	do {                                                                    \
+		uint64_t best = UINT64_MAX;                                     \
+		for (int round = 0; round < ROUNDS; round++) {                  \
+			uint64_t start = ticks();                               \
+			for (int i = 0; i < CALLS; i++) {                       \
+				what();                                         \
+				__asm__ volatile("" : : : "memory");            \
+			}                                                       \
+			uint64_t time = ticks() - start;                        \
+			if (time < best) best = time;                           \
+		}                                                               \
+		printf("%s: %.1f cycles\n", name, (double)best / CALLS);        \
+	} while (0)
+
+static void nothing(void)
+{
+}
+
+int main(int argc, char **argv)
+{
+	MEASURE("loop", nothing);
+	MEASURE("function", call_function);
+	MEASURE("library", call_library);
+	MEASURE("number", call_by_number);
+	if (argc > 1 && !strcmp(argv[1], "linux"))
+		MEASURE("linux", call_linux);
+	return 0;
+}

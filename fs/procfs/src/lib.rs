@@ -1,0 +1,109 @@
+//! A file system of texts that are made when they are read.
+//!
+//! ```
+//! use std::fmt::Write;
+//! use ukerrno::Errno;
+//! use ukfile::OpenFlags;
+//! use vfs::{Context, Location, Mount, MountFlags};
+//!
+//! procfs::register("uptime", procfs::Content::Text(|out| {
+//!     // What the memory for the text cannot take is an error of the read.
+//!     writeln!(out, "{}.00 0.00", ukplat::monotonic_ns() / 1_000_000_000)
+//! }))?;
+//! let mount = Mount::new(procfs::file_system(), b"proc", MountFlags::empty())?;
+//! let files = Context::new(Location::root_of(mount));
+//! let mut text = [0; 100];
+//! let file = files.open(None, b"/uptime", OpenFlags::empty(), 0)?;
+//! let len = file.read(&mut [&mut text])?;
+//! assert!(text[..len].ends_with(b".00 0.00\n"));
+//! # Ok::<(), Errno>(())
+//! ```
+//!
+//! Which files there are, other libraries say: they [register] texts, links and directories under
+//! their paths. It is mounted at `/proc` when the image boots.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod node;
+#[cfg(test)]
+mod tests;
+mod tree;
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use ukerrno::Errno;
+use ukplat::{BootInfo, InitError};
+use vfs::{Context, FileSystem, FileSystemType, Follow, Location, Mount, MountFlags};
+
+pub use tree::{file_system, register};
+
+/// What is under a path.
+#[derive(Clone, Copy)]
+pub enum Content {
+    /// A text, made when it is read.
+    Text(fn(&mut dyn fmt::Write) -> fmt::Result),
+    /// A text that can be written to as well: the function gets what is written at once.
+    Setting(fn(&mut dyn fmt::Write) -> fmt::Result, fn(&[u8]) -> Result<(), Errno>),
+    /// A symbolic link.
+    Link(fn() -> Vec<u8>),
+    /// A directory whose entries come and go.
+    Directory(&'static dyn Directory),
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text",
+            Self::Setting(..) => "Setting",
+            Self::Link(_) => "Link",
+            Self::Directory(_) => "Directory",
+        })
+    }
+}
+
+/// A directory whose entries come and go. They are named by numbers.
+pub trait Directory: Sync {
+    /// The smallest number from `from` on.
+    fn next(&self, from: u64) -> Option<u64>;
+
+    /// Where the symbolic link of a number leads to; `None` when there is no such number.
+    fn link(&self, number: u64) -> Option<Vec<u8>>;
+}
+
+/// The kind of file system, for `mount`.
+pub static KIND: FileSystemType =
+    FileSystemType { name: "proc", virtual_only: true, open: |_, _| Ok(file_system()) };
+
+/// The text of a file, as it is now.
+fn text_of(write: fn(&mut dyn fmt::Write) -> fmt::Result) -> Result<String, Errno> {
+    let mut text = String::new();
+    write(&mut text).map_err(|_| Errno::EIO)?;
+    Ok(text)
+}
+
+/// Boot phase `procfs`: mounts it at `/proc`.
+///
+/// # Errors
+/// There is no memory, or no root file system.
+pub fn init(_boot: &'static BootInfo) -> Result<(), InitError> {
+    mount().map_err(|_| InitError::new("cannot mount /proc"))
+}
+
+fn mount() -> Result<(), Errno> {
+    vfs::register(&KIND)?;
+    let mut files = Context::new(vfs::root().ok_or(Errno::ENOENT)?);
+    files.umask = 0;
+    match files.make_directory(None, b"/proc", 0o555) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(error) => return Err(error),
+    }
+    let file_system: Arc<dyn FileSystem> = file_system();
+    let mount = Mount::new(file_system, b"proc", MountFlags::empty())?;
+    let at: Location = files.resolve(None, b"/proc", Follow::Yes)?;
+    at.mount(&mount)
+}

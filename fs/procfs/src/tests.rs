@@ -1,0 +1,91 @@
+use std::sync::Mutex;
+
+use ukerrno::Errno;
+use ukfile::{Kind, OpenFlags, Seek};
+use vfs::{Context, Follow, Location, Mount, MountFlags};
+
+use crate::{Content, Directory, file_system, register};
+
+struct Even;
+
+impl Directory for Even {
+    fn next(&self, from: u64) -> Option<u64> {
+        let next = from.next_multiple_of(2);
+        (next < 9).then_some(next)
+    }
+
+    fn link(&self, number: u64) -> Option<Vec<u8>> {
+        (number.is_multiple_of(2) && number < 9).then(|| format!("even:[{number}]").into_bytes())
+    }
+}
+
+static SET: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+#[test]
+fn texts_links_settings_and_directories() {
+    register("a/b/text", Content::Text(|out| write!(out, "0123456789"))).unwrap();
+    register("a/link", Content::Link(|| b"b/text".to_vec())).unwrap();
+    register("a/even", Content::Directory(&Even)).unwrap();
+    let set = Content::Setting(
+        |out| write!(out, "{}", SET.lock().unwrap().len()),
+        |bytes| {
+            *SET.lock().unwrap() = bytes.to_vec();
+            if bytes == b"bad" { Err(Errno::EINVAL) } else { Ok(()) }
+        },
+    );
+    register("a/set", set).unwrap();
+    assert_eq!(register("a/link", set), Err(Errno::EEXIST));
+    assert_eq!(register("a/link/x", set), Err(Errno::ENOTDIR));
+    let mount = Mount::new(file_system(), b"proc", MountFlags::empty()).unwrap();
+    let files = Context::new(Location::root_of(mount));
+
+    let file = files.open(None, b"/a/link", OpenFlags::empty(), 0).unwrap();
+    let mut part = [0; 4];
+    assert_eq!((file.read(&mut [&mut part]), part), (Ok(4), *b"0123"));
+    assert_eq!((file.read(&mut [&mut part]), part), (Ok(4), *b"4567"));
+    assert_eq!(file.read(&mut [&mut part]), Ok(2));
+    assert_eq!(file.read(&mut [&mut part]), Ok(0));
+    assert_eq!((file.seek(Seek::Start(1)), file.read(&mut [&mut part])), (Ok(1), Ok(4)));
+
+    let flags = OpenFlags::READ_WRITE | OpenFlags::TRUNCATE;
+    let file = files.open(None, b"/a/set", flags, 0).unwrap();
+    assert_eq!((file.write(&[b"ab", b"c"]), SET.lock().unwrap().clone()), (Ok(3), b"abc".to_vec()));
+    assert_eq!(file.write(&[b"bad"]), Err(Errno::EINVAL));
+    assert!(files.make_directory(None, b"/a/new", 0o755).is_err());
+    assert!(files.unlink(None, b"/a/set").is_err());
+
+    let target = |path: &[u8]| files.read_link(None, path).map(|t| t.to_vec());
+    assert_eq!(target(b"/a/even/4"), Ok(b"even:[4]".to_vec()));
+    for missing in [&b"/a/even/5"[..], b"/a/even/04", b"/a/even/x", b"/nothing"] {
+        assert_eq!(target(missing), Err(Errno::ENOENT));
+    }
+    let names = |path: &[u8]| {
+        let node = files.resolve(None, path, Follow::Yes).unwrap().node;
+        let mut names = Vec::new();
+        let mut from = 2;
+        // Two at a time: positions lead on.
+        loop {
+            let before = names.len();
+            node.list(from, &mut |entry| {
+                names.push((String::from_utf8(entry.name.to_vec()).unwrap(), entry.kind));
+                from = entry.next;
+                names.len() < before + 2
+            })
+            .unwrap();
+            if names.len() == before {
+                return names;
+            }
+        }
+    };
+    let links: Vec<String> = names(b"/a/even").into_iter().map(|(name, _)| name).collect();
+    assert_eq!(links, ["0", "2", "4", "6", "8"]);
+    let expected = [
+        ("b", Kind::Directory),
+        ("even", Kind::Directory),
+        ("link", Kind::Symlink),
+        ("set", Kind::Regular),
+    ];
+    assert_eq!(names(b"/a"), expected.map(|(name, kind)| (name.to_owned(), kind)));
+    let inside = files.resolve(None, b"/a/b", Follow::Yes).unwrap();
+    assert_eq!(files.path_of(&inside), Ok(b"/a/b".to_vec()));
+}

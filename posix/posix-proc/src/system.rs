@@ -1,0 +1,169 @@
+//! The system.
+
+use alloc::string::String;
+use core::fmt::{Result, Write};
+
+use syscall_shim::Errno;
+use uklock::OnceLock;
+use vfs::MountFlags;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Seconds with two digits behind the point.
+fn seconds(ns: u64) -> (u64, u64) {
+    (ns / SECOND, ns % SECOND / 10_000_000)
+}
+
+pub fn uptime(out: &mut dyn Write) -> Result {
+    let (whole, part) = seconds(posix_process::uptime_ns());
+    writeln!(out, "{whole}.{part:02} 0.00")
+}
+
+pub fn version(out: &mut dyn Write) -> Result {
+    let own = env!("CARGO_PKG_VERSION");
+    writeln!(out, "Linux version {} (Oxikraft {own})", posix_process::RELEASE)
+}
+
+pub fn memory(out: &mut dyn Write) -> Result {
+    let memory = posix_process::memory();
+    let line = |out: &mut dyn Write, name: &str, bytes: usize| {
+        writeln!(out, "{name:<15}{:>9} kB", bytes / 1024)
+    };
+    line(out, "MemTotal:", memory.total)?;
+    line(out, "MemFree:", memory.free)?;
+    line(out, "MemAvailable:", memory.free)?;
+    for name in ["Buffers:", "Cached:", "SwapCached:", "Shmem:", "SwapTotal:", "SwapFree:"] {
+        line(out, name, 0)?;
+    }
+    writeln!(out, "HugePages_Total:       0\nHugepagesize:       2048 kB")
+}
+
+/// What CPUID says the CPU is called (Intel SDM volume 2, leaves 0 and 0x8000_0002 on).
+#[cfg(target_arch = "x86_64")]
+fn cpu_names() -> (String, String) {
+    use core::arch::x86_64::__cpuid;
+    let text = |words: &[u32]| {
+        let bytes: alloc::vec::Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        String::from_utf8_lossy(&bytes[..end]).trim().into()
+    };
+    let vendor = __cpuid(0);
+    let vendor = text(&[vendor.ebx, vendor.edx, vendor.ecx]);
+    if __cpuid(0x8000_0000).eax < 0x8000_0004 {
+        return (vendor, "unknown".into());
+    }
+    let mut words = [0; 12];
+    for (leaf, part) in (0x8000_0002..).zip(words.chunks_mut(4)) {
+        let found = __cpuid(leaf);
+        part.copy_from_slice(&[found.eax, found.ebx, found.ecx, found.edx]);
+    }
+    (vendor, text(&words))
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_names() -> (String, String) {
+    ("unknown".into(), ukplat::arch().into())
+}
+
+pub fn cpus(out: &mut dyn Write) -> Result {
+    let (vendor, model) = cpu_names();
+    let count = ukplat::cpu_count();
+    for cpu in 0..count {
+        writeln!(out, "processor\t: {cpu}\nvendor_id\t: {vendor}\nmodel name\t: {model}")?;
+        writeln!(out, "physical id\t: 0\nsiblings\t: {count}\ncore id\t\t: {cpu}")?;
+        writeln!(out, "cpu cores\t: {count}\n")?;
+    }
+    Ok(())
+}
+
+/// All time counts as the program's, as on the clock of CPU time.
+pub fn stat(out: &mut dyn Write) -> Result {
+    let ticks = posix_process::uptime_ns() / (SECOND / 100);
+    let count = ukplat::cpu_count() as u64;
+    writeln!(out, "cpu  {} 0 0 0 0 0 0 0 0 0", ticks * count)?;
+    for cpu in 0..count {
+        writeln!(out, "cpu{cpu} {ticks} 0 0 0 0 0 0 0 0 0")?;
+    }
+    let boot = ukplat::wall_ns().saturating_sub(posix_process::uptime_ns()) / SECOND;
+    writeln!(out, "btime {boot}\nprocesses 1\nprocs_running 1\nprocs_blocked 0")
+}
+
+pub fn file_systems(out: &mut dyn Write) -> Result {
+    let mut result = Ok(());
+    vfs::registered(&mut |kind| {
+        let device = if kind.virtual_only { "nodev" } else { "" };
+        result = result.and_then(|()| writeln!(out, "{device}\t{}", kind.name));
+    });
+    result
+}
+
+/// Blanks and what else would end a field, as getmntent(3) reads them.
+fn escape(out: &mut dyn Write, bytes: &[u8]) -> Result {
+    for byte in bytes {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\\' => write!(out, "\\{byte:03o}")?,
+            _ => out.write_char(*byte as char)?,
+        }
+    }
+    Ok(())
+}
+
+pub fn mounts(out: &mut dyn Write) -> Result {
+    let (Some(root), Ok(files)) = (vfs::root(), posix_files::context()) else { return Ok(()) };
+    let mut result = Ok(());
+    root.mount.each(&mut |mount| {
+        let at = mount.at().map_or_else(|| Ok(b"/".to_vec()), |at| files.path_of(&at));
+        let flags = mount.flags();
+        let mode = if flags.contains(MountFlags::READ_ONLY) { "ro" } else { "rw" };
+        result = result
+            .and_then(|()| escape(out, mount.source()))
+            .and_then(|()| out.write_char(' '))
+            .and_then(|()| escape(out, &at.unwrap_or_default()))
+            .and_then(|()| writeln!(out, " {} {mode} 0 0", mount.file_system().name()));
+    });
+    result
+}
+
+pub fn host_name(out: &mut dyn Write) -> Result {
+    writeln!(out, "{}", posix_process::host_name())
+}
+
+pub fn set_host_name(text: &[u8]) -> core::result::Result<(), Errno> {
+    posix_process::set_host_name(text.strip_suffix(b"\n").unwrap_or(text))
+}
+
+/// A random number in the form of RFC 9562, version 4.
+pub fn new_uuid() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    ukrandom::fill(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    bytes
+}
+
+pub fn write_uuid(out: &mut dyn Write, bytes: [u8; 16]) -> Result {
+    for (index, byte) in bytes.iter().enumerate() {
+        let dash = if [4, 6, 8, 10].contains(&index) { "-" } else { "" };
+        write!(out, "{dash}{byte:02x}")?;
+    }
+    writeln!(out)
+}
+
+pub fn boot_id(out: &mut dyn Write) -> Result {
+    static ID: OnceLock<[u8; 16]> = OnceLock::new();
+    write_uuid(out, *ID.get_or_init(new_uuid))
+}
+
+/// How often calls were made, and those that nobody handles.
+#[cfg(feature = "counters")]
+pub fn calls(out: &mut dyn Write) -> Result {
+    for (number, count) in syscall_shim::calls() {
+        let name = syscall_shim::nr::name(number).unwrap_or("-");
+        writeln!(out, "{number} {name} {count}")?;
+    }
+    for (number, count) in syscall_shim::missing() {
+        let name = syscall_shim::nr::name(number).unwrap_or("-");
+        writeln!(out, "{number} {name} {count} ENOSYS")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! Delivering signals when a call ends.
+
+use posix_thread::of_program;
+use syscall_shim::{Ended, Errno, Then, is_call_end_requested, nr};
+
+use crate::info::{Info, SI_USER};
+use crate::number::{FIXED, SIGPIPE, bit};
+use crate::post::{Target, end, post};
+use crate::stack::call_handler;
+use crate::state::{Action, DEFAULT, IGNORE, STATE, State};
+use crate::timers;
+
+// Flags of actions (sigaction(2)).
+const SA_RESTART: u64 = 0x1000_0000;
+const SA_NODEFER: u64 = 0x4000_0000;
+const SA_RESETHAND: u64 = 0x8000_0000;
+
+/// `MSG_NOSIGNAL` of `send`.
+const NO_SIGNAL: usize = 0x4000;
+
+/// What is to be done with a signal.
+enum Next {
+    Nothing,
+    Ignore,
+    End(i32),
+    Handle(Frame),
+}
+
+/// A handler that runs.
+struct Frame {
+    info: Info,
+    action: Action,
+    /// The mask from before.
+    mask: u64,
+    alternate: Option<usize>,
+}
+
+/// Whether the running thread has to end its wait, because a signal is to be delivered.
+pub fn interrupted() -> bool {
+    timers::look();
+    if !is_call_end_requested() {
+        return false;
+    }
+    of_program().is_some_and(|thread| STATE.lock().deliverable(thread) != 0)
+}
+
+/// A call of the running thread has ended.
+pub fn after_call(ended: Ended<'_>) -> Then {
+    let Some(thread) = of_program() else { return Then::Return(ended.result) };
+    timers::look();
+    if ended.result == Errno::EPIPE.to_raw() && sends_sigpipe(&ended) {
+        // A thread that runs is there.
+        let _ = post(Target::Thread(thread), Info::from_process(SIGPIPE, SI_USER));
+    }
+    let (mut handled, mut restarts) = (false, true);
+    loop {
+        let next = STATE.lock().next(thread);
+        match next {
+            Next::Nothing => break,
+            Next::Ignore => {}
+            Next::End(signal) => end(signal),
+            Next::Handle(frame) => {
+                handled = true;
+                restarts &= frame.action.flags & SA_RESTART != 0;
+                if let Some(timer) = frame.info.timer() {
+                    timers::delivered(timer, frame.info.overrun());
+                }
+                // A handler may never return, but jump to where the program wants to go on: nothing
+                // is locked, and nothing here would have to be dropped.
+                let mask = call_handler(&frame.action, frame.info, frame.mask, frame.alternate);
+                STATE.lock().own(thread).mask = mask & !FIXED;
+            }
+        }
+    }
+    if ended.result != Errno::EINTR.to_raw() {
+        return Then::Return(ended.result);
+    }
+    // Another thread took the signal, or nobody wanted it; or the handlers say so.
+    if !handled || (restarts && is_restarted(&ended)) {
+        Then::Again
+    } else {
+        Then::Return(ended.result)
+    }
+}
+
+impl State {
+    fn next(&mut self, thread: i32) -> Next {
+        let open = !self.mask(thread);
+        let Some(info) = self.take(thread, open) else {
+            let own = self.own(thread);
+            if let Some(saved) = own.saved.take() {
+                own.mask = saved;
+            }
+            self.request();
+            timers::request();
+            return Next::Nothing;
+        };
+        let action = self.action(info.signal);
+        match action.handler {
+            IGNORE => return Next::Ignore,
+            DEFAULT if self.is_ignored(info.signal) => return Next::Ignore,
+            DEFAULT => return Next::End(info.signal),
+            _ => {}
+        }
+        if action.flags & SA_RESETHAND != 0 {
+            self.set_action(info.signal, Action { handler: DEFAULT, ..action });
+        }
+        let own = self.own(thread);
+        let mask = own.saved.take().unwrap_or(own.mask);
+        own.mask |= action.mask;
+        if action.flags & SA_NODEFER == 0 {
+            own.mask |= bit(info.signal);
+        }
+        own.mask &= !FIXED;
+        Next::Handle(Frame { info, action, mask, alternate: own.stack.for_handler(&action) })
+    }
+}
+
+/// Calls that write to what may have no reader.
+fn sends_sigpipe(ended: &Ended<'_>) -> bool {
+    match ended.call.number {
+        nr::write
+        | nr::writev
+        | nr::pwrite64
+        | nr::pwritev
+        | nr::pwritev2
+        | nr::sendfile
+        | nr::splice
+        | nr::tee
+        | nr::vmsplice => true,
+        nr::sendto => ended.words[3] & NO_SIGNAL == 0,
+        nr::sendmsg => ended.words[2] & NO_SIGNAL == 0,
+        nr::sendmmsg => ended.words[3] & NO_SIGNAL == 0,
+        _ => false,
+    }
+}
+
+/// Whether a call that a handler interrupted is made again when the handler's action says so
+/// (signal(7), "Interruption of system calls"): not those that wait for a time.
+fn is_restarted(ended: &Ended<'_>) -> bool {
+    match ended.call.number {
+        nr::read
+        | nr::readv
+        | nr::preadv
+        | nr::preadv2
+        | nr::write
+        | nr::writev
+        | nr::pwritev
+        | nr::pwritev2
+        | nr::ioctl
+        | nr::open
+        | nr::openat
+        | nr::wait4
+        | nr::waitid
+        | nr::accept
+        | nr::accept4
+        | nr::connect
+        | nr::recvfrom
+        | nr::recvmsg
+        | nr::sendto
+        | nr::sendmsg
+        | nr::flock
+        | nr::fcntl
+        | nr::getrandom => true,
+        // Without a time only: with one it would wait longer.
+        nr::futex => ended.words[3] == 0,
+        _ => false,
+    }
+}

@@ -1,0 +1,129 @@
+//! What is known of signals: actions, masks, pending ones.
+
+use alloc::collections::BTreeMap;
+
+use syscall_shim::{Plain, request_call_end};
+use uklock::{Mutex, WaitQueue};
+
+use crate::info::Info;
+use crate::number::{LAST, bit, is_ignored_by_default};
+use crate::queue::Queue;
+use crate::stack::Alternate;
+
+pub const DEFAULT: usize = 0;
+pub const IGNORE: usize = 1;
+
+/// `struct sigaction` of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Plain)]
+#[repr(C)]
+pub struct Action {
+    pub handler: usize,
+    pub flags: u64,
+    /// Not used: handlers return.
+    pub restorer: usize,
+    pub mask: u64,
+}
+
+/// Of one thread.
+#[derive(Debug, Default)]
+pub struct Own {
+    /// Signals that are blocked.
+    pub mask: u64,
+    /// The mask to go back to, while a call waits with another one.
+    pub saved: Option<u64>,
+    /// Signals that the thread waits for, blocked or not.
+    pub awaited: u64,
+    pub pending: Queue,
+    pub stack: Alternate,
+}
+
+pub struct State {
+    actions: [Action; LAST as usize],
+    /// Signals for whichever thread takes them.
+    pub pending: Queue,
+    /// Of threads that differ from a new one.
+    own: BTreeMap<i32, Own>,
+}
+
+pub static STATE: Mutex<State> = Mutex::new(State {
+    actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; LAST as usize],
+    pending: Queue::new(),
+    own: BTreeMap::new(),
+});
+
+/// Those that wait for a signal.
+pub static WAITING: WaitQueue = WaitQueue::new();
+
+impl State {
+    pub fn action(&self, signal: i32) -> Action {
+        self.actions[signal as usize - 1]
+    }
+
+    pub fn set_action(&mut self, signal: i32, action: Action) {
+        self.actions[signal as usize - 1] = action;
+        if self.is_ignored(signal) {
+            self.pending.forget(bit(signal));
+            self.own.values_mut().for_each(|own| own.pending.forget(bit(signal)));
+        }
+    }
+
+    /// Whether a signal does nothing.
+    pub fn is_ignored(&self, signal: i32) -> bool {
+        match self.action(signal).handler {
+            IGNORE => true,
+            DEFAULT => is_ignored_by_default(signal),
+            _ => false,
+        }
+    }
+
+    pub fn own(&mut self, thread: i32) -> &mut Own {
+        self.own.entry(thread).or_default()
+    }
+
+    pub fn mask(&self, thread: i32) -> u64 {
+        self.own.get(&thread).map_or(0, |own| own.mask)
+    }
+
+    pub fn awaits(&self, thread: i32, signal: i32) -> bool {
+        self.own.get(&thread).is_some_and(|own| own.awaited & bit(signal) != 0)
+    }
+
+    /// Pending signals of a thread, blocked or not.
+    pub fn pending(&self, thread: i32) -> u64 {
+        self.pending.set() | self.own.get(&thread).map_or(0, |own| own.pending.set())
+    }
+
+    /// Signals that are to be delivered to a thread.
+    pub fn deliverable(&self, thread: i32) -> u64 {
+        self.pending(thread) & !self.mask(thread)
+    }
+
+    /// Takes a pending signal of a set: a thread's own ones first.
+    pub fn take(&mut self, thread: i32, set: u64) -> Option<Info> {
+        let own = self.own.get_mut(&thread).and_then(|own| own.pending.take(set));
+        own.or_else(|| self.pending.take(set))
+    }
+
+    /// A new thread has the mask of the one that made it.
+    pub fn thread_created(&mut self, parent: i32, child: i32) {
+        let mask = self.mask(parent);
+        if mask != 0 {
+            self.own(child).mask = mask;
+        }
+    }
+
+    pub fn thread_ended(&mut self, thread: i32) {
+        self.own.remove(&thread);
+    }
+
+    /// Calls of threads have to look as long as there is something to deliver. Called after
+    /// whatever may have changed that.
+    pub fn request(&self) {
+        let own = self.own.iter().any(|(thread, _)| self.deliverable(*thread) != 0);
+        let anybody = || {
+            let blocked = |thread: &i32| self.pending.set() & !self.mask(*thread) == 0;
+            self.pending.set() != 0 && !posix_thread::numbers().iter().all(blocked)
+        };
+        request_call_end(own || anybody());
+    }
+}

@@ -1,0 +1,98 @@
+//! Timers that send signals: `alarm`, `setitimer`, `timer_create`.
+
+mod calls;
+#[cfg_attr(feature = "threads", path = "timers/thread.rs")]
+#[cfg_attr(not(feature = "threads"), path = "timers/interrupt.rs")]
+mod engine;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use posix_time::Clock;
+use uklock::Mutex;
+
+use crate::info::{Info, SI_KERNEL};
+use crate::post::{Target, post};
+
+pub use engine::{look, request};
+
+/// Timers of one process at most.
+const MOST: usize = 4096;
+
+/// A timer.
+#[derive(Clone, Copy, Debug)]
+struct Timer {
+    clock: Clock,
+    /// What is sent when it expires, and to whom; nothing for those that are only asked.
+    sends: Option<(Target, i32)>,
+    value: u64,
+    /// When it expires, by the platform's monotonic clock; `None` when it is not armed.
+    next: Option<u64>,
+    /// In nanoseconds; 0 for once.
+    interval: u64,
+    /// Of the signal that was delivered last.
+    overrun: i32,
+}
+
+impl Timer {
+    const fn new(clock: Clock, sends: Option<(Target, i32)>, value: u64) -> Self {
+        Self { clock, sends, value, next: None, interval: 0, overrun: 0 }
+    }
+
+    /// Nanoseconds until it expires, 0 when it is not armed.
+    fn left(&self) -> u64 {
+        self.next.map_or(0, |next| next.saturating_sub(ukplat::monotonic_ns()).max(1))
+    }
+
+    fn arm(&mut self, value: u64, interval: u64, absolute: bool) {
+        self.interval = interval;
+        self.next = match (value, absolute) {
+            (0, _) => None,
+            (_, true) => Some(self.clock.deadline_ns(value)),
+            (_, false) => Some(ukplat::monotonic_ns().saturating_add(value)),
+        };
+    }
+
+    /// Takes what has expired; returns how often.
+    fn expire(&mut self, now: u64) -> u64 {
+        let Some(next) = self.next.filter(|next| *next <= now) else { return 0 };
+        let Some(more) = (now - next).checked_div(self.interval) else {
+            self.next = None;
+            return 1;
+        };
+        self.next = Some(next.saturating_add((more + 1).saturating_mul(self.interval)));
+        more + 1
+    }
+}
+
+/// Timers by number; those of `setitimer` have negative ones.
+static TIMERS: Mutex<BTreeMap<i32, Timer>> = Mutex::new(BTreeMap::new());
+
+/// Sends the signals of all timers that have expired; returns when the next one does.
+fn expire() -> Option<u64> {
+    let now = ukplat::monotonic_ns();
+    let mut due = Vec::new();
+    for (id, timer) in TIMERS.lock().iter_mut() {
+        let times = timer.expire(now);
+        let Some((target, signal)) = timer.sends.filter(|_| times > 0) else { continue };
+        let overrun = (times - 1).min(i32::MAX as u64) as i32;
+        let info = if *id < 0 {
+            Info::new(signal, SI_KERNEL)
+        } else {
+            Info::from_timer(signal, *id, overrun, timer.value)
+        };
+        due.push((target, info));
+    }
+    for (target, info) in due {
+        // A thread that has ended gets nothing.
+        let _ = post(target, info);
+    }
+    TIMERS.lock().values().filter_map(|timer| timer.next).min()
+}
+
+/// The signal of a timer was delivered.
+pub fn delivered(timer: i32, overrun: i32) {
+    if let Some(timer) = TIMERS.lock().get_mut(&timer) {
+        timer.overrun = overrun;
+    }
+}

@@ -1,0 +1,36 @@
+//! Without a scheduler: the platform's timer, which nobody else uses then. Its interrupt says that
+//! something has expired; the program looks at the end of calls and in waits.
+
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use syscall_shim::{Errno, request_call_end};
+
+static EXPIRED: AtomicBool = AtomicBool::new(false);
+
+/// A timer was armed or disarmed.
+///
+/// # Errors
+/// None.
+pub fn changed() -> Result<(), Errno> {
+    ukplat::timer_on_expiry(|| {
+        EXPIRED.store(true, SeqCst);
+        request_call_end(true);
+    });
+    ukplat::timer_arm(super::expire());
+    Ok(())
+}
+
+/// Sends what has expired.
+pub fn look() {
+    if EXPIRED.load(SeqCst) {
+        EXPIRED.store(false, SeqCst);
+        ukplat::timer_arm(super::expire());
+    }
+}
+
+/// An interrupt that came meanwhile is still to be looked at.
+pub fn request() {
+    if EXPIRED.load(SeqCst) {
+        request_call_end(true);
+    }
+}

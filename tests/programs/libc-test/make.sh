@@ -1,0 +1,36 @@
+#!/bin/sh
+# Compiles each test of libc-test into one object that shows nothing but its `main`, under another
+# name, and a list of these. Called by `oxk build` (key `make` of the manifest): the compiler is in CC.
+set -eu
+source=$(cat source)
+mkdir -p objects
+$CC -D_GNU_SOURCE -I"$source/src/common" -c "$source/src/common/print.c" -o objects/common-print.o
+for common in fdfill memfill path rand setrlim utf8 vmfill mtest; do
+	$CC -D_GNU_SOURCE -I"$source/src/common" -c "$source/src/common/$common.c" \
+		-o "objects/common-$common.o"
+done
+: > names
+for test in "$source"/src/functional/*.c "$source"/src/regression/*.c "$source"/src/math/*.c; do
+	name=$(basename "$(dirname "$test")")-$(basename "$test" .c)
+	symbol=test_$(echo "$name" | tr -c 'a-zA-Z0-9\n' _)
+	# Parts of tests that are shared objects have no main, and there is no dynamic linker.
+	case $name in
+	*_dso | functional-dlopen | functional-tls_align | functional-tls_*dlopen*) continue ;;
+	esac
+	if $CC -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -std=c99 -fno-builtin -frounding-math -w \
+		-I"$source/src/common" -Dmain="$symbol" -c "$test" -o "objects/$name.o" 2> "objects/$name.log"
+	then
+		objcopy --keep-global-symbol="$symbol" "objects/$name.o"
+		echo "$name $symbol" >> names
+	else
+		echo "$name cannot be compiled" >&2
+	fi
+done
+{
+	while read -r name symbol; do echo "int $symbol(int, char **);"; done < names
+	echo "const struct { const char *name; int (*main)(int, char **); } tests[] = {"
+	while read -r name symbol; do echo "	{ \"$name\", $symbol },"; done < names
+	echo "	{ 0, 0 },"
+	echo "};"
+} > table.c
+$CC -c table.c -o objects/table.o

@@ -1,0 +1,24 @@
+/* Threads, signals and what else a program finds out about its system; run by tests/tests/posix.rs. */
+#include "check.h"
+
+_Atomic int failures;
+
+int main(int argc, char **argv)
+{
+	setvbuf(stdout, 0, _IOLBF, 0);
+	struct { const char *name; void (*run)(void); } parts[] = {
+		{ "threads", test_threads },
+		{ "cancellation", test_cancellation },
+		{ "signals", test_signals },
+		{ "timers", test_timers },
+		{ "system", test_system },
+	};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		if (argc > 1 && strcmp(argv[1], parts[i].name))
+			continue;
+		int before = failures;
+		parts[i].run();
+		printf("%s: %d failures\n", parts[i].name, failures - before);
+	}
+	return failures ? 1 : 0;
+}

@@ -1,0 +1,100 @@
+/* Timers that send signals. */
+#include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <time.h>
+#include "check.h"
+
+static volatile sig_atomic_t count;
+static volatile siginfo_t seen;
+
+static void handler(int signal, siginfo_t *info, void *context)
+{
+	count++;
+	*(siginfo_t *)&seen = *info;
+}
+
+static sem_t called;
+static void notified(union sigval value)
+{
+	CHECK(value.sival_int == 77);
+	sem_post(&called);
+}
+
+void test_timers(void)
+{
+	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+	CHECK(!sigaction(SIGALRM, &action, 0) && !sigaction(SIGRTMIN, &action, 0));
+	sigset_t alarms, old, none;
+	sigemptyset(&none);
+	sigemptyset(&alarms);
+	sigaddset(&alarms, SIGALRM);
+	sigaddset(&alarms, SIGRTMIN);
+	/* Nothing is lost between looking and waiting. */
+	sigprocmask(SIG_BLOCK, &alarms, &old);
+
+	struct itimerval interval = { .it_value.tv_usec = 2000, .it_interval.tv_usec = 2000 }, was;
+	CHECK(!setitimer(ITIMER_REAL, &interval, 0));
+	while (count < 3)
+		sigsuspend(&none);
+	CHECK(!getitimer(ITIMER_REAL, &was) && was.it_interval.tv_usec == 2000);
+	CHECK(was.it_value.tv_usec <= 2000);
+	struct itimerval off = { 0 };
+	CHECK(!setitimer(ITIMER_REAL, &off, &was) && was.it_interval.tv_usec == 2000);
+	FAILS(setitimer(9, &off, 0), EINVAL);
+	struct timespec zero = { 0 };
+	while (sigtimedwait(&alarms, 0, &zero) > 0)
+		;
+
+	CHECK(alarm(100) == 0);
+	unsigned left = alarm(0);
+	CHECK(left == 100 || left == 99);
+
+	timer_t timer;
+	struct sigevent event = {
+		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 5,
+	};
+	CHECK(!timer_create(CLOCK_MONOTONIC, &event, &timer));
+	struct itimerspec spec = { .it_value.tv_nsec = 1000000 }, current;
+	count = 0;
+	CHECK(!timer_settime(timer, 0, &spec, 0));
+	while (!count)
+		sigsuspend(&none);
+	CHECK(seen.si_code == SI_TIMER && seen.si_value.sival_int == 5);
+	CHECK(!timer_gettime(timer, &current) && current.it_value.tv_nsec == 0);
+	/* Expirations of a pending signal are counted. */
+	spec.it_interval.tv_nsec = 1000000;
+	CHECK(!timer_settime(timer, 0, &spec, 0));
+	struct timespec nap = { .tv_nsec = 20000000 };
+	nanosleep(&nap, 0);
+	siginfo_t info;
+	CHECK(sigwaitinfo(&alarms, &info) == SIGRTMIN);
+	CHECK(info.si_overrun > 0 && timer_getoverrun(timer) == info.si_overrun);
+	CHECK(!timer_delete(timer));
+	FAILS(timer_gettime(timer, &current), EINVAL);
+	while (sigtimedwait(&alarms, 0, &zero) > 0)
+		;
+
+	/* An absolute time, of the wall clock. */
+	CHECK(!timer_create(CLOCK_REALTIME, &event, &timer));
+	clock_gettime(CLOCK_REALTIME, &spec.it_value);
+	spec.it_interval.tv_nsec = 0;
+	CHECK(!timer_settime(timer, TIMER_ABSTIME, &spec, 0));
+	CHECK(sigwaitinfo(&alarms, &info) == SIGRTMIN);
+	CHECK(!timer_delete(timer));
+	sigprocmask(SIG_SETMASK, &old, 0);
+
+	sem_init(&called, 0, 0);
+	struct sigevent by_thread = {
+		.sigev_notify = SIGEV_THREAD,
+		.sigev_notify_function = notified,
+		.sigev_value.sival_int = 77,
+	};
+	spec = (struct itimerspec){ .it_value.tv_nsec = 1000000, .it_interval.tv_nsec = 1000000 };
+	CHECK(!timer_create(CLOCK_MONOTONIC, &by_thread, &timer));
+	CHECK(!timer_settime(timer, 0, &spec, 0));
+	sem_wait(&called);
+	sem_wait(&called);
+	CHECK(!timer_delete(timer));
+}

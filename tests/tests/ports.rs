@@ -1,0 +1,196 @@
+//! Programs in C that have files, and the ports: Lua and SQLite.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use image_tests::{MACHINES, Machine, Outcome, call_in, root, run};
+
+const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
+
+/// Runs an application on linuxu with a text as its standard input.
+fn run_with_input(app: &str, input: &str, args: &[&str]) -> Outcome {
+    let mut child = Command::new(OXK)
+        .args(["run", app, "--plat", "linuxu", "--timeout", "120"])
+        .args(args)
+        .current_dir(root())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(input.as_bytes()).unwrap();
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    Outcome {
+        code: output.status.code().unwrap_or(-1),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// One image that does with files what programs do.
+#[test]
+fn a_program_that_opens_files_has_them() {
+    let main = r#"
+        #define _GNU_SOURCE
+        #include <dirent.h>
+        #include <errno.h>
+        #include <fcntl.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <string.h>
+        #include <sys/stat.h>
+        #include <unistd.h>
+        #define CHECK(e) do { if (!(e)) { printf("line %d: %s: %m\n", __LINE__, #e); exit(1); } } while (0)
+        static int lock(int fd, int cmd, short type, off_t start, off_t len, struct flock *out) {
+            struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
+            int r = fcntl(fd, cmd, &l);
+            if (out) *out = l;
+            return r;
+        }
+        int main(int argc, char **argv) {
+            char line[100];
+            FILE *f = fopen("/etc/app.conf", "r");
+            CHECK(f && fgets(line, sizeof line, f));
+            printf("embedded: %s", line);
+            fclose(f);
+            CHECK(mkdir("/data", 0755) == 0 && chdir("/data") == 0);
+            CHECK((f = fopen("a.txt", "w+")));
+            CHECK(fprintf(f, "line %d\n", 1) == 7 && fflush(f) == 0 && fsync(fileno(f)) == 0);
+            rewind(f);
+            CHECK(fgets(line, sizeof line, f) && !strcmp(line, "line 1\n"));
+            struct stat s;
+            CHECK(fstat(fileno(f), &s) == 0 && s.st_size == 7 && S_ISREG(s.st_mode));
+            CHECK(fclose(f) == 0 && rename("a.txt", "b.txt") == 0);
+            CHECK(stat("a.txt", &s) == -1 && errno == ENOENT);
+            CHECK(access("b.txt", R_OK | W_OK) == 0);
+            DIR *d = opendir("/data");
+            CHECK(d);
+            int names = 0;
+            for (struct dirent *e; (e = readdir(d)); names++)
+                if (e->d_name[0] != '.') printf("entry: %s\n", e->d_name);
+            closedir(d);
+            CHECK(names == 3);
+            int fd = open("b.txt", O_RDWR), other = open("b.txt", O_RDWR);
+            CHECK(fd == 3 && other == 4);
+            CHECK(lseek(fd, 100, SEEK_SET) == 100 && write(fd, "x", 1) == 1);
+            CHECK(ftruncate(fd, 3) == 0 && pread(fd, line, 10, 0) == 3 && !memcmp(line, "lin", 3));
+            /* Locks of one process never stand in its own way; those of open files do. */
+            struct flock l;
+            CHECK(lock(fd, F_SETLK, F_WRLCK, 10, 5, 0) == 0 && lock(other, F_SETLK, F_WRLCK, 12, 9, 0) == 0);
+            CHECK(lock(other, F_GETLK, F_WRLCK, 0, 0, &l) == 0 && l.l_type == F_UNLCK);
+            CHECK(lock(fd, F_OFD_SETLK, F_WRLCK, 30, 1, 0) == 0);
+            CHECK(lock(other, F_OFD_SETLK, F_WRLCK, 30, 1, 0) == -1 && errno == EAGAIN);
+            CHECK(close(fd) == 0 && lock(other, F_OFD_SETLK, F_WRLCK, 30, 1, 0) == 0);
+            CHECK(unlink("b.txt") == 0 && write(other, "gone", 4) == 4 && close(other) == 0);
+            CHECK(open("/none/x", O_CREAT | O_WRONLY, 0644) == -1 && errno == ENOENT);
+            CHECK(write(99, "", 0) == -1 && errno == EBADF);
+            if (argc > 1)
+                while (fgets(line, sizeof line, stdin)) printf("input: %s", line);
+            puts("done");
+            return 0;
+        }
+    "#;
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = "name = \"prog\"\nkind = \"c\"\n[c]\nsources = [\"*.c\"]\n\
+                    [files]\n\"/etc/app.conf\" = \"app.conf\"\n";
+    for (file, text) in [("oxk.toml", manifest), ("main.c", main), ("app.conf", "a=1\n")] {
+        std::fs::write(dir.path().join(file), text).unwrap();
+    }
+    for platform in ["linuxu", "kvm"] {
+        call_in(OXK, dir.path(), &["run", "--plat", platform])
+            .expect(0, &["embedded: a=1\n", "entry: b.txt\n", "done\n"]);
+    }
+    let path = dir.path().to_str().unwrap();
+    run_with_input(path, "one\ntwo", &["--", "read"])
+        .expect(0, &["input: one\ninput: two", "done"]);
+    call_in(OXK, dir.path(), &["graph"]).expect(0, &["posix-files (handles `"]);
+    // What the manifest chooses is taken, and then there are no files.
+    call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--provider", "files=posix-stdio"])
+        .expect(1, &["Function not implemented"]);
+    let wrong = format!("{manifest}\"/etc/x\" = \"none\"\n");
+    std::fs::write(dir.path().join("oxk.toml"), wrong).unwrap();
+    call_in(OXK, dir.path(), &["build"])
+        .expect(1, &["there is no file or folder `none`", "oxk.toml:7:"]);
+}
+
+fn linuxu_and_kvm() -> impl Iterator<Item = Machine> {
+    MACHINES.into_iter().take(2)
+}
+
+#[test]
+fn lua_runs_programs() {
+    let program = r##"
+        local f = assert(io.open("/data/t.lua", "w"))
+        f:write("return ...", " + 1") f:close()
+        print(loadfile("/data/t.lua")(41), arg[0], select("#", ...))
+        local t = {} for w in ("c a b"):gmatch("%a") do t[#t + 1] = w end
+        table.sort(t) print(table.concat(t), 2^53 // 1 | 0, ("%5.2f"):format(math.pi))
+        print(coroutine.wrap(function(x) coroutine.yield(x * 2) end)(21))
+        print(pcall(error, { code = 7 }))
+        for i = 1, 100000 do local s = ("x"):rep(i % 100) end
+        print(io.open("/none"))
+    "##;
+    for machine in linuxu_and_kvm() {
+        run(OXK, "apps/lua", machine, &["--", "-e", program]).expect(
+            0,
+            &[
+                "42\tlua\t0\n",
+                "abc\t9007199254740992\t 3.14\n",
+                "42\n",
+                "false\ttable: ",
+                "nil\t/none: No such file or directory\t2\n",
+            ],
+        );
+        run(OXK, "apps/lua", machine, &["--", "-e", "os.exit(7)"]).expect(7, &[]);
+        run(OXK, "apps/lua", machine, &["--", "-e", "error('bad')"])
+            .expect(1, &["lua: (command line):1: bad\nstack traceback:"]);
+    }
+    run_with_input("apps/lua", "print(1 + 1) error('x')", &[])
+        .expect(1, &["2\n", "lua: stdin:1: x"]);
+    run_with_input("apps/lua", "1 + 1\nfor i = 1, 2 do\nprint(i)\nend", &["--", "-i"])
+        .expect(0, &["> 2\n", ">> >> 1\n2\n"]);
+    run_with_input("apps/lua", "", &["--", "/none.lua"])
+        .expect(1, &["lua: cannot open /none.lua: No such file"]);
+    run_with_input("apps/lua", "", &["--", "-q"])
+        .expect(1, &["unrecognized or incomplete option '-q'"]);
+}
+
+#[test]
+fn sqlite_keeps_databases_in_files() {
+    let sql = "create table t(a integer primary key, b text unique);
+               insert into t(b) values ('x'), ('y');
+               begin; delete from t; rollback;
+               insert into t(b) select b || a from t;
+               update t set b = upper(b) where a > 2;
+               select group_concat(b, ' ') from (select b from t order by a);
+               pragma integrity_check; pragma journal_mode;
+               select length(hex(randomblob(20))), json_extract('{\"k\": [1, 2]}', '$.k[1]')";
+    for machine in linuxu_and_kvm() {
+        run(OXK, "apps/sqlite", machine, &["--", "/data/test.db", sql])
+            .expect(0, &["x y X1 Y2\nok\ndelete\n40|2\n"]);
+        run(OXK, "apps/sqlite", machine, &["--", "/data/test.db", "select * from none"])
+            .expect(1, &["no such table: none"]);
+        // A file system that is full: the statement fails, the database stays sound.
+        let full = "create table t(a); insert into t values ('before');
+            insert into t select hex(randomblob(5000)) from generate_series(1, 500)";
+        let after = "select count(*), a from t; pragma integrity_check";
+        let args = ["-p", "rootfs.size=1M", "--", "/data/full.db", ".bail off", full, after];
+        run(OXK, "apps/sqlite", machine, &args)
+            .expect(0, &["database or disk is full", "1|before\nok\n"]);
+    }
+    run_with_input(
+        "apps/sqlite",
+        ".mode csv\nselect 1 as a, 'b c';\n.mode list\nselect 2, 3;\n",
+        &[],
+    )
+    .expect(0, &["1,\"b c\"\n2|3\n"]);
+    run_with_input("apps/sqlite", "selec;\n", &["--", "-bail", "/data/a.db"])
+        .expect(1, &["near \"selec\": syntax error"]);
+    run_with_input("apps/sqlite", "", &["--", "/none/a.db", "create table t(a)"])
+        .expect(1, &["unable to open database"]);
+    let junk = ".shell true\n.load x\n.read /none\nselect 5;\n";
+    run_with_input("apps/sqlite", junk, &["--", "-init", "/dev/null", "/data/a.db"])
+        .expect(1, &["5\n"]);
+}

@@ -1,0 +1,159 @@
+//! Programs in C that use threads, signals and timers, with each scheduler and without.
+
+use std::collections::BTreeSet;
+
+use image_tests::{call, call_in, root};
+
+// What registers handlers.
+use posix_eventfd as _;
+use posix_files as _;
+use posix_futex as _;
+use posix_mmap as _;
+use posix_poll as _;
+use posix_process as _;
+use posix_random as _;
+use posix_signal as _;
+use posix_thread as _;
+use posix_time as _;
+
+const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
+
+/// A copy of a program of the folder `programs`, with a manifest.
+fn program(name: &str, manifest: &str) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(root().join("tests/programs").join(name)).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let manifest = format!("name = \"{name}\"\nkind = \"c\"\n{manifest}");
+    std::fs::write(dir.path().join("oxk.toml"), manifest).unwrap();
+    dir
+}
+
+const POSIX: &str = "
+    libraries = [\"rootfs\", \"posix-poll\", \"posix-eventfd\", \"posix-proc\"]
+    [options.posix-proc]
+    counters = true
+    [c]
+    sources = [\"*.c\"]
+    flags = [\"-D_GNU_SOURCE\"]
+    [providers]
+    files = \"posix-files\"
+";
+
+/// What each part of the program says when everything was as it should be.
+const NOTHING_WRONG: [&str; 5] = [
+    "threads: 0 failures\n",
+    "cancellation: 0 failures\n",
+    "signals: 0 failures\n",
+    "timers: 0 failures\n",
+    "system: 0 failures\n",
+];
+
+#[test]
+fn threads_and_signals_with_a_preemptive_scheduler() {
+    let dir = program("posix", &format!("{POSIX}sched = \"ukschedpreempt\"\n"));
+    for platform in ["linuxu", "kvm"] {
+        call_in(OXK, dir.path(), &["run", "--plat", platform]).expect(0, &NOTHING_WRONG);
+    }
+    // The same on several CPUs.
+    call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--cpus", "2"]).expect(0, &NOTHING_WRONG);
+}
+
+#[test]
+fn threads_and_signals_with_a_cooperative_scheduler() {
+    let dir = program("posix", &format!("{POSIX}sched = \"ukschedcoop\"\n"));
+    call_in(OXK, dir.path(), &["run", "--plat", "linuxu"]).expect(0, &NOTHING_WRONG);
+}
+
+/// The list in the book is what is registered: the tool reads it from the sources, the programs of the
+/// development machine from what the compiler made of them.
+#[test]
+fn the_list_of_system_calls_is_what_is_registered() {
+    let page = std::fs::read_to_string(root().join("docs/src/syscalls.md")).unwrap();
+    let printed = call(OXK, &["syscalls", "--markdown"]);
+    printed.expect(0, &[]);
+    assert!(
+        page == printed.out,
+        "docs/src/syscalls.md is old: cargo oxk syscalls --markdown > docs/src/syscalls.md"
+    );
+    let said = call(OXK, &["syscalls", "--json"]);
+    let list: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let registered: BTreeSet<(u64, String, String)> = syscall_shim::registered()
+        .iter()
+        .map(|call| (call.number.into(), call.name.to_owned(), call.library.to_owned()))
+        .collect();
+    let libraries: BTreeSet<&str> = registered.iter().map(|call| call.2.as_str()).collect();
+    let listed: BTreeSet<(u64, String, String)> = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["number"].as_u64().unwrap(), text(&c["name"]), text(&c["library"])))
+        // Two libraries with handlers of the same calls cannot be in one program.
+        .filter(|(_, _, library)| libraries.contains(library.as_str()))
+        .collect();
+    assert_eq!(listed, registered);
+    assert!(libraries.len() == 10 && listed.len() > 200, "{} of {libraries:?}", listed.len());
+}
+
+#[test]
+fn the_calls_of_an_image() {
+    let said = call(OXK, &["syscalls", "apps/c-hello", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let calls = report["calls"].as_array().unwrap();
+    let of = |name: &str| calls.iter().find(|call| call["name"] == name);
+    assert_eq!(of("exit_group").unwrap()["library"], "posix-thread");
+    assert!(of("getpid").is_none() && report["by_number"] == false, "{report}");
+    call(OXK, &["syscalls", "apps/hello"]).expect(1, &["hello is no program in C"]);
+    call(OXK, &["syscalls", "--library", "nothing"]).expect(1, &["unknown library `nothing`"]);
+}
+
+/// The default action of a signal, and of threads without a scheduler.
+#[test]
+fn how_programs_end() {
+    let main = r#"
+        #include <errno.h>
+        #include <pthread.h>
+        #include <signal.h>
+        #include <stdio.h>
+        #include <stdlib.h>
+        #include <string.h>
+        #include <unistd.h>
+        static void *nothing(void *argument) { return 0; }
+        static void alarmed(int signal) { puts("alarmed"); }
+        int main(int argc, char **argv) {
+            pthread_t thread;
+            setvbuf(stdout, 0, _IOLBF, 0);
+            printf("create %d\n", pthread_create(&thread, 0, nothing, 0) == EAGAIN);
+            if (!strcmp(argv[1], "term")) raise(SIGTERM);
+            if (!strcmp(argv[1], "abort")) abort();
+            if (!strcmp(argv[1], "alarm")) {
+                signal(SIGALRM, alarmed);
+                alarm(1);
+                printf("pause %d\n", pause());
+                signal(SIGALRM, SIG_DFL);
+                alarm(1);
+                pause();
+            }
+            return 9;
+        }
+    "#;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("main.c"), main).unwrap();
+    let manifest = "name = \"ends\"\nkind = \"c\"\n[c]\nsources = [\"main.c\"]\n";
+    std::fs::write(dir.path().join("oxk.toml"), manifest).unwrap();
+    for (how, code, texts) in [
+        ("term", 143, &["create 1\n", "ended by signal 15 (SIGTERM)"][..]),
+        ("abort", 134, &["ended by signal 6 (SIGABRT)"]),
+        ("alarm", 142, &["alarmed\n", "pause -1\n", "ended by signal 14 (SIGALRM)"]),
+        ("nothing", 9, &["create 1\n"]),
+    ] {
+        call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--", how]).expect(code, texts);
+    }
+    call_in(OXK, dir.path(), &["run", "--plat", "kvm", "--", "alarm"])
+        .expect(142, &["alarmed\n", "ended by signal 14 (SIGALRM)"]);
+    // The short form of an option's name.
+    call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--set", "strace=true", "--", "term"])
+        .expect(143, &["tkill(thread 1, signal 15) = 0 <0.0"]);
+}

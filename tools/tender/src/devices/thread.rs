@@ -1,0 +1,54 @@
+//! The thread of a device: waits for notifications, and for the device's source.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::Slot;
+use crate::confine::{Confinement, Role};
+use crate::error::Error;
+
+/// Starts the thread of a device; devices that are quick need none.
+///
+/// # Errors
+/// [`Error::System`].
+pub fn spawn(slot: &'static Slot, confinement: Confinement) -> Result<(), Error> {
+    if slot.bells().is_empty() {
+        return Ok(());
+    }
+    let run = move || {
+        let mut calls = slot.with_device(|device| device.calls());
+        calls.extend(slot.bells().iter().map(|bell| (libc::SYS_read, bell.as_raw_fd())));
+        calls.extend(slot.bells().iter().map(|bell| (libc::SYS_write, bell.as_raw_fd())));
+        confinement.enter_or_end(Role::Device, &calls);
+        work(slot)
+    };
+    let builder = std::thread::Builder::new().stack_size(256 << 10).name(slot.name().to_owned());
+    let started = builder.spawn(run).map(|_| ());
+    started.map_err(|e| Error::System("start a thread for a device", e))
+}
+
+fn work(slot: &Slot) -> ! {
+    let waits_for = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let bells: Vec<libc::pollfd> =
+        slot.bells().iter().map(|bell| waits_for(bell.as_raw_fd())).collect();
+    loop {
+        let mut entries = bells.clone();
+        entries.extend(slot.source().map(waits_for));
+        // SAFETY: the entries live during the call.
+        unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, -1) };
+        for (index, entry) in entries.iter().enumerate() {
+            if entry.revents == 0 {
+                continue;
+            }
+            match slot.bells().get(index) {
+                Some(bell) => {
+                    // Before looking: who notifies afterwards is heard again.
+                    let _ = bell.read();
+                    if slot.serve(index) {
+                        let _ = bell.write(1);
+                    }
+                }
+                None => slot.input(),
+            }
+        }
+    }
+}
