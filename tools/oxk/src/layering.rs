@@ -27,7 +27,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     ("debug", &["core", "sched"]),
     ("apps", &["core", "alloc", "sched", "block", "net", "fs", "posix", "libc", "debug"]),
     ("bench", &["core", "alloc"]),
-    ("tools", &["core", "plat", "fs"]),
+    ("tools", &["core", "plat", "fs", "bench"]),
     ("tests", &["tools"]),
 ];
 
