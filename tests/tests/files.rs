@@ -31,6 +31,12 @@ fn the_initial_ram_disk_is_the_tree() {
     }
 }
 
+/// Runs the image that has file systems for shared directories, which is another one.
+fn with_share(machine: Machine, share: &str, args: &[&str]) -> image_tests::Outcome {
+    let own = ["--build-dir", "build/filetest-share", "--share", share];
+    filetest(machine, &[&own, args].concat())
+}
+
 /// Machines that directories can be shared with.
 fn sharing() -> impl Iterator<Item = Machine> {
     MACHINES.into_iter()
@@ -45,7 +51,7 @@ fn a_shared_directory_keeps_what_an_image_writes() {
     for machine in sharing() {
         let dir = tempfile::tempdir().unwrap();
         let share = shared(dir.path(), "");
-        let with = |more: &[&str]| filetest(machine, &[&["--share", &share, "--"], more].concat());
+        let with = |more: &[&str]| with_share(machine, &share, &[&["--"], more].concat());
         with(&["share", "/mnt/shared"]).expect(0, &["files: ok"]);
         let kept = std::fs::read_to_string(dir.path().join("kept")).unwrap();
         assert_eq!(kept, "written by an image\n", "{}", machine.name);
@@ -56,8 +62,8 @@ fn a_shared_directory_keeps_what_an_image_writes() {
         with(&["/mnt/shared/from the host"]).expect(0, &["Hello, image"]);
 
         let share = shared(dir.path(), ",ro");
-        let only = ["--share", &share, "--", "only-read", "/mnt/shared"];
-        filetest(machine, &only).expect(0, &["files: ok"]);
+        let only = ["--", "only-read", "/mnt/shared"];
+        with_share(machine, &share, &only).expect(0, &["files: ok"]);
         assert_eq!(std::fs::read_to_string(dir.path().join("kept")).unwrap(), kept);
     }
 }
@@ -73,7 +79,7 @@ fn nothing_leads_out_of_a_shared_directory() {
     std::os::unix::fs::symlink("../secret", inside.join("above")).unwrap();
     let share = shared(&inside, "");
     for machine in sharing() {
-        let said = filetest(machine, &["--share", &share, "--", "escape", "/mnt/shared"]);
+        let said = with_share(machine, &share, &["--", "escape", "/mnt/shared"]);
         said.expect(0, &["files: ok"]);
         assert!(!said.all().contains("secret"));
     }
@@ -93,8 +99,7 @@ fn what_cannot_be_shared_is_refused_before_anything_starts() {
     run("docs:/../x").expect(2, &["has `..` in it"]);
     let run = |table: &str| {
         let table = format!("mounts.table={table}");
-        let args = ["--share", "docs:/docs", "--param", &table, "--", "/none"];
-        filetest(MACHINES[0], &args)
+        with_share(MACHINES[0], "docs:/docs", &["--param", &table, "--", "/none"])
     };
     // The last one counts.
     run("docs /docs").expect(103, &["wrong entry in mounts.table: `docs /docs`: expected: source"]);

@@ -63,8 +63,12 @@ fn names(files: &Context, at: Option<&Location>) -> Result<(), Errno> {
         files.unlink(inside, &name)?;
     }
     files.unlink(inside, b"link")?;
+    // Two names of one file: nothing happens (POSIX.1-2024, rename()).
     files.rename((at, b"moved"), (inside, b"b"), none)?;
-    files.unlink(inside, b"b")?;
+    check(files.metadata(at, b"moved", Follow::No)?.links == 2)?;
+    files.unlink(at, b"moved")?;
+    files.rename((inside, b"b"), (at, b"moved"), none)?;
+    files.unlink(at, b"moved")?;
     files.rename((at, b"made"), (at, b"renamed"), none)?;
     check(files.path_of(&made)?.ends_with(b"/renamed"))?;
     files.remove_directory(at, b"renamed")?;

@@ -62,6 +62,15 @@ pub fn copy(bytes: &[u8]) -> Result<Box<[u8]>, Errno> {
     Ok(block.into_boxed_slice())
 }
 
+/// A shared copy of `bytes`, made as [`arc`] makes it.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn shared(bytes: &[u8]) -> Result<Arc<[u8]>, Errno> {
+    reserve(bytes.len())?;
+    Ok(Arc::from(bytes))
+}
+
 /// Appends to a list.
 ///
 /// # Errors

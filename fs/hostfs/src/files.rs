@@ -83,7 +83,7 @@ impl Node for HostNode {
         }
         let mut target = fallible::zeroed(MAX_TARGET)?;
         let length = self.fd.read_link(&mut target)?;
-        Ok(Arc::from(&target[..length]))
+        fallible::shared(&target[..length])
     }
 
     fn open(&self, flags: OpenFlags) -> Result<Option<Arc<dyn File>>, Errno> {

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use p9::{Lock, LockQuery, LockStatus, LockType, Request, Response, SetAttributes, set};
 use ukerrno::Errno;
-use ukfile::{File, Gather, Kind, Metadata, OpenFlags, Scatter, SyncKind, Timestamp};
+use ukfile::{File, Gather, Kind, Metadata, OpenFlags, Scatter, SyncKind, Timestamp, fallible};
 use vfs::{Change, Entry, LockKind, New, Node, NodeRef, RangeLock, Rename, WriteAt};
 
 use crate::node::RemoteNode;
@@ -129,7 +129,7 @@ impl Node for RemoteNode {
         }
         let request = Request::Readlink { fid: self.fid().number() };
         self.shared.client.call(&request, TARGET, |response| match response {
-            Response::Readlink { target } => Ok(Arc::from(target)),
+            Response::Readlink { target } => fallible::shared(target),
             _ => Err(Errno::EIO),
         })
     }

@@ -76,7 +76,7 @@ impl RamNode {
                     name: None,
                 }),
             },
-            Kind::Symlink => Body::Symlink(Arc::from(fallible::copy(new.target)?)),
+            Kind::Symlink => Body::Symlink(fallible::shared(new.target)?),
             Kind::Fifo => Body::Fifo(Fifo::default()),
             _ => Body::Special(new.special),
         };

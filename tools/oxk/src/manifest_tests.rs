@@ -55,6 +55,10 @@ fn lines() -> impl Strategy<Value = String> {
         "options",
         "heaps",
         "schedulers",
+        "mounts",
+        "path",
+        "type",
+        "source",
         "provider",
         "cpus",
         "run",
@@ -163,5 +167,47 @@ fn schedulers_have_cpus_of_their_own() {
             let message = read(text).unwrap_err().to_string();
             assert!(message.starts_with(cause) && message.contains(place), "{message}");
         }
+    });
+}
+
+#[test]
+fn mounts_say_what_they_need() {
+    in_crate(|dir| {
+        let read = |text: &str| parse(&format!("name = \"a\"\n{text}"), dir);
+        for (text, cause) in [
+            ("[[mounts]]\nsource = \"d\"", "`path` is missing\n  --> oxk.toml:2"),
+            ("[[mounts]]\npath = \"d\"\nsource = \"d\"", "the path `d` does not begin with /"),
+            ("[[mounts]]\npath = \"/a/../b\"\nsource = \"d\"", "the path `/a/../b` has `..` in it"),
+            ("[[mounts]]\npath = \"//\"\nsource = \"d\"", "nothing can be mounted in place of"),
+            ("[[mounts]]\npath = \"/d\"", "a shared directory needs `source`\n  --> oxk.toml:2"),
+            (
+                "[[mounts]]\npath = \"/d\"\ntype = \"ramfs\"\noptions = \"a b\"",
+                "the options `a b` have a space or a `;` in them\n  --> oxk.toml:5:11",
+            ),
+            (
+                "[[mounts]]\npath = \"/d\"\nsource = \"a\"\n[[mounts]]\npath = \"/d\"\nsource = \"b\"",
+                "two file systems are mounted at /d\n  --> oxk.toml:6:8",
+            ),
+            ("[[mounts]]\npath = \"/d\"\nfrom = \"a\"", "unknown key `from`"),
+            ("mounts = \"/d\"", "`mounts` must be tables"),
+        ] {
+            let message = read(text).unwrap_err().to_string();
+            assert!(message.starts_with(cause), "{message}");
+        }
+        let text = "[[mounts]]\npath = \"/d\"\nsource = \"data\"\n\
+                    [[mounts]]\npath = \"/t\"\ntype = \"ramfs\"\noptions = \"size=1M\"\n";
+        let mut manifest = read(text).unwrap();
+        assert_eq!(manifest.mounts[0].source, MountSource::Share(dir.join("data")));
+        let required: Vec<&str> = manifest.requires.iter().map(|r| r.value.as_str()).collect();
+        assert_eq!(required, ["share", "mounts"]);
+        assert_eq!(manifest.libraries[0].value, "ramfs");
+        let SettingValue::Text(table) = &manifest.settings[0].value else { panic!("a text") };
+        assert_eq!(table, "none /t ramfs size=1M");
+        // The command line replaces what is at the same path, and adds the rest.
+        let shares = ["/x:/t,ro", "/y:/z"].map(|share| share.parse().unwrap());
+        manifest.add_shares(&shares);
+        let paths: Vec<&str> = manifest.mounts.iter().map(|m| m.path.as_str()).collect();
+        assert_eq!(paths, ["/d", "/t", "/z"]);
+        assert!(manifest.mounts[1].is_read_only());
     });
 }

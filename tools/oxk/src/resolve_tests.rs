@@ -752,3 +752,47 @@ fn no_provider_can_be_wanted() {
     let manifest = manifest(none, &["ukalloc"]);
     assert!(resolve(&manifest, &pool, None, None).unwrap().schedulers.is_empty());
 }
+
+#[test]
+fn mounts_need_file_systems_that_there_are() {
+    let pool = pool(|list| {
+        list.push(Library {
+            collects: vec!["file-systems".into()],
+            provides: vec!["mounts".into()],
+            interfaces: BTreeMap::from([
+                ("mounts".into(), interface(false)),
+                ("share".into(), interface(false)),
+            ]),
+            options: vec![OptionSpec {
+                name: "table".into(),
+                kind: OptionKind::Text,
+                default: Value::Text(String::new()),
+                runtime: true,
+                feature: None,
+                rust_type: None,
+                help: String::new(),
+            }],
+            ..library("mounts")
+        });
+        list.push(Library {
+            registers: vec![("file-systems".into(), "KIND".into())],
+            ..library("ramfs")
+        });
+    });
+    let with = |kind: &str| manifest(&format!("[[mounts]]\npath = \"/d\"\n{kind}"), &[]);
+    let message = failure(&with("type = \"ramf\""), &pool);
+    assert!(
+        message.starts_with("there is no file system of type `ramf`\n  --> oxk.toml:5:8")
+            && message.ends_with("did you mean `ramfs`? types: share, ramfs"),
+        "{message}"
+    );
+    let message = failure(&with("type = \"ukalloc\""), &pool);
+    assert!(message.ends_with("types: share, ramfs"), "{message}");
+    let message = failure(&with("source = \"data\""), &pool);
+    assert!(message.starts_with("nothing provides `share`, which the manifest requires"));
+    let good = with("type = \"ramfs\"");
+    let resolution = resolve(&good, &pool, None, None).unwrap();
+    assert!(resolution.library("ramfs").is_some() && resolution.library("mounts").is_some());
+    let table = Value::Text("none /d ramfs defaults".into());
+    assert_eq!(resolution.value("mounts", "table"), Some(&table));
+}
