@@ -34,6 +34,7 @@ const BOOT_INFO: u64 = 256;
 /// # Errors
 /// What kept it from being started.
 pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
+    confine::share_heap();
     let times = Times::new(args.times);
     // The kernel's part takes longest; it needs nothing but the memory.
     let kvm = Kvm::new().map_err(|e| Error::NoKvm(e.into()))?;
