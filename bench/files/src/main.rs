@@ -7,12 +7,14 @@
 
 mod args;
 mod report;
-mod run;
+mod subjects;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use args::Args;
+use bench_report::run::rounds;
+use bench_report::table;
 
 fn main() -> ExitCode {
     let args = match Args::parse(std::env::args().skip(1)) {
@@ -36,13 +38,17 @@ fn main() -> ExitCode {
 }
 
 fn compare(args: &Args) -> Result<(), String> {
-    let mut subjects: Vec<run::Subject> =
-        args.images.iter().map(|(name, command)| run::Subject::image(name, command)).collect();
+    let images = args.images.iter();
+    let mut all: Vec<_> =
+        images.map(|(name, command)| subjects::image(name, command, args.thousands)).collect();
+    let mut directories = Vec::new();
     for (name, path) in &args.programs {
-        subjects.push(run::Subject::program(name, path)?);
+        let (subject, directory) = subjects::program(name, path, args.thousands)?;
+        all.push(subject);
+        directories.push(directory);
     }
     let progress = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let results = run::rounds(&subjects, args.runs, args.thousands, |round| {
+    let results = rounds(&all, args.runs, |round| {
         if progress {
             eprint!("\r\x1b[Kround {round} of {}", args.runs);
             let _ = std::io::stderr().flush();
@@ -52,7 +58,7 @@ fn compare(args: &Args) -> Result<(), String> {
         eprint!("\r\x1b[K");
     }
     if args.json {
-        println!("{}", report::json(&results, args.runs));
+        println!("{}", table::json(&results, args.runs, "ns"));
     } else {
         print!("{}", report::text(&results, args.runs));
     }
