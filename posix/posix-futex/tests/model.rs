@@ -1,0 +1,178 @@
+//! Models: shuttle runs small programs under many random schedules. A lost wake-up is a state in which
+//! nobody can go on.
+#![cfg(feature = "model")]
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+
+// Its handler is called by number.
+use posix_futex as _;
+use shuttle::sync::atomic::AtomicU32;
+use shuttle::thread;
+use syscall_shim::{Errno, call, nr};
+
+const WAIT: i32 = 0;
+const WAKE: i32 = 1;
+const CMP_REQUEUE: i32 = 4;
+
+/// There is one queue of those who wait, so one model runs at a time.
+static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+fn check(model: impl Fn() + Send + Sync + 'static) {
+    let _turn = TURN.lock();
+    let model = Arc::new(model);
+    let again = model.clone();
+    shuttle::check_random(move || again(), 1000);
+    shuttle::check_pct(move || model(), 500, 3);
+}
+
+/// The word that programs pass: shuttle's atomic is not one, so each has one beside it.
+#[derive(Default)]
+struct Word {
+    value: AtomicU32,
+    plain: std::sync::atomic::AtomicU32,
+}
+
+impl Word {
+    fn address(&self) -> usize {
+        self.plain.as_ptr() as usize
+    }
+
+    fn set(&self, value: u32) {
+        self.value.store(value, SeqCst);
+        self.plain.store(value, SeqCst);
+    }
+
+    fn compare_exchange(&self, from: u32, to: u32) -> Result<u32, u32> {
+        // A place where threads are switched.
+        self.value.load(SeqCst);
+        let result = self.plain.compare_exchange(from, to, SeqCst, SeqCst);
+        if result.is_ok() {
+            self.value.store(to, SeqCst);
+        }
+        result
+    }
+
+    fn swap(&self, to: u32) -> u32 {
+        self.value.load(SeqCst);
+        let before = self.plain.swap(to, SeqCst);
+        self.value.store(to, SeqCst);
+        before
+    }
+}
+
+fn futex(word: &Word, operation: i32, value: u32) -> isize {
+    call!(nr::futex, word.address(), operation, value, 0, 0, 0)
+}
+
+/// U. Drepper, "Futexes are tricky", mutex 2: nobody sleeps for ever while it is free.
+#[test]
+fn a_mutex_of_the_program_loses_no_wake_up() {
+    fn lock(word: &Word) {
+        let mut seen = match word.compare_exchange(0, 1) {
+            Ok(_) => return,
+            Err(seen) => seen,
+        };
+        if seen != 2 {
+            seen = word.swap(2);
+        }
+        while seen != 0 {
+            futex(word, WAIT, 2);
+            seen = word.swap(2);
+        }
+    }
+    fn unlock(word: &Word) {
+        if word.swap(0) == 2 {
+            futex(word, WAKE, 1);
+        }
+    }
+    check(|| {
+        let shared = Arc::new((Word::default(), AtomicU32::new(0)));
+        let threads: Vec<_> = (0..3)
+            .map(|_| {
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    for _ in 0..2 {
+                        lock(&shared.0);
+                        let inside = shared.1.fetch_add(1, SeqCst);
+                        assert_eq!(inside, 0, "two hold it");
+                        shared.1.fetch_sub(1, SeqCst);
+                        unlock(&shared.0);
+                    }
+                })
+            })
+            .collect();
+        threads.into_iter().for_each(|t| t.join().unwrap());
+    });
+}
+
+#[test]
+fn requeued_threads_are_woken_where_they_are_then() {
+    check(|| {
+        let shared = Arc::new((Word::default(), Word::default()));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let shared = shared.clone();
+                thread::spawn(move || {
+                    // Woken, or too late.
+                    let result = futex(&shared.0, WAIT, 0);
+                    assert!(result == 0 || result == Errno::EAGAIN.to_raw());
+                })
+            })
+            .collect();
+        shared.0.set(1);
+        let second = shared.1.address();
+        let moved = call!(nr::futex, shared.0.address(), CMP_REQUEUE, 1u32, 9usize, second, 1u32);
+        let mut left = (moved - 1).max(0);
+        while left > 0 {
+            let woken = futex(&shared.1, WAKE, 1);
+            assert_eq!(woken, 1, "it waits there");
+            left -= woken;
+        }
+        threads.into_iter().for_each(|t| t.join().unwrap());
+    });
+}
+
+thread_local! {
+    /// Names of threads for which a signal is pending.
+    static PENDING: RefCell<bool> = const { RefCell::new(false) };
+}
+
+/// A signal that comes at any time ends the wait, also one that crosses a wake-up, which is then not
+/// taken away from the other thread.
+#[test]
+fn signals_end_waits_and_take_no_wake_ups() {
+    static QUERY: uklock::Query = || {
+        thread::current().name() == Some("interrupted") && PENDING.with(|pending| *pending.borrow())
+    };
+    uklock::on_interrupted_query(&QUERY);
+    check(|| {
+        PENDING.with(|pending| *pending.borrow_mut() = false);
+        let shared = Arc::new(Word::default());
+        let handle = Arc::new(std::sync::Mutex::new(None));
+        let (again, told) = (shared.clone(), handle.clone());
+        let interrupted = thread::Builder::new().name("interrupted".into()).spawn(move || {
+            *told.lock().unwrap() = Some(uklock::model::current());
+            futex(&again, WAIT, 0)
+        });
+        let again = shared.clone();
+        let other = thread::spawn(move || {
+            let mut result = futex(&again, WAIT, 0);
+            while result == Errno::EINTR.to_raw() {
+                result = futex(&again, WAIT, 0);
+            }
+        });
+        PENDING.with(|pending| *pending.borrow_mut() = true);
+        let thread = *handle.lock().unwrap();
+        if let Some(thread) = thread {
+            thread.unpark();
+        }
+        // One that has not begun to wait looks before it does.
+        let result = interrupted.unwrap().join().unwrap();
+        assert!(result == Errno::EINTR.to_raw(), "{result}");
+        shared.set(1);
+        futex(&shared, WAKE, 1);
+        other.join().unwrap();
+    });
+}
