@@ -120,8 +120,9 @@ impl Node for ProcNode {
         self.parent.upgrade().map(|parent| parent as NodeRef)
     }
 
-    fn name(&self) -> Option<Box<[u8]>> {
-        (!self.name.is_empty()).then(|| self.name.as_bytes().into())
+    fn name(&self) -> Result<Option<Box<[u8]>>, Errno> {
+        let name = Some(self.name.as_bytes()).filter(|name| !name.is_empty());
+        name.map(ukfile::fallible::copy).transpose()
     }
 
     fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {

@@ -5,10 +5,10 @@ use alloc::collections::BTreeMap;
 use syscall_shim::{Plain, request_call_end};
 use uklock::{Mutex, WaitQueue};
 
+use crate::fault;
 use crate::info::Info;
 use crate::number::{LAST, bit, is_ignored_by_default};
 use crate::queue::Queue;
-use crate::stack::Alternate;
 
 pub const DEFAULT: usize = 0;
 pub const IGNORE: usize = 1;
@@ -34,7 +34,6 @@ pub struct Own {
     /// Signals that the thread waits for, blocked or not.
     pub awaited: u64,
     pub pending: Queue,
-    pub stack: Alternate,
 }
 
 pub struct State {
@@ -61,6 +60,7 @@ impl State {
 
     pub fn set_action(&mut self, signal: i32, action: Action) {
         self.actions[signal as usize - 1] = action;
+        fault::note(signal, &action);
         if self.is_ignored(signal) {
             self.pending.forget(bit(signal));
             self.own.values_mut().for_each(|own| own.pending.forget(bit(signal)));

@@ -12,6 +12,8 @@ int main(int argc, char **argv)
 		{ "signals", test_signals },
 		{ "timers", test_timers },
 		{ "system", test_system },
+		{ "mappings", test_mappings },
+		{ "faults", test_faults },
 	};
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		if (argc > 1 && strcmp(argv[1], parts[i].name))
