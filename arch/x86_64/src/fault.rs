@@ -26,7 +26,7 @@ pub struct Faulted {
 }
 
 /// Where [`TrapFrame::registers`] are among the registers of `ucontext_t`.
-const ORDER: [usize; 15] = [13, 11, 12, 14, 9, 8, 10, 0, 1, 2, 3, 4, 5, 6, 7];
+const ORDER: [usize; 15] = [13, 11, 14, 12, 9, 8, 10, 0, 1, 2, 3, 4, 5, 6, 7];
 const RSP: usize = 15;
 const RIP: usize = 16;
 const RFLAGS: usize = 17;
@@ -155,8 +155,9 @@ mod tests {
     fn registers_in_the_order_of_contexts() {
         let mut faulted = faulted();
         let mut all = faulted.registers();
-        // rax is the first of a frame and the fourteenth of a context.
-        assert_eq!((all[13], all[11], all[0], all[7]), (1, 2, 8, 15));
+        // In a frame: rax, rbx, rcx, rdx, rsi, rdi, rbp, r8 and so on.
+        assert_eq!((all[13], all[11], all[14], all[12]), (1, 2, 3, 4));
+        assert_eq!((all[9], all[8], all[10], all[0], all[7]), (5, 6, 7, 8, 15));
         assert_eq!((all[15], all[16], all[17]), (200, 100, 0x202));
         all[13] = 77;
         all[17] = 1 | 1 << 9 | 3 << 12;

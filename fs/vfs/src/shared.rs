@@ -269,8 +269,11 @@ pub fn write_back_all() -> Result<(), Errno> {
     if !any() {
         return Ok(());
     }
-    let mut entries = ENTRIES.lock();
-    entries.list.iter_mut().fold(Ok(()), |result, entry| result.and(entry.write_back(0..usize::MAX)))
+    let mut result = Ok(());
+    for entry in &mut ENTRIES.lock().list {
+        result = result.and(entry.write_back(0..usize::MAX));
+    }
+    result
 }
 
 /// Reads a node; see [`crate::Node::read`].

@@ -1,9 +1,9 @@
 //! Advisory locks: of the process, of open files, and of files as a whole.
 //!
 //! There is one process, so its own locks never stand in each other's way; those of open file
-//! descriptions (`F_OFD_SETLK`, `flock`) do. Locks on bytes are told to the file system, for others
-//! that use the file: there, all locks of the image are those of one.
+//! descriptions (`F_OFD_SETLK`, `flock`) do.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,6 @@ use syscall_shim::{Plain, UserPtr};
 use ukerrno::Errno;
 use ukfile::{Description, Kind};
 use uklock::{Mutex, WaitQueue};
-use vfs::{LockKind, Node, NodeRef, RangeLock};
 
 /// `struct flock`
 #[derive(Clone, Copy, Debug, Plain)]
@@ -74,40 +73,16 @@ impl Lock {
     }
 }
 
-/// A file with locks.
-struct Locked {
-    /// Its device and number.
-    key: Key,
-    /// For telling the file system; it forgets locks of a file that nobody has open.
-    node: Weak<dyn Node>,
-    list: Vec<Lock>,
-}
-
+/// A file: its device and number.
 type Key = (u64, u64);
 
-static LOCKS: Mutex<Vec<Locked>> = Mutex::new(Vec::new());
+static LOCKS: Mutex<BTreeMap<Key, Vec<Lock>>> = Mutex::new(BTreeMap::new());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static WAITING: WaitQueue = WaitQueue::new();
 
-/// Nanoseconds after which a lock that somebody outside of the image has is tried again: nobody
-/// tells when it is free.
-const RETRY_NS: u64 = 10_000_000;
-
-/// What a file is for locks.
-#[derive(Clone, Copy)]
-struct Target<'a> {
-    key: Key,
-    node: Option<&'a NodeRef>,
-}
-
-impl<'a> Target<'a> {
-    fn of(file: &'a Description) -> Result<Self, Errno> {
-        let metadata = file.file().metadata()?;
-        let node = vfs::location_of(file).map(|location| &location.node);
-        // Others have no locks of this kind.
-        let node = node.filter(|_| metadata.kind == Kind::Regular);
-        Ok(Self { key: (metadata.device, metadata.inode), node })
-    }
+fn key(file: &Description) -> Result<Key, Errno> {
+    let metadata = file.file().metadata()?;
+    Ok((metadata.device, metadata.inode))
 }
 
 /// Takes `lock`'s range from its owner, and gives it the lock unless it is to be freed.
@@ -132,110 +107,33 @@ fn replace(list: &mut Vec<Lock>, lock: &Lock, free: bool) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Tells a file system which locks the image has from `first` to `last`.
-fn tell(node: &dyn Node, list: &[Lock], first: u64, last: u64) -> Result<(), Errno> {
-    let of_bytes = || list.iter().filter(|lock| !lock.whole);
-    let mut at = first;
-    loop {
-        // Up to where another lock begins or ends.
-        let borders = of_bytes().flat_map(|lock| [lock.first, lock.last.saturating_add(1)]);
-        let end = borders.filter(|border| *border > at).min().map_or(last, |b| last.min(b - 1));
-        let here = of_bytes().filter(|lock| lock.first <= at && at <= lock.last);
-        let kinds = here.map(|lock| match lock.exclusive {
-            true => LockKind::Exclusive,
-            false => LockKind::Shared,
-        });
-        let kind = kinds.max().unwrap_or(LockKind::None);
-        node.lock(&RangeLock { kind, first: at, last: end })?;
-        if end >= last {
-            return Ok(());
-        }
-        at = end + 1;
-    }
-}
-
-/// Why a lock cannot be had now.
-enum Busy {
-    /// Somebody in the image has one.
-    Inside,
-    /// Somebody outside has one.
-    Outside,
-}
-
-fn try_lock(target: Target<'_>, lock: &Lock, free: bool) -> Result<Option<Busy>, Errno> {
+fn try_lock(key: Key, lock: &Lock, free: bool) -> Result<bool, Errno> {
     let mut locks = LOCKS.lock();
-    let at = match locks.iter().position(|locked| locked.key == target.key) {
-        Some(at) => at,
-        None if free && target.node.is_none() => return Ok(None),
-        None => {
-            let node: Weak<dyn Node> = match target.node {
-                Some(node) => Arc::downgrade(node),
-                None => Weak::<Nowhere>::new(),
-            };
-            let locked = Locked { key: target.key, node, list: Vec::new() };
-            ukfile::fallible::push(&mut locks, locked)?;
-            locks.len() - 1
-        }
-    };
-    let list = &mut locks[at].list;
-    let mut result = Ok(None);
+    let list = locks.entry(key).or_default();
     if !free && list.iter().any(|other| lock.conflicts(other)) {
-        result = Ok(Some(Busy::Inside));
-    } else {
-        let before = list.clone();
-        replace(list, lock, free)?;
-        if let Some(node) = target.node.filter(|_| !lock.whole) {
-            let told = tell(&**node, list, lock.first, lock.last.min(i64::MAX as u64));
-            if let Err(error) = told {
-                *list = before;
-                // What it has was allowed before.
-                let _ = tell(&**node, list, lock.first, lock.last.min(i64::MAX as u64));
-                result = if error == Errno::EAGAIN { Ok(Some(Busy::Outside)) } else { Err(error) };
-            }
-        }
+        return Ok(false);
     }
-    if locks[at].list.is_empty() {
-        locks.swap_remove(at);
+    replace(list, lock, free)?;
+    if list.is_empty() {
+        locks.remove(&key);
     }
     COUNT.store(locks.len(), Ordering::Release);
-    result
+    Ok(true)
 }
 
-fn acquire(target: Target<'_>, lock: &Lock, free: bool, wait: bool) -> Result<(), Errno> {
+fn acquire(key: Key, lock: &Lock, free: bool, wait: bool) -> Result<(), Errno> {
     loop {
-        let busy = match try_lock(target, lock, free)? {
+        if try_lock(key, lock, free)? {
             // Less than before may be locked.
-            None => {
-                WAITING.wake_all();
-                return Ok(());
-            }
-            Some(_) if !wait => return Err(Errno::EAGAIN),
-            Some(busy) => busy,
-        };
-        let until = match busy {
-            Busy::Inside => None,
-            Busy::Outside => Some(ukplat::monotonic_ns() + RETRY_NS),
-        };
-        let released = || {
-            let locks = LOCKS.lock();
-            let list = locks.iter().find(|locked| locked.key == target.key);
-            until.is_none() && list.is_none_or(|l| !l.list.iter().any(|o| lock.conflicts(o)))
-        };
-        // Whether it was released or not is seen by trying.
-        WAITING.wait_interruptible(until, released).map_err(|_| Errno::EINTR)?;
-    }
-}
-
-/// Stands for the node of what has none.
-struct Nowhere;
-
-impl Node for Nowhere {
-    fn kind(&self) -> Kind {
-        Kind::Socket
-    }
-
-    fn metadata(&self) -> Result<ukfile::Metadata, Errno> {
-        Err(Errno::EBADF)
+            WAITING.wake_all();
+            return Ok(());
+        }
+        if !wait {
+            return Err(Errno::EAGAIN);
+        }
+        let released =
+            || LOCKS.lock().get(&key).is_none_or(|l| !l.iter().any(|o| lock.conflicts(o)));
+        WAITING.wait_interruptible(None, released).map_err(|_| Errno::EINTR)?;
     }
 }
 
@@ -277,7 +175,7 @@ pub fn set(
     if (asked.kind == READ && !flags.reads()) || (asked.kind == WRITE && !flags.writes()) {
         return Err(Errno::EBADF);
     }
-    acquire(Target::of(file)?, &lock, free, wait)
+    acquire(key(file)?, &lock, free, wait)
 }
 
 /// `F_GETLK`: who stands in the way.
@@ -287,32 +185,17 @@ pub fn get(file: &Arc<Description>, asked: UserPtr<FLock>, open: bool) -> Result
     if free {
         return Err(Errno::EINVAL);
     }
-    let target = Target::of(file)?;
-    let inside = {
-        let locks = LOCKS.lock();
-        let list = locks.iter().find(|locked| locked.key == target.key);
-        list.and_then(|locked| locked.list.iter().find(|other| lock.conflicts(other))).cloned()
-    };
-    let mut found = inside.map(|other| {
-        let process = if matches!(other.owner, Owner::Process) { 1 } else { -1 };
-        (other.exclusive, other.first, other.last, process)
-    });
-    if let (None, Some(node)) = (&found, target.node) {
-        let kind = if lock.exclusive { LockKind::Exclusive } else { LockKind::Shared };
-        let wanted = RangeLock { kind, first: lock.first, last: lock.last };
-        let outside = node.blocking(&wanted)?;
-        // Whose it is has no number here.
-        found = outside.map(|o| (o.kind == LockKind::Exclusive, o.first, o.last, 0));
-    }
-    match found {
+    let locks = LOCKS.lock();
+    let list = locks.get(&key(file)?);
+    match list.and_then(|list| list.iter().find(|other| lock.conflicts(other))) {
         None => answer.kind = UNLOCK,
-        Some((exclusive, first, last, process)) => {
-            answer.kind = if exclusive { WRITE } else { READ };
+        Some(other) => {
+            answer.kind = if other.exclusive { WRITE } else { READ };
             answer.whence = 0;
-            answer.start = first as i64;
-            let to_the_end = last >= i64::MAX as u64;
-            answer.length = if to_the_end { 0 } else { (last - first + 1) as i64 };
-            answer.process = process;
+            answer.start = other.first as i64;
+            let to_the_end = other.last == i64::MAX as u64;
+            answer.length = if to_the_end { 0 } else { (other.last - other.first + 1) as i64 };
+            answer.process = if matches!(other.owner, Owner::Process) { 1 } else { -1 };
         }
     }
     asked.write(answer);
@@ -324,7 +207,7 @@ pub fn whole(file: &Arc<Description>, exclusive: Option<bool>, wait: bool) -> Re
     let owner = Owner::Open(Arc::downgrade(file));
     let (first, last) = (0, u64::MAX);
     let lock = Lock { owner, whole: true, exclusive: exclusive.unwrap_or_default(), first, last };
-    acquire(Target::of(file)?, &lock, exclusive.is_none(), wait)
+    acquire(key(file)?, &lock, exclusive.is_none(), wait)
 }
 
 /// A descriptor of `file` was closed: the process loses its locks on the file (fcntl(2)).
@@ -334,21 +217,10 @@ pub fn closed(file: &Description) {
     {
         return;
     }
-    let Ok(target) = Target::of(file) else { return };
-    let mut locks = LOCKS.lock();
-    let Some(locked) = locks.iter_mut().find(|locked| locked.key == target.key) else { return };
-    let before = locked.list.len();
-    locked.list.retain(|l| !matches!(l.owner, Owner::Process));
-    if locked.list.len() != before {
-        locked.tell_all();
-    }
-}
-
-impl Locked {
-    /// Tells the file system what is left. It lets locks go always.
-    fn tell_all(&self) {
-        if let Some(node) = self.node.upgrade() {
-            let _ = tell(&*node, &self.list, 0, i64::MAX as u64);
+    if let Ok(key) = key(file) {
+        let mut locks = LOCKS.lock();
+        if let Some(list) = locks.get_mut(&key) {
+            list.retain(|l| !matches!(l.owner, Owner::Process));
         }
     }
 }
@@ -360,13 +232,9 @@ pub fn wake() {
     }
     {
         let mut locks = LOCKS.lock();
-        locks.retain_mut(|locked| {
-            let before = locked.list.len();
-            locked.list.retain(|l| !l.owner.is_gone());
-            if locked.list.len() != before {
-                locked.tell_all();
-            }
-            !locked.list.is_empty()
+        locks.retain(|_, list| {
+            list.retain(|l| !l.owner.is_gone());
+            !list.is_empty()
         });
         COUNT.store(locks.len(), Ordering::Release);
     }

@@ -81,6 +81,22 @@ pub fn mmap(
     }
 }
 
+/// Maps zeros: memory of the heap or, when there is none, what is left of blocks that are mapped in
+/// part.
+pub fn take(pages: usize) -> Result<usize, Errno> {
+    if let Some(block) = memory::take(pages) {
+        SPACE.lock().insert(block, pages, READ_WRITE);
+        return Ok(block);
+    }
+    let len = pages.checked_mul(PAGE).ok_or(Errno::ENOMEM)?;
+    let mut space = SPACE.lock();
+    let start = space.hole(len).ok_or(Errno::ENOMEM)?;
+    space.insert_again(start, start + len, READ_WRITE);
+    // SAFETY: nobody uses what was not mapped.
+    unsafe { memory::clear(start, start + len) };
+    Ok(start)
+}
+
 /// Maps memory, and fills it from a file if there is one.
 fn map_private(
     file: Option<Arc<dyn File>>,
@@ -91,12 +107,7 @@ fn map_private(
 ) -> Result<usize, Errno> {
     let start = match place {
         Some(start) => start,
-        None => {
-            let pages = len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)? / PAGE;
-            let block = memory::take(pages).ok_or(Errno::ENOMEM)?;
-            SPACE.lock().insert(block, pages, READ_WRITE);
-            block
-        }
+        None => take(len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)? / PAGE)?,
     };
     let finish = || {
         if let Some(file) = file {
@@ -160,9 +171,9 @@ fn fill(file: &dyn File, offset: u64, buffer: &mut [u8]) -> Result<(), Errno> {
 }
 
 fn set_protection(start: usize, end: usize, protection: u32) -> Result<(), Errno> {
-    SPACE.lock().protect(start, end, protection, |range, old| {
-        memory::protect(range, old, protection)
-    })
+    SPACE
+        .lock()
+        .protect(start, end, protection, |range, old| memory::protect(range, old, protection))
 }
 
 fn write_back(segments: &[Arc<Segment>], start: usize, end: usize) {
@@ -269,13 +280,12 @@ fn mremap(
     if let Some(segment) = segments(old, old_end).first() {
         return file::grow(segment, old..old_end, new_pages * PAGE);
     }
-    let new = memory::take(new_pages).ok_or(Errno::ENOMEM)?;
+    let new = take(new_pages)?;
     let protection = SPACE.lock().protections(old, old_end).next().map_or(0, |(_, p)| p);
     // It is about to go.
     set_protection(old, old_end, READ_WRITE)?;
     // SAFETY: the old range is mapped, the new block is longer and its own.
     unsafe { memory::copy(old, new, old_pages * PAGE) };
-    SPACE.lock().insert(new, new_pages, READ_WRITE);
     unmap_range(old, old_len)?;
     set_protection(new, new + new_pages * PAGE, protection)?;
     Ok(new)

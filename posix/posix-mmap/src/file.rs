@@ -11,7 +11,7 @@ use syscall_shim::Errno;
 use uklock::Mutex;
 use ukplat::StaticRef;
 
-use crate::calls::{SPACE, unmap_pages};
+use crate::calls::{SPACE, take, unmap_pages};
 use crate::{PAGE, memory};
 
 /// An open file, as mappings need it.
@@ -193,13 +193,15 @@ pub fn map_shared(
     let len = len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)?;
     let file_end = offset.checked_add(len as u64).ok_or(Errno::EOVERFLOW)?;
     let _sharing = SHARING.lock();
-    let overlaps =
-        |s: &&Arc<Segment>| s.is_of(&*file) && s.offset < file_end && offset < s.offset + s.len as u64;
+    let overlaps = |s: &&Arc<Segment>| {
+        s.is_of(&*file) && s.offset < file_end && offset < s.offset + s.len as u64
+    };
     let known = SPACE.lock().segments().iter().find(overlaps).cloned();
     match (known, place) {
         (None, _) => map_new(file, place, len, protection, offset),
         (Some(segment), None) => {
-            let inside = segment.offset <= offset && file_end <= segment.offset + segment.len as u64;
+            let inside =
+                segment.offset <= offset && file_end <= segment.offset + segment.len as u64;
             if !inside {
                 return Err(Errno::ENOMEM);
             }
@@ -237,11 +239,7 @@ fn map_new(
     let start = match place {
         // Mapped already, as anonymous memory that can be written.
         Some(start) => start,
-        None => {
-            let start = memory::take(len / PAGE).ok_or(Errno::ENOMEM)?;
-            SPACE.lock().insert(start, len / PAGE, memory::READ_WRITE);
-            start
-        }
+        None => take(len / PAGE)?,
     };
     let share = || {
         let shared = file.share(offset, Memory { start, len })?;

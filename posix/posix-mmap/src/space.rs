@@ -103,6 +103,21 @@ impl Space {
         }
     }
 
+    /// Addresses within a block that are not mapped any more, that long.
+    pub fn hole(&self, len: usize) -> Option<usize> {
+        self.blocks.iter().find_map(|block| {
+            let end = block.start + block.pages * PAGE;
+            let mut at = block.start;
+            for region in self.overlapping(block.start, end) {
+                if region.start - at >= len {
+                    return Some(at);
+                }
+                at = region.end;
+            }
+            (end - at >= len).then_some(at)
+        })
+    }
+
     /// Makes regions begin and end at an address, where one spans it.
     fn split(&mut self, at: usize) {
         let index = self.first_behind(at);

@@ -134,6 +134,22 @@ fn anonymous_memory() {
     assert_eq!(call!(nr::munmap, at, 3 * PAGE), 0);
 }
 
+/// What was unmapped inside of a block serves others as soon as the heap has nothing.
+#[test]
+fn holes_are_memory_too() {
+    let mut space = Space::new();
+    space.insert(16 * PAGE, 8, RW);
+    space.insert(32 * PAGE, 8, RW);
+    assert_eq!(space.hole(PAGE), None);
+    space.remove(18 * PAGE, 20 * PAGE);
+    space.remove(37 * PAGE, 40 * PAGE);
+    assert_eq!((space.hole(PAGE), space.hole(2 * PAGE)), (Some(18 * PAGE), Some(18 * PAGE)));
+    assert_eq!((space.hole(3 * PAGE), space.hole(4 * PAGE)), (Some(37 * PAGE), None));
+    space.insert_again(18 * PAGE, 19 * PAGE, 1);
+    assert_eq!((space.hole(PAGE), space.hole(2 * PAGE)), (Some(19 * PAGE), Some(37 * PAGE)));
+    assert!(space.covers(16 * PAGE, 19 * PAGE) && !space.touches(19 * PAGE, 20 * PAGE));
+}
+
 #[test]
 fn memory_runs_out_and_comes_back() {
     assert_eq!(call!(nr::mmap, 0, 1usize << 40, RW, ANONYMOUS, -1, 0), Errno::ENOMEM.to_raw());
@@ -188,7 +204,8 @@ struct TestFile {
     written_back: AtomicUsize,
 }
 
-static FILE: TestFile = TestFile { content: Mutex::new(Vec::new()), written_back: AtomicUsize::new(0) };
+static FILE: TestFile =
+    TestFile { content: Mutex::new(Vec::new()), written_back: AtomicUsize::new(0) };
 
 struct Opened {
     writes: bool,

@@ -69,7 +69,11 @@ pub fn note(signal: i32, action: &Action) {
         return;
     }
     let set = |word: &AtomicU64, to: bool| {
-        if to { word.fetch_or(bit, Relaxed) } else { word.fetch_and(!bit, Relaxed) };
+        if to {
+            word.fetch_or(bit, Relaxed)
+        } else {
+            word.fetch_and(!bit, Relaxed)
+        };
     };
     set(&ALTERNATE, action.flags & SA_ONSTACK != 0);
     let handled = ![DEFAULT, IGNORE].contains(&action.handler);
@@ -100,14 +104,15 @@ fn place(number: u64, stack_pointer: usize) -> Option<Place> {
         return None;
     }
     let stack = posix_thread::signal_stack();
-    let there = ALTERNATE.load(Relaxed) & bit != 0
-        && !stack.is_empty()
-        && !stack.contains(&stack_pointer);
+    let there =
+        ALTERNATE.load(Relaxed) & bit != 0 && !stack.is_empty() && !stack.contains(&stack_pointer);
     Some(if there { Place::Below(stack.end) } else { Place::Here })
 }
 
 fn handle(fault: &mut Fault<'_>) -> bool {
-    let (Some(signal), Some(thread)) = (signal_of(fault.number), of_program()) else { return false };
+    let (Some(signal), Some(thread)) = (signal_of(fault.number), of_program()) else {
+        return false;
+    };
     let info = info(signal, fault);
     let frame = {
         let mut state = STATE.lock();
