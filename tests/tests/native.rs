@@ -142,7 +142,7 @@ fn what_a_program_finds_when_it_starts() {
     "#;
     // Compiled by the machine's compiler with the headers of glibc, and linked as it is: `_FORTIFY_SOURCE` and
     // files of 64 bits give calls other names.
-    let makefile = "part.o: part.c\n\tcc -O2 -D_FORTIFY_SOURCE=2 -fpie -c part.c -o part.o\n";
+    let makefile = "part.o: part.c\n\tcc -O2 -D_FORTIFY_SOURCE=2 -fno-omit-frame-pointer -fpie -c part.c -o part.o\n";
     let part = r#"
         #define _GNU_SOURCE
         #define _FILE_OFFSET_BITS 64
@@ -352,7 +352,7 @@ fn programs_with_nolibc() {
         run(platform, "nolibc", &["x"]).expect(7, &texts);
     }
     run("linuxu", "nolibc", &["x", "y"])
-        .expect(134, &["Assertion failed: argc < 3 (main.c: main: ", "Aborted\n"]);
+        .expect(134, &["Assertion failed: argc < 3 (prog/main.c: main: ", "Aborted\n"]);
     // What it is for.
     let code = |libc: &str| {
         let provider = format!("libc={libc}");

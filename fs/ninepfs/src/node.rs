@@ -1,6 +1,5 @@
 //! Nodes, and what is open of them on the server.
 
-use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use core::any::Any;
 

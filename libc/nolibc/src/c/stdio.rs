@@ -134,7 +134,7 @@ unsafe extern "C" fn puts(text: *const c_char) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fwrite(from: *const u8, size: usize, count: usize, file: File) -> usize {
-    let len = size * count;
+    let len = size.saturating_mul(count);
     if len == 0 {
         return 0;
     }
@@ -179,10 +179,8 @@ extern "C" fn getchar() -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ungetc(c: c_int, file: File) -> c_int {
     // SAFETY: the caller's promise.
-    match u8::try_from(c) {
-        Ok(byte) if unsafe { stream(file) }.push_back(byte) => c,
-        _ => EOF,
-    }
+    let stream = unsafe { stream(file) };
+    if u8::try_from(c).is_ok_and(|byte| stream.push_back(byte)) { c } else { EOF }
 }
 
 /// Takes up to `room` bytes, or fewer, up to one with which it ends; how many.
@@ -215,7 +213,7 @@ unsafe fn get(to: *mut u8, room: usize, file: File, end: Option<u8>) -> usize {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn fread(to: *mut u8, size: usize, count: usize, file: File) -> usize {
     // SAFETY: the caller's promise.
-    unsafe { get(to, size * count, file, None) }.checked_div(size).unwrap_or(0)
+    unsafe { get(to, size.saturating_mul(count), file, None) }.checked_div(size).unwrap_or(0)
 }
 
 #[unsafe(no_mangle)]

@@ -201,9 +201,8 @@ extern "C" fn lldiv(value: i64, divisor: i64) -> Division<i64> {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
     // More than there can be is refused by the heap, with its error.
-    let size = count.checked_mul(size).unwrap_or(usize::MAX);
     // SAFETY: the caller's promise.
-    unsafe { realloc(block, size) }
+    unsafe { realloc(block, count.saturating_mul(size)) }
 }
 
 type Compare = unsafe extern "C" fn(*const c_void, *const c_void) -> c_int;
