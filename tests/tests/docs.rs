@@ -140,12 +140,25 @@ fn remove_strangers(copy: &Path, below: &Path, files: &BTreeSet<&Path>) {
 fn tool_words(command: &str) -> Option<Vec<String>> {
     let rest = command.strip_prefix("cargo oxk")?;
     let rest = rest.split_once(" #").map_or(rest, |(command, _comment)| command);
-    let end = rest.find(['|', ';', '&', '>']).unwrap_or(rest.len());
-    let mut text = rest.as_bytes()[..end].to_vec();
+    let mut text = rest.as_bytes()[..end_of_command(rest)].to_vec();
     let compact = ukplat::cmdline::compact(&mut text).expect("quotes are closed");
     let words = compact.split(|b| *b == 0).filter(|w| !w.is_empty());
     let words = words.map(|w| String::from_utf8_lossy(w).into_owned());
     Some(std::iter::once("oxk".to_owned()).chain(words).collect())
+}
+
+/// Where a shell's command ends: at a sign that is not in quotes.
+fn end_of_command(text: &str) -> usize {
+    let mut quote = None;
+    let end = text.char_indices().find(|&(_, c)| {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if c == '"' || c == '\'' => quote = Some(c),
+            _ => {}
+        }
+        quote.is_none() && matches!(c, '|' | ';' | '&' | '>')
+    });
+    end.map_or(text.len(), |(at, _)| at)
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Programs in C that have files, and the ports: Lua and SQLite.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, Write as _};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use image_tests::{MACHINES, Machine, Outcome, call_in, root, run};
+use image_tests::{MACHINES, Machine, Outcome, call, call_in, root, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -197,4 +198,63 @@ fn sqlite_keeps_databases_in_files() {
     let junk = ".shell true\n.load x\n.read /none\nselect 5;\n";
     run_with_input("apps/sqlite", junk, &["--", "-init", "/dev/null", "/data/a.db"])
         .expect(1, &["5\n"]);
+}
+
+/// The image is killed at any moment, many times; what it had confirmed is there, and whole.
+#[test]
+fn sqlite_loses_nothing_when_the_image_is_killed() {
+    const ROUNDS: u64 = 25;
+    let dir = tempfile::tempdir().unwrap();
+    let share = format!("{}:/data", dir.path().display());
+    // With what shared directories need it is another image.
+    let own = ["run", "apps/sqlite", "--plat", "linuxu", "--build-dir", "build/sqlite-share"];
+    let args = [&own[..], &["--share", &share, "--dry-run"]].concat();
+    let line = call(OXK, &[&args[..], &["--", "-batch", "/data/crash.db"]].concat());
+    let line = format!("exec {}", line.expect(0, &[]).out.trim());
+    let start = || {
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(root());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
+    };
+    // Both tables get the same rows, in one transaction.
+    let transaction = "begin; insert into a values (null, hex(randomblob(2000)));
+        insert into b select n, length(x) from a order by n desc limit 1; commit;
+        select count(*) from b;\n";
+    let check = "pragma integrity_check; select count(*) from a left join b using (n)
+        where y is not length(x); select count(*) from b;\n";
+    let mut confirmed = 0;
+    for round in 0..ROUNDS {
+        let mut child = start();
+        let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+        let writer = std::thread::spawn(move || {
+            let make = "create table if not exists a (n integer primary key, x);
+                create table if not exists b (n integer primary key, y);\n";
+            // The pipe breaks when the image is killed.
+            let mut more = input.write_all(make.as_bytes()).is_ok();
+            while more {
+                more = input.write_all(transaction.as_bytes()).is_ok();
+            }
+        });
+        let reader = std::thread::spawn(move || {
+            let lines = std::io::BufReader::new(output).lines();
+            lines.map_while(Result::ok).filter_map(|line| line.trim().parse::<u64>().ok()).last()
+        });
+        // From before the first transaction to the midst of some, differently in each round.
+        std::thread::sleep(Duration::from_millis(5 + (round * 37) % 150));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        writer.join().unwrap();
+        confirmed = reader.join().unwrap().unwrap_or(confirmed);
+        let mut child = start();
+        child.stdin.take().unwrap().write_all(check.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        if confirmed > 0 {
+            let count: u64 = lines.get(2).and_then(|n| n.parse().ok()).unwrap_or(0);
+            assert_eq!(lines.get(..2), Some(&["ok", "0"][..]), "round {round}: {text}");
+            assert!(count >= confirmed, "round {round}: {count} of {confirmed} rows");
+        }
+    }
+    assert!(confirmed > ROUNDS, "hardly anything was written: {confirmed} rows");
 }

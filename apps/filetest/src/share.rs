@@ -131,9 +131,11 @@ pub fn only_read(files: &Context, path: &str) -> Result<(), Errno> {
     refused(files.make_directory(at, b"new", 0o700))?;
     let kept = files.resolve(at, b"kept", Follow::No)?;
     refused(files.set_permissions(&kept, 0o777))?;
-    // Past the mount, it is the other side that refuses.
-    check(kept.node.write(vfs::WriteAt::Offset(0), &[b"x"]).is_err())?;
-    check(there.node.unlink(b"kept", &kept.node).is_err())?;
+    // Past the mount, it is the other side that refuses. An image that is a process is both sides.
+    if ukplat::name() != "linuxu" {
+        check(kept.node.write(vfs::WriteAt::Offset(0), &[b"x"]).is_err())?;
+        check(there.node.unlink(b"kept", &kept.node).is_err())?;
+    }
     let mut text = [0; 7];
     files.open(at, b"kept", OpenFlags::empty(), 0)?.read(&mut [&mut text])?;
     check(&text == b"written")

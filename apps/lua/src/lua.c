@@ -80,9 +80,11 @@ static int load_module(lua_State *L, const char *name)
 	return report(L, status);
 }
 
-/* The global table `arg`: the script is number 0. */
+/* The global table `arg`: the script is number 0; without one it is the program. */
 static void make_arguments(lua_State *L, int argc, char **argv, int script)
 {
+	if (script == argc)
+		script = 0;
 	lua_createtable(L, argc, script + 1);
 	for (int i = 0; i < argc; i++) {
 		lua_pushstring(L, argv[i]);
