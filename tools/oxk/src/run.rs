@@ -268,6 +268,7 @@ impl Launch {
                     words: &command_line(args, parameters),
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
+                    shared: &plan.shared,
                     options: &options,
                 };
                 Ok(Self {

@@ -137,7 +137,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
     populate(guest);
     let confinement = if args.unconfined { Confinement::Off } else { Confinement::On };
     if confinement == Confinement::On {
-        confine::drop_rights()?;
+        confine::drop_rights(&args.shares)?;
     }
     let role = if connection.is_some() { Role::DebuggedCpu } else { Role::Cpu };
     let mut cpu_calls = guest.devices.notifications();
