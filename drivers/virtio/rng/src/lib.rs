@@ -54,8 +54,9 @@ mod tests {
         let model = Model::new(kinds::ENTROPY, features::VERSION_1, &[8]);
         let device = model.clone();
         let asked = std::thread::spawn(move || {
-            const DRIVER_OK: u8 = 4;
-            while device.status() & DRIVER_OK == 0 {
+            /// Acknowledged, driver, driver is ready, features are agreed on.
+            const READY: u8 = 15;
+            while device.status() != READY {
                 std::thread::yield_now();
             }
             let chain = loop {
