@@ -28,7 +28,7 @@ Options:
       --gdb PORT         wait for gdb on this port before the first instruction, at fixed
                          addresses; 0 is any free port
       --unconfined       leave the monitor its rights: for debugging it
-      --times            print when the start reached what
+      --times            print when the start reached what, and what KVM counted
   -h, --help             print this
 ";
 

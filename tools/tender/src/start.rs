@@ -140,7 +140,11 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         confine::drop_rights(&args.shares)?;
     }
     let role = if connection.is_some() { Role::DebuggedCpu } else { Role::Cpu };
+    if let Some(cpu) = cpus.first() {
+        guest.times.count(cpu);
+    }
     let mut cpu_calls = guest.devices.notifications();
+    cpu_calls.extend(guest.times.calls());
     cpu_calls.extend(connection.iter().flat_map(debug::Connection::calls));
     // Before those of CPUs: it looks for the first one's stop.
     if let (Some(debugger), Some(connection)) = (&guest.debugger, connection) {
