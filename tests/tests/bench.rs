@@ -142,3 +142,31 @@ fn system_calls_are_measured_in_every_way() {
     // Far apart wherever this runs: a call, and a change into kernel mode and back.
     assert!(cycles("linuxu", "library") < cycles("linuxu", "linux"), "{report}");
 }
+
+#[test]
+fn sqlite_is_measured_beside_linux() {
+    let dir = tempfile::tempdir().unwrap();
+    let svg = dir.path().join("bars.svg");
+    let said = call(
+        OXK,
+        &[
+            "bench",
+            "sqlite",
+            "--quick",
+            "--runs",
+            "2",
+            "--allocator",
+            "ukalloctlsf",
+            "--json",
+            "-o",
+            svg.to_str().unwrap(),
+        ],
+    );
+    said.expect(0, &[]);
+    for subject in ["ukalloctlsf", "Linux, glibc", "Linux, musl"] {
+        assert!(said.out.contains(&format!("\"{subject}\"")), "{subject}: {}", said.out);
+    }
+    assert!(std::fs::read_to_string(svg).unwrap().starts_with("<svg"));
+    call(OXK, &["bench", "files", "--allocator", "ukalloctlsf"])
+        .expect(1, &["this experiment has no --allocator"]);
+}

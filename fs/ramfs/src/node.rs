@@ -275,6 +275,9 @@ impl RamNode {
 
     pub fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {
         let names = self.names()?.read();
+        if names.removed {
+            return Err(Errno::ENOENT);
+        }
         for (position, name, node) in names.from(from) {
             let entry = Entry { name, inode: node.inode, kind: node.kind, next: position + 1 };
             if !visit(&entry) {

@@ -296,6 +296,15 @@ fn what_was_given_at_boot_is_copied_when_it_is_written() {
 }
 
 #[test]
+fn a_removed_directory_is_not_listed() {
+    let files = context();
+    files.make_directory(None, b"/gone", 0o755).unwrap();
+    let directory = files.open(None, b"/gone", OpenFlags::DIRECTORY, 0).unwrap();
+    files.remove_directory(None, b"/gone").unwrap();
+    assert_eq!(vfs::list_open(&directory, &mut |_| true), Err(Errno::ENOENT));
+}
+
+#[test]
 fn listings_go_on_where_they_were_whatever_happens_in_between() {
     let files = context();
     for n in 0..200 {

@@ -1,16 +1,18 @@
-//! Further CPUs: host threads, made by clone(2), that interrupt each other with a signal.
+//! Further CPUs: host threads, made by clone(2), that interrupt each other with a signal, or, when they
+//! sleep, wake each other by a futex, which costs less on both sides.
 //!
 //! The kernel runs as many of them at a time as the host has CPUs for this process.
 
 use core::arch::asm;
-use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32};
 
 use ukarch_x86_64::local::Block;
 use ukplat::CpuError;
 use ukplat::cpu::MAX_CPUS;
 
-use crate::local::{CPU_ID, CPU_PENDING, STACK_TOP};
+use crate::local::{CPU_ID, CPU_PENDING, CPU_PENDING_WORD, STACK_TOP};
+use crate::sys::Timespec;
 use crate::{faults, sys, timer};
 
 /// The signal by which CPUs interrupt each other: SIGURG. Not a real-time signal, because those
@@ -31,6 +33,10 @@ static COUNT: AtomicU32 = AtomicU32::new(1);
 static STARTED: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 /// The kernel's numbers of the host threads; 0 for CPUs that do not run.
 static THREADS: [AtomicI32; MAX_CPUS] = [const { AtomicI32::new(0) }; MAX_CPUS];
+/// Whether a CPU sleeps in [`sleep`], or is about to.
+static SLEEPS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(AWAKE) }; MAX_CPUS];
+const AWAKE: u32 = 0;
+const ASLEEP: u32 = 1;
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 /// Makes the first host thread CPU 0; the first thing that the process does.
@@ -124,12 +130,48 @@ extern "C" fn run(launch: &Launch) -> ! {
 
 pub fn interrupt(cpu: usize) {
     let thread = THREADS.get(cpu).map_or(0, |thread| thread.load(Acquire)) as usize;
-    if thread != 0 {
+    if thread == 0 {
+        return;
+    }
+    BLOCKS[cpu].0[CPU_PENDING_WORD].store(1, SeqCst);
+    // Whoever still is `ASLEEP` here looks at what is pending once more when it becomes `AWAKE`.
+    if SLEEPS[cpu].swap(AWAKE, SeqCst) == ASLEEP {
+        const FUTEX_WAKE_PRIVATE: usize = 1 | 128;
+        // SAFETY: the kernel takes the address as a name.
+        unsafe {
+            sys::call(sys::FUTEX, [SLEEPS[cpu].as_ptr() as usize, FUTEX_WAKE_PRIVATE, 1, 0, 0, 0])
+        };
+    } else {
         // The first host thread has the number of the process.
         let process = THREADS[0].load(Relaxed) as usize;
         // SAFETY: no pointers.
         unsafe { sys::call(sys::TGKILL, [process, thread, SIGNAL, 0, 0, 0]) };
     }
+}
+
+/// Waits until [`interrupt`], a signal, or `timeout` (without end when `None`), unless `is_awaited`
+/// says that what is waited for is there. Interrupts are disabled.
+pub fn sleep(timeout: Option<Timespec>, is_awaited: impl Fn() -> bool) {
+    const FUTEX_WAIT_PRIVATE: usize = 128;
+    let state = &SLEEPS[CPU_ID.load()];
+    state.store(ASLEEP, SeqCst);
+    if !is_awaited() {
+        let timeout = timeout.as_ref().map_or(0, |t| core::ptr::from_ref(t) as usize);
+        // SAFETY: state and timeout live during the call.
+        unsafe {
+            sys::call(
+                sys::FUTEX,
+                [state.as_ptr() as usize, FUTEX_WAIT_PRIVATE, ASLEEP as usize, timeout, 0, 0],
+            );
+        }
+    }
+    state.swap(AWAKE, SeqCst);
+}
+
+/// Keeps this CPU from falling asleep in [`sleep`]; for handlers of signals, after they noted
+/// what they came for.
+pub fn stay_awake() {
+    SLEEPS[CPU_ID.load()].store(AWAKE, SeqCst);
 }
 
 pub fn on_interrupt(handler: fn()) {
@@ -141,22 +183,22 @@ extern "C" fn on_signal(
     _info: *const faults::SignalInfo,
     context: *mut faults::SignalContext,
 ) {
-    CPU_PENDING.store(1);
+    // Already pending, because whoever sends the signal sets it.
     // SAFETY: the kernel gives the context, alive while the handler runs.
     timer::interrupt(unsafe { &mut *context });
 }
 
-/// Whether another CPU's signal waits for its handler.
+/// Whether another CPU's interrupt waits for its handler.
 pub fn pending() -> bool {
     CPU_PENDING.load() != 0
 }
 
-/// Runs the handler if another CPU's signal came. Interrupts are disabled.
+/// Runs the handler if another CPU's interrupt came. Interrupts are disabled.
 pub fn take() {
-    if !pending() {
+    // An exchange, because what others did before an interrupt must be visible to its handler.
+    if !pending() || BLOCKS[CPU_ID.load()].0[CPU_PENDING_WORD].swap(0, SeqCst) == 0 {
         return;
     }
-    CPU_PENDING.store(0);
     let handler = HANDLER.load(Acquire);
     if !handler.is_null() {
         // SAFETY: only `on_interrupt` stores here, and it takes a `fn()`.

@@ -10,9 +10,11 @@ pub static CPU_ID: CpuWord = CpuWord::new(WORDS);
 pub static ENABLED: CpuWord = CpuWord::new(WORDS + 1);
 /// Not 0 when the timer's signal came while interrupts were disabled.
 pub static TIMER_PENDING: CpuWord = CpuWord::new(WORDS + 2);
-/// Not 0 when another CPU's signal came while interrupts were disabled.
+/// Not 0 when another CPU, which sets it, interrupts this one and the handler has not begun.
 #[cfg(feature = "smp")]
-pub static CPU_PENDING: CpuWord = CpuWord::new(WORDS + 3);
+pub static CPU_PENDING: CpuWord = CpuWord::new(CPU_PENDING_WORD);
+#[cfg(feature = "smp")]
+pub const CPU_PENDING_WORD: usize = WORDS + 3;
 /// The kernel's number of the timer plus one; 0 when there is none yet.
 pub static TIMER: CpuWord = CpuWord::new(WORDS + 4);
 /// Start of the stack for fault handlers.

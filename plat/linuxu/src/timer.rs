@@ -21,7 +21,9 @@ const SIGTERM: usize = 15;
 const STOP_MASK: u64 = 1 << (SIGINT - 1) | 1 << (SIGTERM - 1);
 
 #[cfg(feature = "smp")]
-use crate::cpus::{SIGNAL_MASK as CPU_MASK, pending as cpu_pending, take as take_cpu_pending};
+use crate::cpus::{
+    SIGNAL_MASK as CPU_MASK, pending as cpu_pending, stay_awake, take as take_cpu_pending,
+};
 
 #[cfg(not(feature = "smp"))]
 const CPU_MASK: u64 = 0;
@@ -33,6 +35,9 @@ fn cpu_pending() -> bool {
 
 #[cfg(not(feature = "smp"))]
 fn take_cpu_pending() {}
+
+#[cfg(not(feature = "smp"))]
+fn stay_awake() {}
 
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -88,6 +93,7 @@ extern "C" fn on_signal(
 /// and then other flows of control if one of them wants it. The interrupted flow's registers are in
 /// the signal's frame on its own stack, below the red zone, as the kernel put them.
 pub fn interrupt(context: &mut faults::SignalContext) {
+    stay_awake();
     let mut may_have_moved = false;
     while ENABLED.load() != 0 && is_pending() {
         ENABLED.store(0);
@@ -162,6 +168,7 @@ extern "C" fn on_stop(
         sys::exit_group(128 + SIGINT as u8);
     }
     stop::request();
+    stay_awake();
 }
 
 /// From the first wait on the image stops in order when it is asked to. One that never waits could
@@ -177,17 +184,36 @@ fn heed_stop_signals() {
 
 pub fn idle_until(deadline_ns: Option<u64>) {
     heed_stop_signals();
-    // With interrupts disabled signals are only noted, in the wait too; they are blocked from the
-    // look at what is noted to the wait, which must not sleep through one.
+    // With interrupts disabled signals are only noted, in the wait too.
     let was_enabled = irq_disable();
+    let timeout =
+        || deadline_ns.map(|d| Timespec::from_ns(d.saturating_sub(clock::monotonic_ns())));
+    let is_due = || is_pending() || stop::is_requested();
+    match console::awaited() {
+        #[cfg(feature = "smp")]
+        None => crate::cpus::sleep(timeout(), is_due),
+        mut input => poll(&mut input, timeout, is_due),
+    }
+    irq_enable();
+    if !was_enabled {
+        irq_disable();
+    }
+}
+
+/// Waits for a signal, for `input`, or for the end of `timeout`, unless it is due already.
+fn poll(
+    input: &mut Option<console::PollFd>,
+    timeout: impl Fn() -> Option<Timespec>,
+    is_due: impl Fn() -> bool,
+) {
+    // Signals are blocked from the look at what is noted to the wait, which must not sleep through
+    // one.
     let old_mask = set_mask(SIG_BLOCK, SIGALRM_MASK | CPU_MASK | STOP_MASK);
-    if !is_pending() && !stop::is_requested() {
-        let timeout =
-            deadline_ns.map(|d| Timespec::from_ns(d.saturating_sub(clock::monotonic_ns())));
+    if !is_due() {
+        let timeout = timeout();
         let timeout = timeout.as_ref().map_or(0, |t| core::ptr::from_ref(t) as usize);
         let unblocked = old_mask & !(SIGALRM_MASK | CPU_MASK | STOP_MASK);
-        let mut input = console::awaited();
-        let (entries, count) = match &mut input {
+        let (entries, count) = match input {
             Some(entry) => (core::ptr::from_mut(entry) as usize, 1),
             None => (0, 0),
         };
@@ -197,10 +223,6 @@ pub fn idle_until(deadline_ns: Option<u64>) {
         }
     }
     set_mask(SIG_SETMASK, old_mask);
-    irq_enable();
-    if !was_enabled {
-        irq_disable();
-    }
 }
 
 pub const SIG_BLOCK: usize = 0;

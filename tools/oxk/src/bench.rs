@@ -48,7 +48,7 @@ use crate::tender;
 /// and the same of Linux; beside them a call of a function (Table 1 of the paper).
 ///
 /// `sqlite`: inserts and a mix of statements on a database in memory, in images that run as Linux
-/// processes, with each allocator; beside them the same SQLite as a Linux program on a tmpfs, with
+/// processes, with each allocator, and in a virtual machine; beside them the same SQLite as a Linux program on a tmpfs, with
 /// glibc and with musl.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
@@ -70,6 +70,10 @@ pub struct BenchArgs {
     /// A few seconds instead of minutes: less exact, fewer guests [alloc, sched, files, boot, density, sqlite]
     #[arg(long)]
     pub quick: bool,
+    /// With which allocator; may be given several times, the first serves on hvt [sqlite; default: all that
+    /// can]
+    #[arg(long, value_name = "LIBRARY", value_parser = sqlite::ALLOCATORS)]
+    pub allocator: Vec<String>,
     /// Where to write the bars [alloc, sched, files, boot, sqlite; default: build/bench-NAME.svg]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -111,6 +115,10 @@ struct Row {
 
 /// The verb.
 pub fn run(args: &BenchArgs) -> Result<u8> {
+    if !args.allocator.is_empty() && args.name != Experiment::Sqlite {
+        return Err(Diagnostic::new("this experiment has no --allocator")
+            .help("sqlite has; `oxk bench alloc` compares all allocators"));
+    }
     match args.name {
         Experiment::Hello if args.quick || args.output.is_some() => {
             Err(Diagnostic::new("hello has no --quick and no --output")

@@ -1,5 +1,6 @@
-//! `oxk bench sqlite`: SQLite in images that run as Linux processes, with each allocator, beside the same
-//! SQLite as an ordinary Linux program, with glibc and with the musl of the images.
+//! `oxk bench sqlite`: SQLite in images that run as Linux processes, with each allocator, and in a virtual
+//! machine of our own monitor, beside the same SQLite as an ordinary Linux program, with glibc and with the
+//! musl of the images.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,12 +18,15 @@ use crate::native::{self, program};
 use crate::project::{Loaded, Project, Target};
 use crate::resolve::ALLOC;
 use crate::syscalls::Numbers;
+use crate::tender;
 
 /// Makes a Linux program of an image's objects.
 const LINUX: &str = include_str!("linux.c");
 /// Allocators that can serve it: not those that never free, or only blocks of one size.
-const ALLOCATORS: [&str; 5] =
+pub const ALLOCATORS: [&str; 5] =
     ["ukalloctlsf", "ukallocmi", "ukallocbuddy", "ukalloctiny", "ukallocoscar"];
+/// Bytes of memory of each image.
+const MEMORY: u64 = 128 << 20;
 /// Where databases are: file systems in memory on both sides.
 const FOLDER: &str = "/data";
 const LINUX_FOLDER: &str = "/dev/shm";
@@ -32,12 +36,25 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         return Err(Diagnostic::new(format!("there is no {LINUX_FOLDER}"))
             .help("the programs that SQLite in an image is compared with need a tmpfs there"));
     }
-    let app = Project::find()?.root.join("apps/sqlitebench");
-    let target = |allocator: &str| Target {
+    let project = Project::find()?;
+    let app = project.root.join("apps/sqlitebench");
+    let chosen: Vec<&str> = if args.allocator.is_empty() {
+        ALLOCATORS.to_vec()
+    } else {
+        args.allocator.iter().map(String::as_str).collect()
+    };
+    let target = |platform: &str, allocator: &str| Target {
         app: app.clone(),
-        plat: Some("linuxu".into()),
+        plat: Some(platform.into()),
         provider: vec![format!("{ALLOC}={allocator}")],
         ..Target::default()
+    };
+    let image = |platform: &str, allocator: &str| -> Result<PathBuf> {
+        let loaded = target(platform, allocator).load()?;
+        let dir = loaded.build_dir().join(format!("bench-sqlite-{allocator}"));
+        let image = build::build(&loaded, &loaded.resolve()?, Some(&dir), Progress::Quiet)?;
+        eprintln!("image with {allocator} for {platform}: {}", human_size(image.bytes));
+        Ok(image.path)
     };
     // Size of the mix, numbers of inserts.
     let work: &[&str] = if args.quick {
@@ -50,15 +67,31 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         Subject { name: name.to_owned(), ours, program, arguments }
     };
     let mut subjects = Vec::new();
-    for allocator in ALLOCATORS {
-        let loaded = target(allocator).load()?;
-        let dir = loaded.build_dir().join(format!("bench-sqlite-{allocator}"));
-        let image = build::build(&loaded, &loaded.resolve()?, Some(&dir), Progress::Quiet)?;
-        eprintln!("image with {allocator}: {}", human_size(image.bytes));
-        let before = ["linuxu.memory=128M", "--", FOLDER];
-        subjects.push(subject(allocator, true, image.path, &before));
+    for allocator in &chosen {
+        let memory = format!("linuxu.memory={MEMORY}");
+        let before = [memory.as_str(), "--", FOLDER];
+        subjects.push(subject(allocator, true, image("linuxu", allocator)?, &before));
     }
-    let loaded = target(ALLOCATORS[0]).load()?;
+    if tender::kvm_opens() {
+        let image = image(tender::PLATFORM, chosen[0])?;
+        let words: Vec<String> =
+            ["--", FOLDER].iter().chain(work).map(|word| (*word).to_owned()).collect();
+        let spec = tender::Spec {
+            image: &image,
+            cpus: 1,
+            memory: MEMORY,
+            words: &words,
+            initrd: None,
+            disks: &[],
+            options: &[],
+        };
+        let name = format!("{}, {}", chosen[0], tender::PLATFORM);
+        let program = tender::ensure(&project)?;
+        subjects.push(Subject { name, ours: true, program, arguments: spec.arguments() });
+    } else {
+        eprintln!("not measured: hvt, because /dev/kvm does not open");
+    }
+    let loaded = target("linuxu", chosen[0]).load()?;
     let dir = loaded.build_dir().join("bench-sqlite-linux");
     std::fs::create_dir_all(&dir).context(format!("cannot create {}", dir.display()))?;
     subjects.push(subject("Linux, glibc", false, with_glibc(&loaded, &dir)?, &[LINUX_FOLDER]));
