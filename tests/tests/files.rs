@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use image_tests::{MACHINES, Machine, call, run};
+use image_tests::{MACHINES, Machine, call, machines, run};
+use rustix::fs::FlockOperation;
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 const ARCHIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fs/cpio/tests/two-files.cpio");
@@ -39,7 +40,7 @@ fn with_share(machine: Machine, share: &str, args: &[&str]) -> image_tests::Outc
 
 /// Machines that directories can be shared with.
 fn sharing() -> impl Iterator<Item = Machine> {
-    MACHINES.into_iter()
+    machines()
 }
 
 fn shared(directory: &Path, options: &str) -> String {
@@ -65,6 +66,21 @@ fn a_shared_directory_keeps_what_an_image_writes() {
         let only = ["--", "only-read", "/mnt/shared"];
         with_share(machine, &share, &only).expect(0, &["files: ok"]);
         assert_eq!(std::fs::read_to_string(dir.path().join("kept")).unwrap(), kept);
+    }
+}
+
+#[test]
+fn locks_of_others_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create_new(dir.path().join("file")).unwrap();
+    let share = shared(dir.path(), "");
+    // QEMU's server says yes to every lock.
+    for machine in sharing().filter(|machine| machine.args[1] != "kvm") {
+        let lock = || with_share(machine, &share, &["--", "lock", "/mnt/shared/file"]);
+        rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+        lock().expect(1, &["error: EAGAIN"]);
+        rustix::fs::fcntl_lock(&file, FlockOperation::Unlock).unwrap();
+        lock().expect(0, &["files: ok"]);
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::disk::Disk;
 use crate::project::Project;
+use crate::share::Shared;
 
 /// Memory of the virtual machine when nobody says.
 pub const DEFAULT_MEMORY: u64 = 64 << 20;
@@ -67,13 +68,24 @@ fn build(root: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// What the tender is made of that changes with it.
+const PACKAGES: [&str; 7] = [
+    "tools/tender",
+    "plat/hvt-abi",
+    "tools/p9server",
+    "fs/p9",
+    "fs/hostfs",
+    "fs/vfs",
+    "core/ukfile",
+];
+
 /// Whether the program is newer than everything that it is made of.
 fn is_current(root: &Path, program: &Path) -> bool {
     let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
     let Some(built) = modified(program) else { return false };
     let mut sources: Vec<PathBuf> =
         ["Cargo.toml", "Cargo.lock"].iter().map(|file| root.join(file)).collect();
-    for package in ["tools/tender", "plat/hvt-abi"] {
+    for package in PACKAGES {
         let dir = root.join(package);
         sources.push(dir.join("Cargo.toml"));
         if add_files(&dir.join("src"), &mut sources).is_err() {
@@ -107,6 +119,8 @@ pub struct Spec<'a> {
     pub initrd: Option<&'a Path>,
     /// Disks.
     pub disks: &'a [Disk],
+    /// Directories of the host.
+    pub shared: &'a [Shared],
     /// Further options of the tender.
     pub options: &'a [String],
 }
@@ -123,6 +137,11 @@ impl Spec<'_> {
         }
         for disk in self.disks {
             out.extend(["--disk".to_owned(), disk.to_string()]);
+        }
+        for shared in self.shared {
+            let read_only = if shared.read_only { ",ro" } else { ",rw" };
+            let directory = shared.directory.display();
+            out.extend(["--share".to_owned(), format!("{}={directory}{read_only}", shared.tag)]);
         }
         out.extend(self.options.iter().cloned());
         out.push(self.image.to_string_lossy().into_owned());
