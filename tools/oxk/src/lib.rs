@@ -21,6 +21,7 @@ pub mod libs;
 pub mod manifest;
 pub mod menu;
 pub mod native;
+pub mod net;
 pub mod new;
 pub mod option;
 pub mod pool;

@@ -4,6 +4,7 @@ mod ending;
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,6 +14,8 @@ use crate::build::{self, Image, Progress};
 use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
 use crate::disk::Disk;
 use crate::guests::{detach, process::Process};
+use crate::net::passt::{self, Passt};
+use crate::net::{Kind, Net};
 use crate::option::{format_size, parse_size};
 use crate::pool::Machine;
 use crate::project::{Project, Target};
@@ -59,6 +62,9 @@ pub struct RunArgs {
     /// Directory that the image has in its tree of files; with ",ro" it can only read it
     #[arg(long, value_name = "DIR:/PATH[,ro]")]
     pub share: Vec<Share>,
+    /// Network card: user[,tcp=8080:80][,udp=53], tap=NAME or socket=PATH; with ",mac=ADDRESS"
+    #[arg(long, value_name = "KIND")]
+    pub net: Vec<Net>,
     /// QEMU machine model (kvm)
     #[arg(long, value_enum, default_value_t)]
     pub vmm_machine: qemu::Model,
@@ -111,6 +117,12 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
     let launch = Launch::new(args, &loaded.project, &resolution, &image)?;
     if args.dry_run {
+        if !launch.helpers.is_empty() {
+            return Err(Diagnostic::new(
+                "there is no command for --net user of a process: it gets open sockets",
+            )
+            .help("start passt, and name its socket: --net socket=PATH"));
+        }
         println!("{}", launch.shell_line());
         return Ok(0);
     }
@@ -140,6 +152,8 @@ pub struct Launch {
     what: String,
     /// Where a virtual machine leaves the exit code.
     code_file: Option<tempfile::NamedTempFile>,
+    /// Programs that are to be started before.
+    helpers: Vec<Passt>,
 }
 
 /// Where the output of the image goes.
@@ -189,6 +203,40 @@ fn disk_parameters(disks: &[Disk], resolution: &Resolution<'_>) -> Result<Vec<St
     Ok((0..).zip(disks).map(|(index, disk)| format!("{driver}.disk{index}={disk}")).collect())
 }
 
+/// The driver of network cards of images that are processes, and how many it takes.
+const PROCESS_NETS: (&str, usize) = ("linuxu-net", 4);
+
+/// Parameters that give network cards to an image that is a process, and the helpers that they need.
+fn net_parameters(nets: &[Net], resolution: &Resolution<'_>) -> Result<(Vec<String>, Vec<Passt>)> {
+    let (driver, most) = PROCESS_NETS;
+    if nets.len() > most {
+        return Err(Diagnostic::new(format!(
+            "{} network cards are more than the {most} of platform {}",
+            nets.len(),
+            resolution.platform_name()
+        ))
+        .help("run it with --plat hvt or --plat kvm"));
+    }
+    let (mut parameters, mut helpers) = (Vec::new(), Vec::new());
+    // An image without a driver makes nothing of them, here as in a machine.
+    if !resolution.libraries.iter().any(|library| library.name == driver) {
+        return Ok((parameters, helpers));
+    }
+    for (index, net) in nets.iter().enumerate() {
+        let word = match &net.kind {
+            Kind::User(forwards) => {
+                let passt = Passt::new(forwards)?;
+                let word = format!("fd={}{}", passt.descriptor(), net.mac_option());
+                helpers.push(passt);
+                word
+            }
+            Kind::Tap(_) | Kind::Socket(_) => net.to_string(),
+        };
+        parameters.push(format!("{driver}.net{index}={word}"));
+    }
+    Ok((parameters, helpers))
+}
+
 /// Words of the image's command line after its name.
 pub fn command_line(args: &RunArgs, parameters: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut words: Vec<String> = parameters.into_iter().chain(args.param.clone()).collect();
@@ -235,6 +283,9 @@ impl Launch {
         for disk in &args.disk {
             disk.check()?;
         }
+        for net in &args.net {
+            net.check()?;
+        }
         let machine = resolution.platform.platform.as_ref().map_or(Machine::Process, |p| p.machine);
         let name = resolution.image_name();
         let plan = Plan::new(&resolution.manifest.mounts, machine)?;
@@ -244,6 +295,8 @@ impl Launch {
                 parameters.extend(memory.map(|m| format!("linuxu.memory={m}")));
                 parameters.extend(args.initrd.as_deref().map(initrd_param).transpose()?);
                 parameters.extend(disk_parameters(&args.disk, resolution)?);
+                let (nets, helpers) = net_parameters(&args.net, resolution)?;
+                parameters.extend(nets);
                 let command = (image.path.clone(), command_line(args, parameters));
                 let (program, arguments) = match args.gdb {
                     None => command,
@@ -255,6 +308,7 @@ impl Launch {
                     machine,
                     what: format!("{name} as a process"),
                     code_file: None,
+                    helpers,
                 })
             }
             Machine::Tender => {
@@ -268,6 +322,7 @@ impl Launch {
                     words: &command_line(args, parameters),
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
+                    nets: &args.net,
                     options: &options,
                 };
                 Ok(Self {
@@ -279,6 +334,7 @@ impl Launch {
                         format_size(spec.memory)
                     ),
                     code_file: None,
+                    helpers: Vec::new(),
                 })
             }
             Machine::Qemu => {
@@ -295,6 +351,7 @@ impl Launch {
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
                     shared: &plan.shared,
+                    nets: &args.net,
                     code_file: code_file.path(),
                 };
                 let mut arguments = spec.arguments()?;
@@ -313,6 +370,7 @@ impl Launch {
                         format_size(spec.memory)
                     ),
                     code_file: Some(code_file),
+                    helpers: Vec::new(),
                 })
             }
         }
@@ -339,6 +397,7 @@ impl Launch {
             Some(file) => Some(file.into_temp_path().keep().context(&doing)?),
             None => None,
         };
+        let (sockets, helpers) = start_helpers(self.helpers)?;
         let child = Command::new(&self.program)
             .args(&self.arguments)
             .stdin(Stdio::null())
@@ -348,6 +407,8 @@ impl Launch {
             .process_group(0)
             .spawn()
             .context(&doing)?;
+        drop(sockets);
+        helpers.into_iter().for_each(passt::Running::leave);
         Ok(Detached { child, machine: self.machine, code_file })
     }
 
@@ -367,11 +428,14 @@ impl Launch {
         if matches!(output, Output::Captured) {
             command.stdin(Stdio::null());
         }
+        let (sockets, helpers) = start_helpers(self.helpers)?;
         let mut child = command
             .stdout(stdout)
             .stderr(stderr)
             .spawn()
             .context(format!("cannot start {}", self.program.display()))?;
+        // The image has them.
+        drop(sockets);
         let mut pumps = Vec::new();
         let mut captured = Vec::new();
         match output {
@@ -392,8 +456,21 @@ impl Launch {
                 }
             }
         }
-        Ok(Running { child, machine: self.machine, code_file: self.code_file, pumps, captured })
+        Ok(Running {
+            child,
+            machine: self.machine,
+            code_file: self.code_file,
+            pumps,
+            captured,
+            _helpers: helpers,
+        })
     }
+}
+
+/// Starts helpers; gives the sockets to them, for the image.
+fn start_helpers(helpers: Vec<Passt>) -> Result<(Vec<OwnedFd>, Vec<passt::Running>)> {
+    let started: Result<Vec<_>> = helpers.into_iter().map(Passt::start).collect();
+    Ok(started?.into_iter().unzip())
 }
 
 /// An image that was started in the background.
@@ -424,6 +501,8 @@ pub struct Running {
     code_file: Option<tempfile::NamedTempFile>,
     pumps: Vec<std::thread::JoinHandle<()>>,
     captured: Vec<Collector>,
+    /// They end with this.
+    _helpers: Vec<passt::Running>,
 }
 
 /// What a captured run left.
@@ -579,6 +658,7 @@ pub fn default_args(app: &Path) -> RunArgs {
         initrd: None,
         disk: Vec::new(),
         share: Vec::new(),
+        net: Vec::new(),
         vmm_machine: qemu::Model::default(),
         accel: qemu::Accel::default(),
         qemu_arg: Vec::new(),

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::disk::Disk;
+use crate::net::Net;
 use crate::project::Project;
 
 /// Memory of the virtual machine when nobody says.
@@ -107,6 +108,8 @@ pub struct Spec<'a> {
     pub initrd: Option<&'a Path>,
     /// Disks.
     pub disks: &'a [Disk],
+    /// Network cards.
+    pub nets: &'a [Net],
     /// Further options of the tender.
     pub options: &'a [String],
 }
@@ -123,6 +126,9 @@ impl Spec<'_> {
         }
         for disk in self.disks {
             out.extend(["--disk".to_owned(), disk.to_string()]);
+        }
+        for net in self.nets {
+            out.extend(["--net".to_owned(), net.to_string()]);
         }
         out.extend(self.options.iter().cloned());
         out.push(self.image.to_string_lossy().into_owned());
