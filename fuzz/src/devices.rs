@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ukblkdev::{BlockDevice, Buffer, Operation, Request};
 use ukdma::{SegmentList, Segments};
+use uknetdev::{Burst, Interest, NetBuf, NetDevice};
 use ukpci::{Function, Place};
 use ukplat::device::Registers;
 use virtio_device::{features, kinds, model::Model};
@@ -124,6 +125,77 @@ pub fn virtio_blk(bytes: &[u8]) {
                 if let Some(done) = block.poll(0) {
                     assert!(waiting.remove(&done.tag), "a request is done once");
                 }
+            }
+        }
+    }
+}
+
+/// Registers of a network device, then buffers, frames to send, and completions of any kind.
+pub fn virtio_net(bytes: &[u8]) {
+    let mut input = Input(bytes);
+    let offered = u64::from(input.word() & 0xff_ffff) | features::VERSION_1;
+    let offered = offered | if input.byte() & 1 != 0 { features::RING_INDIRECT } else { 0 };
+    let offered = offered | if input.byte() & 1 != 0 { features::RING_EVENT_INDEX } else { 0 };
+    let model = Model::new(kinds::NETWORK, offered, &[8, 8]);
+    for at in 0..12 {
+        model.config().write8(at, input.byte());
+    }
+    let Ok(net) = virtio_net::Net::new(Box::new(model.clone())) else { return };
+    let info = *net.info();
+    assert!(info.mac.is_station() && info.depth > 0);
+    let (Ok(mut burst), Ok(mut frames)) = (Burst::new(4), Burst::new(4)) else { return };
+    let (mut supplied, mut received, mut sent, mut back) = (0, 0, 0, 0);
+    while !input.0.is_empty() {
+        match input.byte() % 7 {
+            0 => {
+                let count = usize::from(input.byte() % 4);
+                let new = std::iter::from_fn(|| NetBuf::new(info.buffer_len(), 0).ok());
+                new.take(count).for_each(|buffer| drop(burst.push(buffer)));
+                let before = burst.len();
+                drop(net.supply(0, &mut burst));
+                supplied += before - burst.len();
+                while burst.pop().is_some() {}
+            }
+            1 => {
+                drop(net.rx_burst(0, &mut frames));
+                received += frames.len();
+                while let Some(frame) = frames.pop() {
+                    assert!(frame.len() >= uknetdev::HEADER_LEN);
+                    assert!(frame.len() + frame.headroom() <= info.buffer_len());
+                }
+                assert!(received <= supplied, "a buffer comes back once");
+            }
+            2 => {
+                let Ok(mut frame) = NetBuf::new(256, input.byte().into()) else { return };
+                let _ = frame.extend(input.byte().into());
+                let (len, headroom) = (frame.len(), frame.headroom());
+                drop(burst.push(frame));
+                match net.tx_burst(0, &mut burst) {
+                    Ok(()) if burst.is_empty() => sent += 1,
+                    _ => {
+                        let same = burst.pop().map(|frame| (frame.len(), frame.headroom()));
+                        assert_eq!(same, Some((len, headroom)), "what stays is as it was");
+                    }
+                }
+            }
+            3 => {
+                net.reclaim(0, &mut frames);
+                back += frames.len();
+                while frames.pop().is_some() {}
+                assert!(back <= sent, "a frame comes back once");
+            }
+            4 => {
+                let queue = usize::from(input.byte() % 2);
+                model.queue(queue).push_raw(input.number(), input.number());
+            }
+            5 => {
+                let mut queue = model.queue(usize::from(input.byte() % 2));
+                let used = queue.used();
+                queue.publish(used);
+            }
+            _ => {
+                net.arm(0, Interest::FramesOrRoom);
+                net.link();
             }
         }
     }

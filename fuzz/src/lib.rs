@@ -12,7 +12,7 @@ mod tool;
 pub use alloc::{ALLOCATORS, allocators};
 pub use boot::{cmdline, parameters, pvh};
 pub use files::{cpio, ninepfs, p9, p9server};
-pub use devices::{pci, virtio_blk, virtio_ring};
+pub use devices::{pci, virtio_blk, virtio_net, virtio_ring};
 pub use hvt::{hvt_calls, hvt_devices, hvt_image};
 pub use tool::{manifest, pool};
 
@@ -20,7 +20,7 @@ pub use tool::{manifest, pool};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("allocators", allocators),
     ("cmdline", cmdline),
     ("cpio", cpio),
@@ -36,5 +36,6 @@ pub const TARGETS: [Target; 16] = [
     ("p9server", p9server),
     ("ninepfs", ninepfs),
     ("virtio_blk", virtio_blk),
+    ("virtio_net", virtio_net),
     ("virtio_ring", virtio_ring),
 ];

@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 use core::marker::PhantomData;
+use core::ops::Range;
 
 use crate::{DmaError, Shared, SharedWord, StableBytes};
 
@@ -77,6 +78,18 @@ impl<'l, 'a> SegmentList<'l, 'a> {
         self.push(bytes.as_ptr() as usize, bytes.len(), true);
     }
 
+    /// Some of the bytes, which the device reads. What of the range is no byte is left out.
+    #[inline]
+    pub fn device_reads_part(&mut self, owner: &'a mut impl StableBytes, part: Range<usize>) {
+        self.push_part(owner.bytes(), part, false);
+    }
+
+    /// Some of the bytes, which the device writes. What of the range is no byte is left out.
+    #[inline]
+    pub fn device_writes_part(&mut self, owner: &'a mut impl StableBytes, part: Range<usize>) {
+        self.push_part(owner.bytes(), part, true);
+    }
+
     /// Constant bytes that the device reads.
     pub fn device_reads_constant(&mut self, bytes: &'static [u8]) {
         self.push(bytes.as_ptr() as usize, bytes.len(), false);
@@ -111,6 +124,13 @@ impl<'l, 'a> SegmentList<'l, 'a> {
         if index < memory.len() {
             self.add(memory.address_of(index), size_of::<T>(), writes);
         }
+    }
+
+    #[inline]
+    fn push_part(&mut self, bytes: &[u8], part: Range<usize>, writes: bool) {
+        let end = part.end.min(bytes.len());
+        let start = part.start.min(end);
+        self.push(bytes.as_ptr() as usize + start, end - start, writes);
     }
 
     #[inline]

@@ -42,6 +42,28 @@ fn bad_requests_are_errors() {
 }
 
 #[test]
+fn a_part_of_the_bytes_is_never_more_than_there_are() {
+    let (mut first, mut second) = (Buffer::new(64).unwrap(), Buffer::new(64).unwrap());
+    let starts = [&first, &second].map(|b| b.as_ptr() as u64);
+    for (part, offset, len) in [(8..24, 8, 16), (60..usize::MAX, 60, 4), (0..64, 0, 64)] {
+        let mut room = Vec::with_capacity(2);
+        let mut list = SegmentList::new(&mut room);
+        list.device_reads_part(&mut first, part.clone());
+        list.device_writes_part(&mut second, part);
+        let segments = list.finish().unwrap();
+        let seen: Vec<_> = segments.iter().map(|s| (s.address(), s.len())).collect();
+        assert_eq!(seen, starts.map(|start| (start + offset, len)));
+        assert!(!segments[0].device_writes() && segments[1].device_writes());
+    }
+    let mut room = Vec::with_capacity(2);
+    let mut list = SegmentList::new(&mut room);
+    list.device_reads_part(&mut first, 64..80);
+    #[expect(clippy::reversed_empty_ranges, reason = "a range that ends before it starts")]
+    list.device_writes_part(&mut second, 9..3);
+    assert!(list.finish().unwrap().is_empty());
+}
+
+#[test]
 fn buffers_are_zeroed_and_aligned() {
     assert!(Buffer::new(0).unwrap().is_empty());
     for len in [1, 17, 512, 4096, 10_000] {

@@ -16,6 +16,13 @@ pub struct PollFd {
     revents: i16,
 }
 
+#[cfg(feature = "io")]
+impl PollFd {
+    pub const fn new(fd: i32, events: i16) -> Self {
+        Self { fd, events, revents: 0 }
+    }
+}
+
 /// Whether standard input has ended, or cannot be read.
 static ENDED: AtomicBool = AtomicBool::new(false);
 

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::sys;
 
-const OPENAT: usize = 257;
+pub(crate) const OPENAT: usize = 257;
 const LSEEK: usize = 8;
 const PREAD64: usize = 17;
 const PWRITE64: usize = 18;
@@ -17,7 +17,7 @@ const FALLOCATE: usize = 285;
 const HERE: usize = -100isize as usize;
 const O_RDWR: usize = 2;
 /// `O_NONBLOCK | O_CLOEXEC`: a pipe must not make this wait.
-const OPEN_FLAGS: usize = 0o4000 | 0o2_000_000;
+pub(crate) const OPEN_FLAGS: usize = 0o4000 | 0o2_000_000;
 const SEEK_END: usize = 2;
 const LOCK_SHARED: usize = 1;
 const LOCK_EXCLUSIVE: usize = 2;
@@ -31,7 +31,8 @@ const ZERO_RANGE: usize = 16;
 pub struct HostError(pub i32);
 
 impl HostError {
-    const WOULD_BLOCK: Self = Self(11);
+    /// It would have to wait.
+    pub const WOULD_BLOCK: Self = Self(11);
 }
 
 impl fmt::Display for HostError {
@@ -39,11 +40,15 @@ impl fmt::Display for HostError {
         f.write_str(match self.0 {
             1 | 13 => "permission denied",
             2 => "no such file",
+            9 => "it is not open",
             11 => "another process writes to it",
+            16 => "another process uses it",
             20 => "a part of the path is no folder",
             21 => "it is a folder",
             29 => "it is a pipe or a terminal",
             30 => "the file system is read-only",
+            36 => "the name is too long",
+            111 => "nobody listens there",
             error => return write!(f, "error {error} of the host"),
         })
     }
@@ -51,9 +56,9 @@ impl fmt::Display for HostError {
 
 impl core::error::Error for HostError {}
 
-fn call(number: usize, arguments: [usize; 6]) -> Result<usize, HostError> {
+pub(crate) fn call(number: usize, arguments: [usize; 6]) -> Result<usize, HostError> {
     loop {
-        // SAFETY: every caller below passes numbers, and pointers to what lives during the call.
+        // SAFETY: every caller, here and in `io`, passes numbers, and pointers to what lives during the call.
         match unsafe { sys::call(number, arguments) } {
             sys::EINTR => {}
             error @ ..0 => return Err(HostError(-error as i32)),

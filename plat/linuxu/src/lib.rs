@@ -19,6 +19,8 @@ mod faults;
 pub mod file;
 mod guard;
 mod initrd;
+#[cfg(feature = "io")]
+pub mod io;
 mod local;
 mod random;
 mod start;

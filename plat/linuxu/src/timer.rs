@@ -39,6 +39,23 @@ fn take_cpu_pending() {}
 #[cfg(not(feature = "smp"))]
 fn stay_awake() {}
 
+#[cfg(feature = "io")]
+use crate::io::{SIGNAL_MASK as IO_MASK, pending as io_pending, take as take_io_pending};
+
+#[cfg(not(feature = "io"))]
+const IO_MASK: u64 = 0;
+
+#[cfg(not(feature = "io"))]
+fn io_pending() -> bool {
+    false
+}
+
+#[cfg(not(feature = "io"))]
+fn take_io_pending() {}
+
+/// The signals that are interrupts.
+const INTERRUPT_MASK: u64 = SIGALRM_MASK | CPU_MASK | IO_MASK;
+
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 
 pub fn irq_disable() -> bool {
@@ -62,7 +79,7 @@ pub fn irq_enable() {
 }
 
 fn is_pending() -> bool {
-    TIMER_PENDING.load() != 0 || cpu_pending()
+    TIMER_PENDING.load() != 0 || cpu_pending() || io_pending()
 }
 
 /// Runs the handlers of all signals that came. Interrupts are disabled.
@@ -77,6 +94,7 @@ fn run_pending() {
         }
     }
     take_cpu_pending();
+    take_io_pending();
 }
 
 extern "C" fn on_signal(
@@ -105,10 +123,10 @@ pub fn interrupt(context: &mut faults::SignalContext) {
         if may_have_moved {
             // From here to the end of the handler, which unblocks them, no signal may move the flow
             // to yet another host thread.
-            set_mask(SIG_BLOCK, SIGALRM_MASK | CPU_MASK);
+            set_mask(SIG_BLOCK, INTERRUPT_MASK);
             faults::keep_fault_stack(context);
             if is_pending() {
-                set_mask(SIG_UNBLOCK, SIGALRM_MASK | CPU_MASK);
+                set_mask(SIG_UNBLOCK, INTERRUPT_MASK);
             }
         }
         ENABLED.store(1);
@@ -177,7 +195,7 @@ fn heed_stop_signals() {
     static HEEDED: AtomicBool = AtomicBool::new(false);
     if !HEEDED.load(Relaxed) && !HEEDED.swap(true, Relaxed) {
         for signal in [SIGINT, SIGTERM] {
-            faults::install_note(signal, on_stop, SIGALRM_MASK | CPU_MASK | STOP_MASK);
+            faults::install_note(signal, on_stop, INTERRUPT_MASK | STOP_MASK);
         }
     }
 }
@@ -208,11 +226,11 @@ fn poll(
 ) {
     // Signals are blocked from the look at what is noted to the wait, which must not sleep through
     // one.
-    let old_mask = set_mask(SIG_BLOCK, SIGALRM_MASK | CPU_MASK | STOP_MASK);
+    let old_mask = set_mask(SIG_BLOCK, INTERRUPT_MASK | STOP_MASK);
     if !is_due() {
         let timeout = timeout();
         let timeout = timeout.as_ref().map_or(0, |t| core::ptr::from_ref(t) as usize);
-        let unblocked = old_mask & !(SIGALRM_MASK | CPU_MASK | STOP_MASK);
+        let unblocked = old_mask & !(INTERRUPT_MASK | STOP_MASK);
         let (entries, count) = match input {
             Some(entry) => (core::ptr::from_mut(entry) as usize, 1),
             None => (0, 0),

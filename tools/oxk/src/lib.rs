@@ -22,6 +22,7 @@ pub mod lock;
 pub mod manifest;
 pub mod menu;
 pub mod native;
+pub mod net;
 pub mod new;
 pub mod option;
 pub mod pool;

@@ -10,6 +10,7 @@ use tempfile::TempPath;
 
 use crate::diagnostic::{Context as _, Diagnostic, Result};
 use crate::disk::Disk;
+use crate::net::Net;
 use crate::run::quote;
 use crate::share::Shared;
 
@@ -247,6 +248,8 @@ pub struct Spec<'a> {
     pub disks: &'a [Disk],
     /// Directories of the host.
     pub shared: &'a [Shared],
+    /// Network cards.
+    pub nets: &'a [Net],
     /// Files for the exit code and the monitor.
     pub files: &'a Files,
 }
@@ -314,6 +317,12 @@ impl Spec<'_> {
             let options = format!("fsdev={id},mount_tag={id}");
             arg(&["-device", &self.virtio("9p", self.disks.len() + index, &options)]);
         }
+        let others = self.disks.len() + self.shared.len();
+        for (index, net) in self.nets.iter().enumerate() {
+            let (netdev, options) = net.qemu(index);
+            arg(&["-netdev", &netdev]);
+            arg(&["-device", &self.virtio("net", others + index, &options)]);
+        }
         if self.model == Model::Microvm {
             arg(&["-global", "virtio-mmio.force-legacy=false"]);
         }
@@ -359,7 +368,7 @@ impl Spec<'_> {
 }
 
 /// A path as the value of an option: a comma is written twice.
-fn value(path: &Path) -> String {
+pub fn value(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 

@@ -5,7 +5,7 @@ mod ending;
 
 use std::fs::File;
 use std::io::{IsTerminal as _, Read, Write};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -15,6 +15,8 @@ use crate::build::{self, Image, Progress};
 use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
 use crate::disk::Disk;
 use crate::guests::{detach, process::Process};
+use crate::net::passt::{self, Passt};
+use crate::net::{Kind, Net};
 use crate::option::{format_size, parse_size};
 use crate::pool::Machine;
 use crate::project::{Project, Target};
@@ -61,6 +63,9 @@ pub struct RunArgs {
     /// Directory that the image has in its tree of files; with ",ro" it can only read it
     #[arg(long, value_name = "DIR:/PATH[,ro]")]
     pub share: Vec<Share>,
+    /// Network card: user[,tcp=8080:80][,udp=53], tap=NAME or socket=PATH; with ",mac=ADDRESS"
+    #[arg(long, value_name = "KIND")]
+    pub net: Vec<Net>,
     /// QEMU machine model (kvm)
     #[arg(long, value_enum, default_value_t)]
     pub vmm_machine: qemu::Model,
@@ -113,6 +118,12 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
     let launch = Launch::new(args, &loaded.project, &resolution, &image)?;
     if args.dry_run {
+        if !launch.helpers.is_empty() {
+            return Err(Diagnostic::new(
+                "there is no command for --net user of a process: it gets open sockets",
+            )
+            .help("start passt, and name its socket: --net socket=PATH"));
+        }
         println!("{}", launch.shell_line());
         return Ok(0);
     }
@@ -142,6 +153,8 @@ pub struct Launch {
     what: String,
     /// By which QEMU and this program talk.
     files: Option<qemu::Files>,
+    /// Programs that are to be started before.
+    helpers: Vec<Passt>,
 }
 
 /// Where the output of the image goes.
@@ -191,6 +204,40 @@ fn disk_parameters(disks: &[Disk], resolution: &Resolution<'_>) -> Result<Vec<St
     Ok((0..).zip(disks).map(|(index, disk)| format!("{driver}.disk{index}={disk}")).collect())
 }
 
+/// The driver of network cards of images that are processes, and how many it takes.
+const PROCESS_NETS: (&str, usize) = ("linuxu-net", 4);
+
+/// Parameters that give network cards to an image that is a process, and the helpers that they need.
+fn net_parameters(nets: &[Net], resolution: &Resolution<'_>) -> Result<(Vec<String>, Vec<Passt>)> {
+    let (driver, most) = PROCESS_NETS;
+    if nets.len() > most {
+        return Err(Diagnostic::new(format!(
+            "{} network cards are more than the {most} of platform {}",
+            nets.len(),
+            resolution.platform_name()
+        ))
+        .help("run it with --plat hvt or --plat kvm"));
+    }
+    let (mut parameters, mut helpers) = (Vec::new(), Vec::new());
+    // An image without a driver makes nothing of them, here as in a machine.
+    if !resolution.libraries.iter().any(|library| library.name == driver) {
+        return Ok((parameters, helpers));
+    }
+    for (index, net) in nets.iter().enumerate() {
+        let word = match &net.kind {
+            Kind::User(forwards) => {
+                let passt = Passt::new(forwards)?;
+                let word = format!("fd={}{}", passt.descriptor(), net.mac_option());
+                helpers.push(passt);
+                word
+            }
+            Kind::Tap(_) | Kind::Socket(_) => net.to_string(),
+        };
+        parameters.push(format!("{driver}.net{index}={word}"));
+    }
+    Ok((parameters, helpers))
+}
+
 /// Words of the image's command line after its name.
 pub fn command_line(args: &RunArgs, parameters: impl IntoIterator<Item = String>) -> Vec<String> {
     let mut words: Vec<String> = parameters.into_iter().chain(args.param.clone()).collect();
@@ -237,6 +284,9 @@ impl Launch {
         for disk in &args.disk {
             disk.check()?;
         }
+        for net in &args.net {
+            net.check()?;
+        }
         let machine = resolution.platform.platform.as_ref().map_or(Machine::Process, |p| p.machine);
         let name = resolution.image_name();
         let plan = Plan::new(&resolution.manifest.mounts, machine)?;
@@ -246,6 +296,8 @@ impl Launch {
                 parameters.extend(memory.map(|m| format!("linuxu.memory={m}")));
                 parameters.extend(args.initrd.as_deref().map(initrd_param).transpose()?);
                 parameters.extend(disk_parameters(&args.disk, resolution)?);
+                let (nets, helpers) = net_parameters(&args.net, resolution)?;
+                parameters.extend(nets);
                 let command = (image.path.clone(), command_line(args, parameters));
                 let (program, arguments) = match args.gdb {
                     None => command,
@@ -257,6 +309,7 @@ impl Launch {
                     machine,
                     what: format!("{name} as a process"),
                     files: None,
+                    helpers,
                 })
             }
             Machine::Tender => {
@@ -271,6 +324,7 @@ impl Launch {
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
                     shared: &plan.shared,
+                    nets: &args.net,
                     options: &options,
                 };
                 Ok(Self {
@@ -282,6 +336,7 @@ impl Launch {
                         format_size(spec.memory)
                     ),
                     files: None,
+                    helpers: Vec::new(),
                 })
             }
             Machine::Qemu => {
@@ -298,6 +353,7 @@ impl Launch {
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
                     shared: &plan.shared,
+                    nets: &args.net,
                     files: &files,
                 };
                 let mut arguments = spec.arguments()?;
@@ -316,6 +372,7 @@ impl Launch {
                         format_size(spec.memory)
                     ),
                     files: Some(files),
+                    helpers: Vec::new(),
                 })
             }
         }
@@ -338,8 +395,15 @@ impl Launch {
         self.files.take().map(qemu::Files::keep).transpose()
     }
 
+    /// Starts the programs that the image needs.
+    pub fn start_helpers(&mut self) -> Result<Helpers> {
+        let started: Result<Vec<_>> = self.helpers.drain(..).map(Passt::start).collect();
+        let (sockets, running) = started?.into_iter().unzip();
+        Ok(Helpers { sockets, running })
+    }
+
     /// Starts the image.
-    pub fn start(self, output: Output<'_>) -> Result<Running> {
+    pub fn start(mut self, output: Output<'_>) -> Result<Running> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
         // A process, and the tender, write crash reports to the error stream and the rest straight
@@ -362,11 +426,14 @@ impl Launch {
                 command.stdin(Stdio::piped());
             }
         }
+        let mut helpers = self.start_helpers()?;
         let mut child = command
             .stdout(stdout)
             .stderr(stderr)
             .spawn()
             .context(format!("cannot start {}", self.program.display()))?;
+        // The image has them.
+        helpers.sockets.clear();
         if let Some(to) = child.stdin.take() {
             feed(to)?;
         }
@@ -390,7 +457,29 @@ impl Launch {
                 }
             }
         }
-        Ok(Running { child, machine: self.machine, files: self.files, pumps, captured })
+        Ok(Running {
+            child,
+            machine: self.machine,
+            files: self.files,
+            pumps,
+            captured,
+            _helpers: helpers,
+        })
+    }
+}
+
+/// Programs that an image needs, which end with this.
+#[derive(Debug)]
+pub struct Helpers {
+    /// Sockets to them, open in what is started next.
+    sockets: Vec<OwnedFd>,
+    running: Vec<passt::Running>,
+}
+
+impl Helpers {
+    /// Leaves them to themselves: they end with the image.
+    pub fn leave(self) {
+        self.running.into_iter().for_each(passt::Running::leave);
     }
 }
 
@@ -404,6 +493,8 @@ pub struct Running {
     files: Option<qemu::Files>,
     pumps: Vec<std::thread::JoinHandle<()>>,
     captured: Vec<Collector>,
+    /// They end with this.
+    _helpers: Helpers,
 }
 
 /// What a captured run left.
@@ -571,6 +662,7 @@ pub fn default_args(app: &Path) -> RunArgs {
         initrd: None,
         disk: Vec::new(),
         share: Vec::new(),
+        net: Vec::new(),
         vmm_machine: qemu::Model::default(),
         accel: qemu::Accel::default(),
         qemu_arg: Vec::new(),

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::disk::Disk;
+use crate::net::Net;
 use crate::project::Project;
 use crate::share::Shared;
 
@@ -121,6 +122,8 @@ pub struct Spec<'a> {
     pub disks: &'a [Disk],
     /// Directories of the host.
     pub shared: &'a [Shared],
+    /// Network cards.
+    pub nets: &'a [Net],
     /// Further options of the tender.
     pub options: &'a [String],
 }
@@ -142,6 +145,9 @@ impl Spec<'_> {
             let read_only = if shared.read_only { ",ro" } else { ",rw" };
             let directory = shared.directory.display();
             out.extend(["--share".to_owned(), format!("{}={directory}{read_only}", shared.tag)]);
+        }
+        for net in self.nets {
+            out.extend(["--net".to_owned(), net.to_string()]);
         }
         out.extend(self.options.iter().cloned());
         out.push(self.image.to_string_lossy().into_owned());

@@ -22,8 +22,8 @@ Options:
       --initrd FILE      initial ram disk
       --disk FILE[,ro]   a file or block device as disk of the guest; with ,ro it can only read it
       --share TAG=DIR[,ro]  a directory that the guest finds under this name; with ,ro it can only read it
-      --net KIND         a network card: user[,tcp=HOST:GUEST][,udp=HOST:GUEST] (by passt),
-                         tap=NAME, or fd=NUMBER of an open stream; [,mac=ADDRESS]
+      --net KIND         a network card: user[,tcp=[ADDRESS:]HOST:GUEST][,udp=…] (by passt),
+                         tap=NAME, socket=PATH, or fd=NUMBER of an open stream; [,mac=ADDRESS]
       --fixed-addresses  the same addresses at every start, those in the image's debug information
       --gdb PORT         wait for gdb on this port before the first instruction, at fixed
                          addresses; 0 is any free port

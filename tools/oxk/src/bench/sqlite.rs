@@ -84,6 +84,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
             initrd: None,
             disks: &[],
             shared: &[],
+            nets: &[],
             options: &[],
         };
         let name = format!("{}, {}", chosen[0], tender::PLATFORM);

@@ -29,7 +29,9 @@ pub fn run(
     }
     // What QEMU leaves there is wanted as long as the guest is known.
     let (code_file, monitor) = launch.keep_files()?.unzip();
+    let helpers = launch.start_helpers()?;
     let pid = keep::spawn(&log, &end, code_file.as_deref(), launch.command())?;
+    helpers.leave();
     let identity = pid.and_then(Identity::of);
     let guest = identity.map(|identity| Guest {
         name: name.clone(),

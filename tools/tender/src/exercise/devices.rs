@@ -2,12 +2,13 @@
 
 use std::fs::File;
 use std::os::fd::FromRawFd as _;
+use std::os::unix::net::UnixStream;
 
 use hvt_abi::PAGE;
 
 use super::driver::Driver;
 use super::guest;
-use crate::devices::{Block, Device, DiskArgs, Entropy};
+use crate::devices::{Block, Device, DiskArgs, Entropy, Link, Net};
 use crate::guest::Guest;
 use crate::layout::Access;
 
@@ -28,14 +29,26 @@ pub(crate) fn memory_file(len: u64) -> File {
     file
 }
 
-/// A disk that is written to, one that is only read, and an entropy device.
+/// The network card among the devices.
+const NET: usize = 3;
+
+/// A disk that is written to, one that is only read, an entropy device, and a network card whose wire
+/// leads nowhere.
 fn all_devices() -> Vec<Box<dyn Device>> {
     let disk = |index: usize, read_only: bool| -> Box<dyn Device> {
         let args = DiskArgs { path: format!("disk{index}"), read_only };
         let file = memory_file(SECTORS * 512);
         Box::new(Block::of_file(file, &args, index).expect("it can be a disk"))
     };
-    vec![disk(0, false), disk(1, true), Box::new(Entropy)]
+    let (own, _) = UnixStream::pair().expect("the host has sockets");
+    let link = Link::stream(own).expect("sockets need not wait");
+    let net = Net::new(link, [2, 0, 0, 0, 0, 1]);
+    vec![disk(0, false), disk(1, true), Box::new(Entropy), Box::new(net)]
+}
+
+/// How many queues a device has, and the one that requests go to.
+fn queues(device: usize) -> (usize, usize) {
+    if device == NET { (2, 1) } else { (1, 0) }
 }
 
 /// Bytes of a script, taken from the front; zeroes when they are used up.
@@ -87,12 +100,13 @@ pub fn devices(bytes: &[u8]) {
     let sealed = sealed_memory(guest);
     let mut script = Script(bytes);
     for device in 0..guest.devices.0.len() {
-        Driver::new(guest, device).set_up(1, SIZE.into());
+        Driver::new(guest, device).set_up(queues(device).0, SIZE.into());
     }
     let mut offered = 0u16;
     while !script.0.is_empty() {
         let device = usize::from(script.byte()) % guest.devices.0.len();
         let driver = Driver::new(guest, device);
+        let (count, queue) = queues(device);
         match script.byte() % 8 {
             // A request for a disk, with a header that makes some sense.
             0 | 1 => {
@@ -103,10 +117,14 @@ pub fn devices(bytes: &[u8]) {
                 let len = (script.number() as u32).wrapping_mul(512);
                 let status = script.address(guest, &driver);
                 let writes = script.byte() & 1 != 0;
-                driver.chain(0, 0, &[(header, 16, false), (data, len, writes), (status, 1, true)]);
-                driver.offer(0, SIZE, offered, 0);
+                driver.chain(
+                    queue,
+                    0,
+                    &[(header, 16, false), (data, len, writes), (status, 1, true)],
+                );
+                driver.offer(queue, SIZE, offered, 0);
                 offered = offered.wrapping_add(1);
-                driver.notify(0);
+                driver.notify(queue);
             }
             // One descriptor of any kind.
             2 => {
@@ -114,10 +132,10 @@ pub fn devices(bytes: &[u8]) {
                 let address = script.address(guest, &driver);
                 let (len, flags, next) = (script.number(), script.byte(), script.number());
                 let rest = [(flags & 7).into(), next as u16];
-                driver.descriptor(driver.rings(0), index, address, len as u32, rest);
+                driver.descriptor(driver.rings(queue), index, address, len as u32, rest);
             }
             3 => {
-                driver.offer(0, SIZE, offered, script.number() as u16);
+                driver.offer(queue, SIZE, offered, script.number() as u16);
                 offered = offered.wrapping_add(1);
             }
             4 => driver.notify(script.byte().into()),
@@ -132,7 +150,7 @@ pub fn devices(bytes: &[u8]) {
                 driver.register(hvt_abi::device::SET_STATUS, script.number() as u32);
             }
             _ => {
-                driver.set_up(1, script.number() as u32);
+                driver.set_up(count, script.number() as u32);
                 offered = 0;
             }
         }

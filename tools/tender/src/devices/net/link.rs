@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, RawFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use crate::error::Error;
 
@@ -60,6 +61,15 @@ impl Link {
             return Err(wrong(io::Error::last_os_error()));
         }
         Ok(Self::Tap(file))
+    }
+
+    /// The stream socket of a path, on which somebody listens.
+    ///
+    /// # Errors
+    /// [`Error::Net`].
+    pub fn connect(path: &Path) -> Result<Self, Error> {
+        let connected = UnixStream::connect(path).and_then(Self::stream);
+        connected.map_err(|error| Error::Net(format!("the socket {}", path.display()), error))
     }
 
     /// An open stream socket, which becomes this value's.

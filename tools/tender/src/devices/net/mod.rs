@@ -4,7 +4,9 @@ mod link;
 mod passt;
 
 use std::ffi::c_long;
+use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
+use std::path::PathBuf;
 
 use virtio_bindings::virtio_ids::VIRTIO_ID_NET;
 use virtio_bindings::virtio_net::VIRTIO_NET_F_MAC;
@@ -40,6 +42,8 @@ pub enum NetKind {
     Tap(String),
     /// The host's own sockets, by passt, with ports of the host that lead to the guest.
     User(Vec<Forward>),
+    /// The stream socket of this path, on which somebody listens.
+    Socket(PathBuf),
     /// An open stream socket.
     Descriptor(RawFd),
 }
@@ -49,6 +53,8 @@ pub enum NetKind {
 pub struct Forward {
     /// UDP, else TCP.
     pub udp: bool,
+    /// Address of the host.
+    pub address: Ipv4Addr,
     /// Port of the host.
     pub host: u16,
     /// Port of the guest.
@@ -64,11 +70,14 @@ impl std::str::FromStr for NetArgs {
         let mut kind = match first.split_once('=') {
             None if first == "user" => NetKind::User(Vec::new()),
             Some(("tap", name)) if (1..16).contains(&name.len()) => NetKind::Tap(name.to_owned()),
+            Some(("socket", path)) if !path.is_empty() => NetKind::Socket(path.into()),
             Some(("fd", number)) => match number.parse() {
                 Ok(fd @ 3..) => NetKind::Descriptor(fd),
                 _ => return Err(format!("`{number}` is not the number of an open descriptor")),
             },
-            _ => return Err(format!("`{first}` is none of user, tap=NAME, fd=NUMBER")),
+            _ => {
+                return Err(format!("`{first}` is none of user, tap=NAME, socket=PATH, fd=NUMBER"));
+            }
         };
         let mut mac = None;
         for word in words {
@@ -80,10 +89,10 @@ impl std::str::FromStr for NetArgs {
                     })?);
                 }
                 (Some((protocol @ ("tcp" | "udp"), ports)), NetKind::User(forwards)) => {
-                    let parsed = parse_ports(ports);
-                    let (host, guest) = parsed
-                        .ok_or_else(|| format!("`{ports}` are not ports as 8080:80 or 80"))?;
-                    forwards.push(Forward { udp: protocol == "udp", host, guest });
+                    let forward = parse_ports(protocol == "udp", ports);
+                    forwards.push(forward.ok_or_else(|| {
+                        format!("`{ports}` are not ports as 8080:80, 80, 0.0.0.0:8080:80")
+                    })?);
                 }
                 _ => return Err(format!("`{word}` is no option of `{first}`")),
             }
@@ -102,10 +111,15 @@ fn parse_mac(text: &str) -> Option<[u8; 6]> {
     (parts.next().is_none() && mac[0] & 1 == 0 && mac != [0; 6]).then_some(mac)
 }
 
-fn parse_ports(text: &str) -> Option<(u16, u16)> {
-    let (host, guest) = text.split_once(':').unwrap_or((text, text));
+/// `[ADDRESS:]HOST[:GUEST]`. Without an address it is for this machine alone.
+fn parse_ports(udp: bool, text: &str) -> Option<Forward> {
+    let (address, ports) = match text.split_once(':') {
+        Some((first, rest)) if first.contains('.') => (first.parse().ok()?, rest),
+        _ => (Ipv4Addr::LOCALHOST, text),
+    };
+    let (host, guest) = ports.split_once(':').unwrap_or((ports, ports));
     let port = |text: &str| text.parse().ok().filter(|port| *port != 0);
-    Some((port(host)?, port(guest)?))
+    Some(Forward { udp, address, host: port(host)?, guest: port(guest)? })
 }
 
 /// A network device.
@@ -127,6 +141,7 @@ impl Net {
         let link = match &args.kind {
             NetKind::Tap(name) => Link::tap(name)?,
             NetKind::User(forwards) => passt::start(forwards)?,
+            NetKind::Socket(path) => Link::connect(path)?,
             NetKind::Descriptor(fd) => Link::descriptor(*fd)?,
         };
         Ok(Self::new(link, args.mac.unwrap_or_else(random_mac)))
@@ -230,7 +245,10 @@ impl Device for Net {
 
     fn calls(&self) -> Vec<(c_long, RawFd)> {
         let fd = self.link.descriptor_number();
-        [libc::SYS_read, libc::SYS_write, libc::SYS_sendto].map(|call| (call, fd)).to_vec()
+        // Those of a tap device, and of a socket.
+        [libc::SYS_read, libc::SYS_write, libc::SYS_recvfrom, libc::SYS_sendto]
+            .map(|call| (call, fd))
+            .to_vec()
     }
 }
 
@@ -242,9 +260,11 @@ mod tests {
     fn options_are_read_or_refused() {
         let read = |text: &str| text.parse::<NetArgs>();
         assert_eq!(read("tap=tap0").unwrap().kind, NetKind::Tap("tap0".into()));
-        let args = read("user,tcp=8080:80,udp=53,mac=02:00:00:00:00:0a").unwrap();
-        let tcp = Forward { udp: false, host: 8080, guest: 80 };
-        let udp = Forward { udp: true, host: 53, guest: 53 };
+        assert_eq!(read("socket=/run/net").unwrap().kind, NetKind::Socket("/run/net".into()));
+        let args = read("user,tcp=0.0.0.0:8080:80,udp=53,mac=02:00:00:00:00:0a").unwrap();
+        let address = Ipv4Addr::UNSPECIFIED;
+        let tcp = Forward { udp: false, address, host: 8080, guest: 80 };
+        let udp = Forward { udp: true, address: Ipv4Addr::LOCALHOST, host: 53, guest: 53 };
         assert_eq!(args.kind, NetKind::User(vec![tcp, udp]));
         assert_eq!(args.mac, Some([2, 0, 0, 0, 0, 10]));
         for (text, cause) in [
@@ -254,6 +274,9 @@ mod tests {
             ("fd=2", "not the number of an open descriptor"),
             ("user,tcp=0:80", "are not ports"),
             ("user,tcp=80:99999", "are not ports"),
+            ("user,tcp=1.2.3:80", "are not ports"),
+            ("user,tcp=1.2.3.4:80:80:80", "are not ports"),
+            ("socket=", "is none of user"),
             ("tap=a,tcp=80", "is no option of `tap=a`"),
             ("user,mac=01:00:00:00:00:00", "is not a hardware address"),
             ("user,mac=02:00:00:00:00", "is not a hardware address"),

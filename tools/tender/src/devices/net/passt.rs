@@ -14,6 +14,10 @@ use crate::error::Error;
 const PROGRAM: &str = "passt";
 /// Descriptor by which it gets its socket.
 const SOCKET: i32 = 3;
+/// The network as the guest sees it: that of QEMU's user networking, so that a guest finds the same
+/// on all machines. Frames carry no more than Ethernet's.
+const NETWORK: [&str; 8] =
+    ["--address", "10.0.2.15", "--netmask", "24", "--gateway", "10.0.2.2", "--mtu", "1500"];
 
 /// Starts passt on one end of a pair of sockets; it ends when the tender does.
 ///
@@ -49,9 +53,10 @@ fn arguments(forwards: &[Forward]) -> Vec<String> {
     let mut arguments: Vec<String> =
         ["--foreground", "--quiet", "--fd"].map(str::to_owned).to_vec();
     arguments.push(SOCKET.to_string());
-    for Forward { udp, host, guest } in forwards {
+    arguments.extend(NETWORK.map(str::to_owned));
+    for Forward { udp, address, host, guest } in forwards {
         let option = if *udp { "--udp-ports" } else { "--tcp-ports" };
-        arguments.extend([option.to_owned(), format!("{host}:{guest}")]);
+        arguments.extend([option.to_owned(), format!("{address}/{host}:{guest}")]);
     }
     arguments
 }
@@ -62,9 +67,11 @@ mod tests {
 
     #[test]
     fn ports_are_passed_on() {
-        let tcp = Forward { udp: false, host: 8080, guest: 80 };
-        let udp = Forward { udp: true, host: 53, guest: 53 };
+        let tcp = Forward { udp: false, address: [0; 4].into(), host: 8080, guest: 80 };
+        let udp = Forward { udp: true, address: [127, 0, 0, 1].into(), host: 53, guest: 53 };
         let line = arguments(&[tcp, udp]).join(" ");
-        assert_eq!(line, "--foreground --quiet --fd 3 --tcp-ports 8080:80 --udp-ports 53:53");
+        assert!(line.starts_with("--foreground --quiet --fd 3 --address 10.0.2.15 "), "{line}");
+        let ports = "--tcp-ports 0.0.0.0/8080:80 --udp-ports 127.0.0.1/53:53";
+        assert!(line.ends_with(ports), "{line}");
     }
 }
