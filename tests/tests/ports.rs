@@ -180,6 +180,16 @@ fn sqlite_keeps_databases_in_files() {
         run(OXK, "apps/sqlite", machine, &["-p", "rootfs.size=1M", "--", "/data/full.db", FILL])
             .expect(13, &["database or disk is full"]);
     }
+    // The journal mode WAL needs a file that is memory, for all connections.
+    let wal = "pragma journal_mode = wal; create table w(a); insert into w values (1), (2);
+        .connection 1
+        .open /data/wal.db
+        insert into w values (3); select sum(a) from w; begin immediate; delete from w;
+        .connection 0
+        select count(*) from w; pragma wal_checkpoint(passive); pragma integrity_check;\n";
+    let wal = wal.replace("\n        ", "\n");
+    run_with_input("apps/sqlite", &wal, &["--", "/data/wal.db"])
+        .expect(0, &["wal\n6\n3\n0|", "ok\n"]);
     // The statement fails, the database stays sound.
     let sql = format!("{FILL};\nselect count(*), a from t; pragma integrity_check;\n");
     let args = ["-p", "rootfs.size=1M", "--", "/data/full.db"];

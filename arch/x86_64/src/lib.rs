@@ -9,6 +9,7 @@
 
 pub mod backtrace;
 pub mod context;
+pub mod fault;
 pub mod lapic;
 pub mod local;
 pub mod mem;

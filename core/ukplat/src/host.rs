@@ -11,6 +11,8 @@ use core::ops::Range;
 
 use crate::cpu::{CpuError, Padded, PerCpu};
 #[cfg(target_os = "linux")]
+use crate::rights::{Rights, RightsError};
+#[cfg(target_os = "linux")]
 use crate::vm::{FrameSource, VmError};
 use crate::{Context, Exit, Platform, Stream, WORDS, Word};
 
@@ -192,6 +194,16 @@ impl Platform for Host {
     }
 
     #[cfg(target_os = "linux")]
+    unsafe fn set_rights(
+        at: usize,
+        len: usize,
+        rights: Rights,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), RightsError> {
+        // SAFETY: the caller's promise.
+        unsafe { vm::set_rights(at, len, rights) }
+    }
+    #[cfg(target_os = "linux")]
     fn vm_window() -> Range<usize> {
         vm::WINDOW
     }
@@ -228,6 +240,7 @@ mod vm {
     use core::ffi::{c_int, c_long, c_void};
     use core::ops::Range;
 
+    use crate::rights::{Rights, RightsError};
     use crate::vm::VmError;
 
     /// Above what programs and below what shared libraries use.
@@ -256,6 +269,18 @@ mod vm {
             at: *mut c_void,
         ) -> *mut c_void;
         fn munmap(at: *mut c_void, len: usize) -> c_int;
+        fn mprotect(at: *mut c_void, len: usize, rights: c_int) -> c_int;
+    }
+
+    pub unsafe fn set_rights(at: usize, len: usize, rights: Rights) -> Result<(), RightsError> {
+        let bits = c_int::from(rights.reads())
+            | c_int::from(rights.writes()) << 1
+            | c_int::from(rights.executes()) << 2;
+        // SAFETY: the caller's promise.
+        match unsafe { mprotect(at as *mut c_void, len, bits) } {
+            0 => Ok(()),
+            _ => Err(RightsError::OutOfMemory),
+        }
     }
 
     fn placed(result: *mut c_void, at: usize) -> Result<(), VmError> {

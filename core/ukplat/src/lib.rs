@@ -29,6 +29,7 @@ pub mod context;
 pub mod cpu;
 pub mod device;
 pub mod exit;
+pub mod fault;
 #[cfg(feature = "host")]
 pub mod host;
 pub mod irq;
@@ -37,6 +38,7 @@ pub mod memory;
 mod platform;
 pub mod preempt;
 pub mod report;
+pub mod rights;
 pub mod stack;
 pub mod stop;
 pub mod vm;

@@ -9,6 +9,7 @@ use crate::cpu::CpuError;
 use crate::device::{self, InterruptHandler, Message};
 use crate::exit::Exit;
 use crate::local::{Word, single};
+use crate::rights::{Rights, RightsError};
 use crate::stack::Frames;
 use crate::vm::{self, FrameSource, VmError};
 
@@ -95,6 +96,22 @@ pub trait Platform {
     unsafe fn stack_guard(page: usize, on: bool, frames: &mut Frames<'_>) -> bool {
         let _ = (page, on, frames);
         false
+    }
+    /// See [`crate::rights::set`].
+    ///
+    /// # Errors
+    /// See there.
+    ///
+    /// # Safety
+    /// See there.
+    unsafe fn set_rights(
+        at: usize,
+        len: usize,
+        rights: Rights,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), RightsError> {
+        let _ = (at, len, rights, frames);
+        Err(RightsError::Unsupported)
     }
     /// The thread pointer, from which compiled code reaches thread-local variables.
     fn thread_pointer() -> usize;
@@ -256,6 +273,8 @@ pub struct PlatformTable {
     pub(crate) context_new: unsafe fn(usize, extern "C" fn(usize) -> !, usize) -> Context,
     pub(crate) context_switch: unsafe fn(*mut Context, Context),
     pub(crate) stack_guard: unsafe fn(usize, bool, &mut Frames<'_>) -> bool,
+    pub(crate) set_rights:
+        unsafe fn(usize, usize, Rights, &mut dyn FrameSource) -> Result<(), RightsError>,
     thread_pointer: fn() -> usize,
     set_thread_pointer: unsafe fn(usize),
     pub(crate) word_load: fn(Word) -> usize,
@@ -300,6 +319,7 @@ impl PlatformTable {
             context_new: P::context_new,
             context_switch: P::context_switch,
             stack_guard: P::stack_guard,
+            set_rights: P::set_rights,
             thread_pointer: P::thread_pointer,
             set_thread_pointer: P::set_thread_pointer,
             word_load: P::word_load,

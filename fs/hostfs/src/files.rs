@@ -45,8 +45,8 @@ impl Node for HostNode {
         self.place.lock().parent.clone().map(|parent| parent as NodeRef)
     }
 
-    fn name(&self) -> Option<Box<[u8]>> {
-        self.place.lock().name.clone()
+    fn name(&self) -> Result<Option<Box<[u8]>>, Errno> {
+        self.place.lock().name.as_deref().map(fallible::copy).transpose()
     }
 
     fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {

@@ -53,6 +53,8 @@ pub enum Content {
     Link(fn() -> Vec<u8>),
     /// A directory whose entries come and go.
     Directory(&'static dyn Directory),
+    /// A directory of directories that come and go, with the same files in each.
+    Family(&'static dyn Family),
 }
 
 impl fmt::Debug for Content {
@@ -62,6 +64,7 @@ impl fmt::Debug for Content {
             Self::Setting(..) => "Setting",
             Self::Link(_) => "Link",
             Self::Directory(_) => "Directory",
+            Self::Family(_) => "Family",
         })
     }
 }
@@ -75,12 +78,31 @@ pub trait Directory: Sync {
     fn link(&self, number: u64) -> Option<Vec<u8>>;
 }
 
+/// A directory of directories that come and go. They are named by numbers, and have the same files.
+pub trait Family: Sync {
+    /// The smallest number from `from` on.
+    fn next(&self, from: u64) -> Option<u64>;
+    /// The files of each.
+    fn members(&self) -> &'static [Member];
+}
+
+/// A file of each directory of a [`Family`].
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// Its name.
+    pub name: &'static str,
+    /// Writes its text, given the directory's number.
+    pub write: fn(u64, &mut dyn fmt::Write) -> fmt::Result,
+    /// Gets what is written to it at once; none where it cannot be written to.
+    pub set: Option<fn(u64, &[u8]) -> Result<(), Errno>>,
+}
+
 /// The kind of file system, for `mount`.
 pub static KIND: FileSystemType =
     FileSystemType { name: "proc", virtual_only: true, open: |_, _| Ok(file_system()) };
 
 /// The text of a file, as it is now.
-fn text_of(write: fn(&mut dyn fmt::Write) -> fmt::Result) -> Result<String, Errno> {
+fn text_of(write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> Result<String, Errno> {
     let mut text = String::new();
     write(&mut text).map_err(|_| Errno::EIO)?;
     Ok(text)

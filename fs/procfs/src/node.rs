@@ -11,7 +11,7 @@ use ukfile::{Kind, Metadata, Scatter, Timestamp};
 use vfs::{Change, Entry, Node, NodeRef, WriteAt};
 
 use crate::tree::Entries;
-use crate::{Content, text_of};
+use crate::{Content, Family, Member, text_of};
 
 /// Positions below stand for `.` and `..`.
 const FIRST: u64 = 2;
@@ -29,6 +29,10 @@ enum What {
     Content(Content),
     /// An entry of a directory that has links.
     Link(Vec<u8>),
+    /// One of a family, by its number.
+    One(&'static dyn Family, u64),
+    /// A file of one of a family.
+    Member(&'static Member, u64),
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -51,6 +55,19 @@ impl ProcNode {
         Self::new(name, Some(parent), What::Content(content))
     }
 
+    /// Whether it can be written to.
+    fn is_setting(&self) -> bool {
+        matches!(
+            self.what,
+            What::Content(Content::Setting(..)) | What::Member(Member { set: Some(_), .. }, _)
+        )
+    }
+
+    /// A reference to this node of the tree.
+    fn shared(&self) -> Option<Arc<Self>> {
+        self.parent.upgrade()?.entries()?.lock().get(&*self.name).cloned()
+    }
+
     /// The entries of a directory of the tree.
     pub fn entries(&self) -> Option<&Entries> {
         match &self.what {
@@ -63,18 +80,22 @@ impl ProcNode {
 impl Node for ProcNode {
     fn kind(&self) -> Kind {
         match &self.what {
-            What::Directory(_) | What::Content(Content::Directory(_)) => Kind::Directory,
+            What::Directory(_)
+            | What::Content(Content::Directory(_) | Content::Family(_))
+            | What::One(..) => Kind::Directory,
             What::Content(Content::Link(_)) | What::Link(_) => Kind::Symlink,
-            What::Content(Content::Text(_) | Content::Setting(..)) => Kind::Regular,
+            What::Content(Content::Text(_) | Content::Setting(..)) | What::Member(..) => {
+                Kind::Regular
+            }
         }
     }
 
     fn metadata(&self) -> Result<Metadata, Errno> {
         let now = Timestamp::now();
-        let permissions = match (&self.what, self.kind()) {
-            (_, Kind::Directory) => 0o555,
-            (_, Kind::Symlink) => 0o777,
-            (What::Content(Content::Setting(..)), _) => 0o644,
+        let permissions = match self.kind() {
+            Kind::Directory => 0o555,
+            Kind::Symlink => 0o777,
+            _ if self.is_setting() => 0o644,
             _ => 0o444,
         };
         Ok(Metadata {
@@ -91,10 +112,7 @@ impl Node for ProcNode {
 
     /// Truncating a setting before it is written is allowed, and changes nothing.
     fn resize(&self, _size: u64) -> Result<(), Errno> {
-        match self.what {
-            What::Content(Content::Setting(..)) => Ok(()),
-            _ => Err(Errno::EPERM),
-        }
+        if self.is_setting() { Ok(()) } else { Err(Errno::EPERM) }
     }
 
     fn change(&self, _change: &Change) -> Result<(), Errno> {
@@ -103,14 +121,28 @@ impl Node for ProcNode {
 
     fn lookup(&self, name: &[u8]) -> Result<NodeRef, Errno> {
         let name = core::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
+        // As numbers are printed, and in no other way.
+        let number = || {
+            let number: u64 = name.parse().map_err(|_| Errno::ENOENT)?;
+            if format!("{number}") == name { Ok(number) } else { Err(Errno::ENOENT) }
+        };
         match &self.what {
             What::Directory(entries) => Ok(entries.lock().get(name).ok_or(Errno::ENOENT)?.clone()),
             What::Content(Content::Directory(directory)) => {
-                let number: u64 = name.parse().map_err(|_| Errno::ENOENT)?;
-                // As it is printed, and in no other way.
-                let target = directory.link(number).filter(|_| format!("{number}") == name);
-                let target = target.ok_or(Errno::ENOENT)?;
+                let target = directory.link(number()?).ok_or(Errno::ENOENT)?;
                 Ok(Self::new(name, None, What::Link(target)))
+            }
+            What::Content(Content::Family(family)) => {
+                let number = number()?;
+                if family.next(number) != Some(number) {
+                    return Err(Errno::ENOENT);
+                }
+                Ok(Self::new(name, self.shared().as_ref(), What::One(*family, number)))
+            }
+            What::One(family, number) => {
+                let member = family.members().iter().find(|member| member.name == name);
+                let what = What::Member(member.ok_or(Errno::ENOENT)?, *number);
+                Ok(Self::new(name, None, what))
             }
             _ => Err(Errno::ENOTDIR),
         }
@@ -120,8 +152,9 @@ impl Node for ProcNode {
         self.parent.upgrade().map(|parent| parent as NodeRef)
     }
 
-    fn name(&self) -> Option<Box<[u8]>> {
-        (!self.name.is_empty()).then(|| self.name.as_bytes().into())
+    fn name(&self) -> Result<Option<Box<[u8]>>, Errno> {
+        let name = Some(self.name.as_bytes()).filter(|name| !name.is_empty());
+        name.map(ukfile::fallible::copy).transpose()
     }
 
     fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {
@@ -160,6 +193,38 @@ impl Node for ProcNode {
                 }
                 Ok(())
             }
+            What::Content(Content::Family(family)) => {
+                let mut at = from.saturating_sub(FIRST);
+                while let Some(number) = family.next(at) {
+                    let name = format!("{number}");
+                    let entry = Entry {
+                        name: name.as_bytes(),
+                        inode: NEXT.fetch_add(1, Relaxed),
+                        kind: Kind::Directory,
+                        next: FIRST + number + 1,
+                    };
+                    if !visit(&entry) {
+                        break;
+                    }
+                    at = number + 1;
+                }
+                Ok(())
+            }
+            What::One(family, _) => {
+                let skipped = from.saturating_sub(FIRST) as usize;
+                for (index, member) in family.members().iter().enumerate().skip(skipped) {
+                    let entry = Entry {
+                        name: member.name.as_bytes(),
+                        inode: NEXT.fetch_add(1, Relaxed),
+                        kind: Kind::Regular,
+                        next: FIRST + index as u64 + 1,
+                    };
+                    if !visit(&entry) {
+                        break;
+                    }
+                }
+                Ok(())
+            }
             _ => Err(Errno::ENOTDIR),
         }
     }
@@ -173,20 +238,22 @@ impl Node for ProcNode {
     }
 
     fn read(&self, offset: u64, buffers: &mut [&mut [u8]], _touch: bool) -> Result<usize, Errno> {
-        let What::Content(Content::Text(write) | Content::Setting(write, _)) = &self.what else {
-            return Err(Errno::EINVAL);
-        };
-        let text = text_of(*write)?;
+        let text = match &self.what {
+            What::Content(Content::Text(write) | Content::Setting(write, _)) => text_of(*write),
+            What::Member(member, number) => text_of(|out| (member.write)(*number, out)),
+            _ => Err(Errno::EINVAL),
+        }?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
         Ok(Scatter::new(buffers).put(&text.as_bytes()[start..]))
     }
 
     fn write(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
-        let What::Content(Content::Setting(_, set)) = &self.what else {
-            return Err(Errno::EIO);
-        };
         let bytes = buffers.concat();
-        set(&bytes)?;
+        match &self.what {
+            What::Content(Content::Setting(_, set)) => set(&bytes)?,
+            What::Member(Member { set: Some(set), .. }, number) => set(*number, &bytes)?,
+            _ => return Err(Errno::EIO),
+        }
         let offset = match at {
             WriteAt::Offset(offset) => offset,
             WriteAt::End => 0,

@@ -4,7 +4,7 @@ use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, Seek};
 use vfs::{Context, Follow, Location, Mount, MountFlags};
 
-use crate::{Content, Directory, file_system, register};
+use crate::{Content, Directory, Family, Member, file_system, register};
 
 struct Even;
 
@@ -17,6 +17,67 @@ impl Directory for Even {
     fn link(&self, number: u64) -> Option<Vec<u8>> {
         (number.is_multiple_of(2) && number < 9).then(|| format!("even:[{number}]").into_bytes())
     }
+}
+
+struct Odd;
+
+impl Family for Odd {
+    fn next(&self, from: u64) -> Option<u64> {
+        let next = from | 1;
+        (next < 6).then_some(next)
+    }
+
+    fn members(&self) -> &'static [Member] {
+        static MEMBERS: [Member; 2] = [
+            Member { name: "number", write: |number, out| write!(out, "{number}"), set: None },
+            Member {
+                name: "double",
+                write: |number, out| write!(out, "{}", 2 * number),
+                set: Some(|number, bytes| {
+                    if bytes == number.to_string().as_bytes() { Ok(()) } else { Err(Errno::EINVAL) }
+                }),
+            },
+        ];
+        &MEMBERS
+    }
+}
+
+#[test]
+fn directories_that_are_alike() {
+    register("family/odd", Content::Family(&Odd)).unwrap();
+    let mount = Mount::new(file_system(), b"proc", MountFlags::empty()).unwrap();
+    let files = Context::new(Location::root_of(mount));
+    let names = |path: &[u8]| {
+        let directory = files.open(None, path, OpenFlags::DIRECTORY, 0).unwrap();
+        let mut names = Vec::new();
+        // One at a time, as a program with a small buffer.
+        while {
+            let before = names.len();
+            vfs::list_open(&directory, &mut |entry| {
+                let first = names.len() == before;
+                if first {
+                    names.push(String::from_utf8(entry.name.to_vec()).unwrap());
+                }
+                first
+            })
+            .unwrap();
+            names.len() > before
+        } {}
+        names
+    };
+    assert_eq!(names(b"/family/odd"), [".", "..", "1", "3", "5"]);
+    assert_eq!(names(b"/family/odd/3"), [".", "..", "number", "double"]);
+    let file = files.open(None, b"/family/odd/5/double", OpenFlags::READ_WRITE, 0).unwrap();
+    let mut text = [0; 4];
+    assert_eq!((file.read(&mut [&mut text]), &text[..2]), (Ok(2), &b"10"[..]));
+    assert_eq!((file.write(&[b"5"]), file.write(&[b"6"])), (Ok(1), Err(Errno::EINVAL)));
+    for missing in [&b"/family/odd/2"[..], b"/family/odd/7", b"/family/odd/03", b"/family/odd/3/x"]
+    {
+        assert_eq!(files.metadata(None, missing, Follow::Yes).err(), Some(Errno::ENOENT));
+    }
+    let mut files = files.clone();
+    files.working = files.resolve(None, b"/family/odd/3", Follow::Yes).unwrap();
+    assert_eq!(files.path_of(&files.working), Ok(b"/family/odd/3".to_vec()));
 }
 
 static SET: Mutex<Vec<u8>> = Mutex::new(Vec::new());

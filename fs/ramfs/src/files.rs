@@ -37,8 +37,9 @@ impl Node for RamNode {
         self.parent().map(|parent| parent as NodeRef)
     }
 
-    fn name(&self) -> Option<Box<[u8]>> {
-        self.place()?.lock().name.clone()
+    fn name(&self) -> Result<Option<Box<[u8]>>, Errno> {
+        let Some(place) = self.place() else { return Ok(None) };
+        place.lock().name.as_deref().map(fallible::copy).transpose()
     }
 
     fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {

@@ -449,7 +449,7 @@ fn check(files: &Context, here: &Location, depth: usize) {
         if child.node.kind() == Kind::Directory {
             directories += 1;
             assert!(vfs::same(&child.node.parent().unwrap(), &here.node));
-            assert_eq!(child.node.name().as_deref(), Some(&name[..]));
+            assert_eq!(child.node.name().unwrap().as_deref(), Some(&name[..]));
             check(files, &child, depth + 1);
         } else {
             assert_eq!(child.node.metadata().unwrap().links, 1);

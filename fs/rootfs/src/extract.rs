@@ -1,11 +1,10 @@
 //! From an archive to files.
 
-use alloc::collections::BTreeMap;
-
 use cpio::Entry;
 use ramfs::RamFs;
 use ukerrno::Errno;
 use ukfile::{Kind, Timestamp, device_number};
+use ukmap::SortedMap;
 use vfs::{Context, Follow, Location, SetTime};
 
 use crate::Error;
@@ -31,7 +30,7 @@ pub(crate) fn make_parents(files: &Context, path: &[u8]) -> Result<(), Errno> {
 }
 
 /// Files of the archive with several names, by device and number.
-type Shared = BTreeMap<(u32, u32, u32), Location>;
+type Shared = SortedMap<(u32, u32, u32), Location>;
 
 /// Makes what `archive` has in the tree that `files` sees, which must be one of [`ramfs`]. Later
 /// entries replace earlier ones of the same name.

@@ -32,6 +32,9 @@ pub static SIZE: ukparam::Size = ukparam::Size::new();
 /// Parameter `rootfs.directories`.
 pub static DIRECTORIES: ukparam::Text = ukparam::Text::new();
 
+/// Bytes of the limit for which there can be a node.
+const NODE: u64 = 512;
+
 /// Constants of the image.
 #[derive(Debug)]
 pub struct Config {
@@ -138,7 +141,9 @@ pub fn init(boot: &'static BootInfo, config: &'static Config) -> Result<(), Init
         size => size as u64,
     };
     let archives = config.files.into_iter().chain(boot.initrd);
-    let made = make(Limits { bytes, ..Limits::default() }, archives)
+    // A node takes less: files that are empty cannot use up memory either.
+    let nodes = if bytes == u64::MAX { u64::MAX } else { bytes / NODE };
+    let made = make(Limits { bytes, nodes }, archives)
         .and_then(|root| make_directories(&root, DIRECTORIES.get().unwrap_or("")).map(|()| root));
     match made {
         Ok(root) => {

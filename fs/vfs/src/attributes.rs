@@ -8,6 +8,7 @@ use crate::credentials::WRITE;
 use crate::mount::{Location, MountFlags};
 use crate::node::Change;
 use crate::open::check_writable;
+use crate::shared;
 use crate::walk::Follow;
 
 /// A time for [`Context::set_times`].
@@ -161,6 +162,6 @@ impl Context {
         if !self.credentials.is_root() {
             self.credentials.check(&location.node.metadata()?, WRITE)?;
         }
-        location.node.resize(size)
+        shared::resize(&location.node, size)
     }
 }

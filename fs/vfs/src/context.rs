@@ -48,7 +48,7 @@ impl Context {
                 }
                 continue;
             }
-            let name = here.node.name().ok_or(Errno::ENOENT)?;
+            let name = here.node.name()?.ok_or(Errno::ENOENT)?;
             let parent = here.node.parent().ok_or(Errno::ENOENT)?;
             ukfile::fallible::push(&mut names, name)?;
             here.node = parent;

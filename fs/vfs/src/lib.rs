@@ -46,6 +46,7 @@ mod open;
 mod open_node;
 mod registry;
 mod rename;
+mod shared;
 mod walk;
 
 pub use attributes::{Access, SetTime};
@@ -66,4 +67,5 @@ pub use registry::{
     register_devices, registered,
 };
 pub use rename::RenameFlags;
+pub use shared::{Mapping, Memory, write_back_all};
 pub use walk::{Follow, MAX_LINKS, MAX_NAME, MAX_PATH};

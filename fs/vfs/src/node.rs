@@ -165,8 +165,11 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// The name of this directory; `None` for the root, and after it was removed.
-    fn name(&self) -> Option<Box<[u8]>> {
-        None
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    fn name(&self) -> Result<Option<Box<[u8]>>, Errno> {
+        Ok(None)
     }
 
     /// Visits the entries of this directory from position `from` on, in an order that stays the

@@ -10,6 +10,7 @@ use crate::credentials::{EXECUTE, READ, WRITE};
 use crate::mount::{Location, MountFlags};
 use crate::node::New;
 use crate::open_node::{OpenNode, OpenSpecial};
+use crate::shared;
 use crate::walk::{End, Follow, Name, Walk};
 
 impl Context {
@@ -149,7 +150,7 @@ impl Context {
         self.check_open(&location, flags)?;
         if flags.contains(OpenFlags::TRUNCATE) && kind == Kind::Regular {
             check_writable(&location)?;
-            location.node.resize(0)?;
+            shared::resize(&location.node, 0)?;
         }
         self.describe(location, flags)
     }

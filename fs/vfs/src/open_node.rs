@@ -10,6 +10,7 @@ use ukfile::{
 
 use crate::mount::{Location, MountFlags};
 use crate::node::{Allocate, Change, Entry, WriteAt};
+use crate::shared;
 
 /// Where files end at last, as on Linux.
 const MAX_OFFSET: u64 = i64::MAX as u64;
@@ -85,9 +86,28 @@ impl OpenNode {
         node.list(position, visit)
     }
 
+    /// Calls `sink` with pieces of the file; see [`Node::visit`](crate::Node::visit).
+    ///
+    /// # Errors
+    /// As `read(2)`, and those of `sink` unless it has taken something before.
+    pub fn visit(
+        &self,
+        offset: u64,
+        length: usize,
+        sink: &mut dyn FnMut(&[u8]) -> Result<usize, Errno>,
+    ) -> Result<usize, Errno> {
+        let node = &self.location.node;
+        shared::write_back(node)?;
+        node.visit(offset, length, sink)
+    }
+
     fn write_at(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
         let node = &self.location.node;
-        let (start, written) = node.write(at, buffers)?;
+        let (start, written) = if shared::any() {
+            shared::write_to(node, at, buffers)?
+        } else {
+            node.write(at, buffers)?
+        };
         if !self.keeps_set_id && written > 0 {
             self.drop_set_id()?;
         }
@@ -121,7 +141,11 @@ impl File for OpenNode {
         if node.kind() == Kind::Directory {
             return Err(Errno::EISDIR);
         }
-        let read = node.read(*at, buffers, self.touch)?;
+        let read = if shared::any() {
+            shared::read(node, *at, buffers, self.touch)?
+        } else {
+            node.read(*at, buffers, self.touch)?
+        };
         *at += read as u64;
         Ok(read)
     }
@@ -158,6 +182,7 @@ impl File for OpenNode {
             Seek::End(by) if !directory => from(node.metadata()?.size, by),
             Seek::Data(from) | Seek::Hole(from) if !directory => {
                 let from = u64::try_from(from).map_err(|_| Errno::ENXIO)?;
+                shared::write_back(node)?;
                 node.find(from, matches!(to, Seek::Hole(_)))
             }
             _ => Err(Errno::EINVAL),
@@ -169,6 +194,7 @@ impl File for OpenNode {
     }
 
     fn sync(&self, what: SyncKind) -> Result<(), Errno> {
+        shared::write_back(&self.location.node)?;
         self.location.node.sync(what)
     }
 
@@ -293,7 +319,7 @@ pub fn resize_open(file: &Description, size: i64) -> Result<(), Errno> {
         return Err(Errno::EBADF);
     }
     match file.downcast::<OpenNode>() {
-        Some(node) if file.flags().writes() => node.location.node.resize(size),
+        Some(node) if file.flags().writes() => shared::resize(&node.location.node, size),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -326,7 +352,7 @@ pub fn allocate_open(
     if offset + length > MAX_OFFSET {
         return Err(Errno::EFBIG);
     }
-    node.location.node.allocate(how, offset, length)
+    shared::allocate(&node.location.node, how, offset, length)
 }
 
 /// `getdents64`: visits entries from the position on until `visit` returns false; the position

@@ -39,9 +39,13 @@ macro_rules! entry {
             "ud2",
             "ret",
 
-            // rdi: the CPU's page; on the CPU's fault stack.
+            // rdi: the CPU's page; on the CPU's fault stack, as after a call.
             "hvt_fault:",
+            "sub rsp, 520",
+            "fxsave64 [rsp]",
+            "mov rsi, rsp",
             "xor ebp, ebp",
+            "push rbp",
             "push rbp",
             "call {fault}",
             "ud2",

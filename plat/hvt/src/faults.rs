@@ -1,4 +1,5 @@
-//! Crash reports of exceptions, which the tender hands to the image, and call chains.
+//! Exceptions, which the tender hands to the image: somebody handles them, or they are reported. Call
+//! chains.
 
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -9,40 +10,96 @@ use hvt_abi::cpu_page::{
     REGISTER_COUNT,
 };
 use ukarch_x86_64::backtrace::{self, Registers};
-use ukarch_x86_64::trap::{REGISTER_NAMES, exception_name};
+use ukarch_x86_64::fault::{self, Faulted, RED_ZONE};
+use ukarch_x86_64::trap::{REGISTER_NAMES, TrapFrame, exception_name};
+use ukplat::fault::{Fault, Handler, Place, handler};
 use ukplat::memory::PAGE_SIZE;
 use ukplat::{Exit, report, stack};
 
 use crate::start::{PLACES, bias};
+use crate::timer;
 
 const PAGE_FAULT: u64 = 14;
-/// Index of `rbp` among the registers.
-const RBP: usize = 6;
-
 const _: () = assert!(REGISTER_NAMES.len() == REGISTER_COUNT);
 
-/// Called on the CPU's fault stack, with interrupts disabled.
-pub extern "C" fn on_fault(page: &[AtomicU64; WORDS_PER_PAGE]) -> ! {
-    let report = report::begin(Exit::Fault);
+/// Called on the CPU's fault stack, with interrupts disabled, and with the registers of the
+/// floating-point unit as FXSAVE stores them.
+pub extern "C" fn on_fault(page: &[AtomicU64; WORDS_PER_PAGE], fx: &[u8; 512]) -> ! {
     let word = |index: usize| page[index].load(Relaxed);
-    let (vector, address) = (word(FAULT_VECTOR), word(FAULT_ADDRESS) as usize);
+    let (cs, ss) = fault::segments();
+    let trap = TrapFrame {
+        fx: *fx,
+        registers: core::array::from_fn(|index| word(FAULT_REGISTERS + index)),
+        vector: word(FAULT_VECTOR),
+        error: word(FAULT_ERROR),
+        rip: word(FAULT_RIP),
+        cs,
+        rflags: word(FAULT_RFLAGS),
+        rsp: word(FAULT_RSP),
+        ss,
+    };
+    let faulted = Faulted { trap, address: word(FAULT_ADDRESS), more: 0 };
+    match place(&faulted) {
+        // SAFETY: the stack is one that the program has for this, below what is in use. Where it ends
+        // before, the write is a fault of this handler, and reported.
+        Some(top) => unsafe { fault::handle_on(&faulted, top, handle) },
+        None => report(&faulted),
+    }
+}
+
+/// End of the stack on which somebody handles the fault.
+fn place(faulted: &Faulted) -> Option<usize> {
+    let stack_pointer = faulted.trap.rsp as usize;
+    // Not faults of this handler.
+    if fault_stack(stack_pointer).is_some() {
+        return None;
+    }
+    match (handler()?.place)(faulted.trap.vector, stack_pointer)? {
+        Place::Here => Some(stack_pointer - RED_ZONE),
+        Place::Below(top) => Some(top),
+    }
+}
+
+unsafe extern "C" fn handle(faulted: *mut Faulted) -> ! {
+    // SAFETY: `handle_on` put it there, for this alone.
+    let faulted = unsafe { &mut *faulted };
+    timer::irq_enable();
+    if handler().is_some_and(|handler| run(handler, faulted)) {
+        // SAFETY: the registers are those of the code that waits for this, or what the program wants.
+        unsafe { fault::resume(faulted) }
+    }
+    report(faulted)
+}
+
+fn run(handler: &Handler, faulted: &mut Faulted) -> bool {
+    let Faulted { trap, address, .. } = &*faulted;
+    let (number, error, address) = (trap.vector, trap.error, *address as usize);
+    faulted.handle(|registers, floating_point| {
+        (handler.handle)(&mut Fault { number, error, address, registers, floating_point })
+    })
+}
+
+fn report(faulted: &Faulted) -> ! {
+    let report = report::begin(Exit::Fault);
+    let Faulted { trap, address, .. } = faulted;
+    let (vector, address) = (trap.vector, *address as usize);
     let name = exception_name(vector).unwrap_or("reserved exception");
     ukplat::eprintln!();
-    for (index, name) in REGISTER_NAMES.iter().enumerate() {
+    for (index, (name, value)) in REGISTER_NAMES.iter().zip(trap.registers).enumerate() {
         let end = if index % 4 == 3 { "\n" } else { "  " };
-        ukplat::eprint!("{:>3} {:016x}{}", name, word(FAULT_REGISTERS + index), end);
+        ukplat::eprint!("{:>3} {:016x}{}", name, value, end);
     }
     ukplat::eprintln!(
         "rsp {:016x}\nrip {:016x}  rflags {:x}  error {:x}",
-        word(FAULT_RSP),
-        word(FAULT_RIP),
-        word(FAULT_RFLAGS),
-        word(FAULT_ERROR)
+        trap.rsp,
+        trap.rip,
+        trap.rflags,
+        trap.error
     );
     let at = Registers {
-        instruction_pointer: word(FAULT_RIP) as usize,
-        frame_pointer: word(FAULT_REGISTERS + RBP) as usize,
-        stack_pointer: word(FAULT_RSP) as usize,
+        instruction_pointer: trap.rip as usize,
+        frame_pointer: trap.rbp() as usize,
+        stack_pointer: trap.rsp as usize,
     };
     let bad_fetch = vector == PAGE_FAULT && at.instruction_pointer == address;
     let frames = |visit: &mut dyn FnMut(usize)| {

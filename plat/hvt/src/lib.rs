@@ -34,6 +34,7 @@ use core::ptr::NonNull;
 use ukarch_x86_64::{context, segment};
 #[cfg(feature = "devices")]
 use ukplat::device::InterruptHandler;
+use ukplat::rights::{Rights, RightsError};
 use ukplat::stack::Frames;
 use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
@@ -129,6 +130,14 @@ impl Platform for Hvt {
     // The tender keeps the tables: no frames are needed.
     unsafe fn stack_guard(page: usize, on: bool, _frames: &mut Frames<'_>) -> bool {
         vm::guard(page, on)
+    }
+    unsafe fn set_rights(
+        at: usize,
+        len: usize,
+        rights: Rights,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), RightsError> {
+        vm::set_rights(at, len, rights)
     }
     #[inline]
     fn thread_pointer() -> usize {

@@ -3,9 +3,10 @@
 use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
 
-use hvt_abi::{Call, CallError, Rights};
+use hvt_abi::{Call, CallError, Rights as Allowed};
 use ukplat::Platform;
 use ukplat::memory::PAGE_SIZE;
+use ukplat::rights::{Rights, RightsError};
 use ukplat::vm::VmError;
 
 use crate::start::PLACES;
@@ -21,8 +22,30 @@ fn vm_error(error: CallError) -> VmError {
 
 /// Makes a page inaccessible, or accessible again; see [`ukplat::stack::guard`].
 pub fn guard(page: usize, on: bool) -> bool {
-    let rights = if on { Rights::None } else { Rights::Write };
+    let rights = if on { Allowed::None } else { Allowed::Write };
     call::memory(Call::Protect, [page as u64, PAGE_SIZE as u64, rights as u64, 0]).is_ok()
+}
+
+/// See [`ukplat::rights::set`].
+///
+/// # Errors
+/// [`RightsError::Denied`] for running code: the tender lets no memory become code.
+/// [`RightsError::Unsupported`] with several CPUs, which could remember what was allowed.
+pub fn set_rights(at: usize, len: usize, rights: Rights) -> Result<(), RightsError> {
+    if Hvt::cpu_count() > 1 {
+        return Err(RightsError::Unsupported);
+    }
+    let allowed = match rights {
+        Rights::None => Allowed::None,
+        Rights::Read => Allowed::Read,
+        Rights::Write => Allowed::Write,
+        Rights::Execute | Rights::WriteExecute => return Err(RightsError::Denied),
+    };
+    let arguments = [at as u64, len as u64, allowed as u64, 0];
+    call::memory(Call::Protect, arguments).map_err(|error| match error {
+        CallError::NoMemory => RightsError::OutOfMemory,
+        _ => RightsError::Unsupported,
+    })
 }
 
 /// See [`ukplat::vm::window`].

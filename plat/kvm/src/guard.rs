@@ -1,13 +1,17 @@
-//! Guard pages of stacks that are made while the image runs.
+//! Guard pages of stacks that are made while the image runs, and what may be done with other memory.
 //!
-//! Memory is mapped in large pages, so the first guard in one of them costs a page for a table of
+//! Memory is mapped in large pages, so the first change in one of them costs a page for a table of
 //! small ones, which stays.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use ukarch_x86_64::page_table::{Flags, Mapper, PAGE, TableMemory};
+use ukarch_x86_64::page_table::{Flags, LARGE_PAGE, MapError, Mapper, PAGE, TableMemory};
 use ukarch_x86_64::regs::{invlpg, read_cr3};
+use ukplat::rights::{Rights, RightsError};
 use ukplat::stack::Frames;
+use ukplat::vm::FrameSource;
+
+use crate::vm::WINDOW;
 
 /// The running system's tables, which are memory at its physical address.
 pub struct Running<'a, 'b>(&'a mut Frames<'b>);
@@ -57,4 +61,57 @@ pub unsafe fn set(page: usize, on: bool, frames: &mut Frames<'_>) -> bool {
     // SAFETY: the platform runs in kernel mode.
     unsafe { invlpg(page) };
     result.is_ok()
+}
+
+/// See [`ukplat::rights::set`].
+///
+/// # Errors
+/// [`RightsError::Unsupported`] for addresses that are not the memory's first.
+///
+/// # Safety
+/// As there.
+pub unsafe fn set_rights(
+    at: usize,
+    len: usize,
+    rights: Rights,
+    frames: &mut dyn FrameSource,
+) -> Result<(), RightsError> {
+    let (start, end) = (at as u64, at as u64 + len as u64);
+    if at + len > WINDOW.start {
+        return Err(RightsError::Unsupported);
+    }
+    let flags = match rights {
+        Rights::None => None,
+        Rights::Read => Some(Flags::READ),
+        Rights::Write => Some(Flags::WRITE),
+        Rights::Execute => Some(Flags::EXECUTE),
+        Rights::WriteExecute => Some(Flags::WRITE | Flags::EXECUTE),
+    };
+    let mut spare = None;
+    let mut result = Ok(());
+    let mut address = start;
+    while address < end && result.is_ok() {
+        // In halves of large pages: a whole one would become a large page, and its table be lost.
+        let stop = end.min((address | (LARGE_PAGE / 2 - 1)) + 1);
+        // Not in the lock: the heap may have one too.
+        spare = spare.or_else(|| frames.take());
+        result = with_tables(&mut || spare.take(), |mapper| match flags {
+            None => mapper.unmap(address, stop - address),
+            Some(flags) => mapper.map(address, address, stop - address, flags),
+        });
+        for page in (address..stop).step_by(PAGE as usize) {
+            // SAFETY: the platform runs in kernel mode.
+            unsafe { invlpg(page) };
+        }
+        address = stop;
+    }
+    if let Some(frame) = spare {
+        frames.give(frame);
+    }
+    #[cfg(feature = "smp")]
+    crate::cpus::flush_others(at..at + len);
+    result.map_err(|error| match error {
+        MapError::NoMemory => RightsError::OutOfMemory,
+        MapError::Unaligned | MapError::OutOfRange | MapError::InUse => RightsError::Unsupported,
+    })
 }

@@ -47,6 +47,7 @@ use ukarch_x86_64::context;
 use ukarch_x86_64::segment;
 #[cfg(feature = "devices")]
 use ukplat::device::{InterruptHandler, Message};
+use ukplat::rights::{Rights, RightsError};
 use ukplat::stack::Frames;
 use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
@@ -144,6 +145,15 @@ impl Platform for Kvm {
     unsafe fn stack_guard(page: usize, on: bool, frames: &mut Frames<'_>) -> bool {
         // SAFETY: the caller's promise.
         unsafe { guard::set(page, on, frames) }
+    }
+    unsafe fn set_rights(
+        at: usize,
+        len: usize,
+        rights: Rights,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), RightsError> {
+        // SAFETY: the caller's promise.
+        unsafe { guard::set_rights(at, len, rights, frames) }
     }
     #[inline]
     fn thread_pointer() -> usize {

@@ -1,16 +1,18 @@
-//! Interrupts, the timer, idling; exceptions become fault reports.
+//! Interrupts, the timer, idling; exceptions, which somebody handles or which are reported.
 
 use core::ops::Range;
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicPtr, AtomicU64};
 
 use ukarch_x86_64::backtrace::{self, Registers};
+use ukarch_x86_64::fault::{self, Faulted, RED_ZONE};
 use ukarch_x86_64::page_table::PAGE;
 use ukarch_x86_64::regs::{
     disable_interrupts, enable_interrupts, read_cr2, take_pending_interrupts, wait_for_interrupt,
 };
 use ukarch_x86_64::trap::{EXCEPTIONS, REGISTER_NAMES, TrapFrame, exception_name};
 use ukplat::cpu::MAX_CPUS;
+use ukplat::fault::{Fault, Handler, Place, handler};
 use ukplat::{Exit, preempt, report, stack, stop};
 
 use crate::clock;
@@ -28,6 +30,10 @@ pub const CPU_VECTOR: u8 = 33;
 pub const FLUSH_VECTOR: u8 = 34;
 const NOT_ARMED: u64 = u64::MAX;
 const PAGE_FAULT: u64 = 14;
+/// In the flags: interrupts are enabled.
+const INTERRUPTS: u64 = 1 << 9;
+/// Which of the [`STACKS`] exceptions run on.
+const EXCEPTIONS_STACK: usize = 2;
 
 static HANDLER: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 /// Guard page and end of each stack, for each CPU: main, interrupts, exceptions, double fault, NMI.
@@ -142,9 +148,59 @@ fn on_timer() {
 }
 
 fn on_exception(frame: &TrapFrame) -> ! {
+    // SAFETY: a copy of numbers.
+    let trap = unsafe { core::ptr::read(frame) };
+    let faulted = Faulted { trap, address: read_cr2(), more: 0 };
+    match place(&faulted) {
+        // SAFETY: the stack is one that the program has for this, below what is in use. Where it ends
+        // before, the write is a fault of this handler, and reported.
+        Some(top) => unsafe { fault::handle_on(&faulted, top, handle) },
+        None => report(&faulted),
+    }
+}
+
+/// End of the stack on which somebody handles the fault.
+fn place(faulted: &Faulted) -> Option<usize> {
+    let stack_pointer = faulted.trap.rsp;
+    let own = |stacks: &[(AtomicU64, AtomicU64); 5]| {
+        let (guard, end) = &stacks[EXCEPTIONS_STACK];
+        (guard.load(Relaxed)..end.load(Relaxed)).contains(&stack_pointer)
+    };
+    // Not faults of handlers: of interrupts, or of this one.
+    if faulted.trap.rflags & INTERRUPTS == 0 || STACKS.iter().any(own) {
+        return None;
+    }
+    let stack_pointer = stack_pointer as usize;
+    match (handler()?.place)(faulted.trap.vector, stack_pointer)? {
+        Place::Here => Some(stack_pointer - RED_ZONE),
+        Place::Below(top) => Some(top),
+    }
+}
+
+unsafe extern "C" fn handle(faulted: *mut Faulted) -> ! {
+    // SAFETY: `handle_on` put it there, for this alone.
+    let faulted = unsafe { &mut *faulted };
+    enable();
+    if handler().is_some_and(|handler| run(handler, faulted)) {
+        // SAFETY: the registers are those of the code that waits for this, or what the program wants.
+        unsafe { fault::resume(faulted) }
+    }
+    report(faulted)
+}
+
+fn run(handler: &Handler, faulted: &mut Faulted) -> bool {
+    let Faulted { trap, address, .. } = &*faulted;
+    let (number, error, address) = (trap.vector, trap.error, *address as usize);
+    faulted.handle(|registers, floating_point| {
+        (handler.handle)(&mut Fault { number, error, address, registers, floating_point })
+    })
+}
+
+fn report(faulted: &Faulted) -> ! {
     let report = report::begin(Exit::Fault);
+    let Faulted { trap: frame, address, .. } = faulted;
+    let address = *address;
     let name = exception_name(frame.vector).unwrap_or("reserved exception");
-    let address = read_cr2();
     ukplat::eprintln!();
     for (index, (name, value)) in REGISTER_NAMES.iter().zip(frame.registers).enumerate() {
         let end = if index % 4 == 3 { "\n" } else { "  " };

@@ -4,8 +4,12 @@ use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use ukarch_x86_64::backtrace::{self, Registers};
+use ukarch_x86_64::fault::{self, Faulted, RED_ZONE};
+use ukarch_x86_64::trap::TrapFrame;
+use ukplat::fault::{Fault, Handler, Place, handler};
 use ukplat::{BootInfo, Exit, InitError, report, stack};
 
+use crate::local::ENABLED;
 use crate::sys;
 
 /// Upper end of the stack, from the process entry.
@@ -136,9 +140,15 @@ pub fn init_faults(_boot: &'static BootInfo) -> Result<(), InitError> {
 }
 
 /// Index of registers in `gregs` of the signal context (sys/ucontext.h of x86-64).
+const REG_RDI: usize = 8;
 const REG_RBP: usize = 10;
 const REG_RSP: usize = 15;
 const REG_RIP: usize = 16;
+const REG_FLAGS: usize = 17;
+const REG_ERROR: usize = 19;
+const REG_EXCEPTION: usize = 20;
+/// Flags that the code of a call must not find set: trap, direction, alignment check.
+const WRONG_FLAGS: usize = 1 << 8 | 1 << 10 | 1 << 18;
 
 /// `siginfo_t` of a fault.
 #[repr(C)]
@@ -159,6 +169,8 @@ pub struct SignalContext {
     link: usize,
     stack: [usize; 3],
     registers: [usize; 23],
+    /// The registers of the floating-point unit, as FXSAVE stores them.
+    floating_point: *const [u8; 512],
 }
 
 /// Names of `gregs[0..17]`.
@@ -167,13 +179,99 @@ const REGISTER_NAMES: [&str; 17] = [
     "rcx", "rsp", "rip",
 ];
 
-extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const SignalContext) -> ! {
+extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *mut SignalContext) {
     // SAFETY: the kernel gives both with SA_SIGINFO, alive while the handler runs.
-    let (info, context) = unsafe { (&*info, &*context) };
+    let (info, context) = unsafe { (&*info, &mut *context) };
+    let faulted = faulted(signal, info, context);
+    // Codes up to 0 are of signals that somebody sent.
+    let Some(top) = Some(&faulted).filter(|_| info.code > 0).and_then(place) else {
+        report(&faulted)
+    };
+    let place = Faulted::place_below(top);
+    // SAFETY: the memory is on a stack that the program has for this, below what is in use. Where the
+    // stack ends before, the write is a fault of this handler, and reported.
+    unsafe {
+        core::ptr::copy_nonoverlapping(&raw const faulted, place as *mut Faulted, 1);
+        // As if the code that caused the fault had called `handle`.
+        ((place - 8) as *mut usize).write(context.registers[REG_RIP]);
+    }
+    context.registers[REG_RDI] = place;
+    context.registers[REG_RSP] = place - 8;
+    context.registers[REG_RIP] = handle as *const () as usize;
+    context.registers[REG_FLAGS] &= !WRONG_FLAGS;
+    keep_fault_stack(context);
+}
+
+/// The fault with all that is known.
+fn faulted(signal: i32, info: &SignalInfo, context: &SignalContext) -> Faulted {
+    let (cs, ss) = fault::segments();
+    let word = |index: usize| context.registers[index] as u64;
+    let fx = match context.floating_point.is_null() {
+        true => [0; 512],
+        // SAFETY: the kernel saved them there.
+        false => unsafe { context.floating_point.read_unaligned() },
+    };
+    let mut faulted = Faulted {
+        trap: TrapFrame {
+            fx,
+            registers: [0; 15],
+            vector: word(REG_EXCEPTION),
+            error: word(REG_ERROR),
+            rip: 0,
+            cs,
+            rflags: word(REG_FLAGS),
+            rsp: 0,
+            ss,
+        },
+        address: info.address as u64,
+        more: signal as u64,
+    };
+    faulted.set_registers(&core::array::from_fn(word));
+    faulted
+}
+
+/// End of the stack on which somebody handles the fault.
+fn place(faulted: &Faulted) -> Option<usize> {
+    let stack_pointer = faulted.trap.rsp as usize;
+    let own = FAULT_STACK.0.get() as usize;
+    #[cfg(feature = "smp")]
+    let own = match crate::local::FAULT_STACK.load() {
+        0 => own,
+        base => base,
+    };
+    // Not faults of handlers: of interrupts, or of this one.
+    if ENABLED.load() == 0 || (own..own + FAULT_STACK_SIZE).contains(&stack_pointer) {
+        return None;
+    }
+    match (handler()?.place)(faulted.trap.vector, stack_pointer)? {
+        Place::Here => Some(stack_pointer - RED_ZONE),
+        Place::Below(top) => Some(top),
+    }
+}
+
+unsafe extern "C" fn handle(faulted: *mut Faulted) -> ! {
+    // SAFETY: `on_fault` put it there, for this alone.
+    let faulted = unsafe { &mut *faulted };
+    if handler().is_some_and(|handler| run(handler, faulted)) {
+        // SAFETY: the registers are those of the code that waits for this, or what the program wants.
+        unsafe { fault::resume(faulted) }
+    }
+    report(faulted)
+}
+
+fn run(handler: &Handler, faulted: &mut Faulted) -> bool {
+    let Faulted { trap, address, .. } = &*faulted;
+    let (number, error, address) = (trap.vector, trap.error, *address as usize);
+    faulted.handle(|registers, floating_point| {
+        (handler.handle)(&mut Fault { number, error, address, registers, floating_point })
+    })
+}
+
+fn report(faulted: &Faulted) -> ! {
     let report = report::begin(Exit::Fault);
-    let signal = signal as usize;
+    let (signal, address) = (faulted.more as usize, faulted.address as usize);
     let what = FAULTS.iter().find(|(s, _)| *s == signal).map_or("fault", |(_, what)| what);
-    let registers = &context.registers;
+    let registers = faulted.registers().map(|word| word as usize);
     ukplat::eprintln!();
     for (index, (name, value)) in REGISTER_NAMES.iter().zip(registers).enumerate() {
         let end = if index % 4 == 3 || index == REG_RIP { "\n" } else { "  " };
@@ -185,23 +283,20 @@ extern "C" fn on_fault(signal: i32, info: *const SignalInfo, context: *const Sig
             frame_pointer: registers[REG_RBP],
             stack_pointer: registers[REG_RSP],
         };
-        let bad_fetch = signal == SIGSEGV && info.address == at.instruction_pointer;
+        let bad_fetch = signal == SIGSEGV && address == at.instruction_pointer;
         // SAFETY: the addresses are mapped. Where the program lost its stack pointer, reading
         // faults, and the second fault ends the image.
         unsafe { backtrace::walk_fault(at, bad_fetch, stack_above(at.stack_pointer), visit) }
     };
     if signal == SIGSEGV
-        && let Some(thread) = stack::overflowed_at(info.address)
+        && let Some(thread) = stack::overflowed_at(address)
     {
         report.end(
-            format_args!(
-                "fault: stack overflow of thread {} at address {:#x}",
-                thread, info.address
-            ),
+            format_args!("fault: stack overflow of thread {thread} at address {address:#x}"),
             &frames,
         )
     }
-    report.end_at(format_args!("fault: {what}"), info.address, &frames)
+    report.end_at(format_args!("fault: {what}"), address, &frames)
 }
 
 /// Visits return addresses from a frame pointer of the running code.

@@ -35,6 +35,7 @@ use core::ops::Range;
 use ukarch_x86_64::context;
 #[cfg(feature = "smp")]
 use ukarch_x86_64::segment;
+use ukplat::rights::{Rights, RightsError};
 use ukplat::stack::Frames;
 use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
@@ -137,6 +138,15 @@ impl Platform for Linuxu {
     unsafe fn stack_guard(page: usize, on: bool, _frames: &mut Frames<'_>) -> bool {
         // SAFETY: the caller's promise. The kernel keeps the tables: no frames are needed.
         unsafe { guard::set(page, on) }
+    }
+    unsafe fn set_rights(
+        at: usize,
+        len: usize,
+        rights: Rights,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<(), RightsError> {
+        // SAFETY: the caller's promise.
+        unsafe { guard::set_rights(at, len, rights) }
     }
     #[inline]
     fn thread_pointer() -> usize {

@@ -30,6 +30,7 @@ mod control;
 mod descriptors;
 mod directories;
 mod locks;
+mod mapping;
 mod mounts;
 mod names;
 mod open;
@@ -63,6 +64,7 @@ pub fn init(_boot: &'static BootInfo) -> Result<(), InitError> {
 /// `ENOMEM`, `EMFILE`
 pub fn start(root: Location) -> Result<(), Errno> {
     process::set(Context::new(root))?;
+    posix_mmap::on_file_mapping(&mapping::OPEN);
     let console = Description::new(Console::default(), OpenFlags::READ_WRITE)?;
     let errors = Description::new(Console::errors(), OpenFlags::READ_WRITE)?;
     for file in [console.clone(), console, errors] {

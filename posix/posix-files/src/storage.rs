@@ -37,7 +37,10 @@ fn syncfs(fd: i32) -> Result<(), Errno> {
         return Err(Errno::EBADF);
     }
     match vfs::location_of(&file) {
-        Some(location) => location.mount.file_system().sync(),
+        Some(location) => {
+            vfs::write_back_all()?;
+            location.mount.file_system().sync()
+        }
         None => Ok(()),
     }
 }
@@ -45,7 +48,7 @@ fn syncfs(fd: i32) -> Result<(), Errno> {
 /// Writes all file systems; returns the first error.
 pub fn sync_all() -> Result<(), Errno> {
     let mut file_systems = Vec::new();
-    let mut result = Ok(());
+    let mut result = vfs::write_back_all();
     context()?.root.mount.each(&mut |mount| {
         result = result.and(ukfile::fallible::push(&mut file_systems, mount.file_system().clone()));
     });

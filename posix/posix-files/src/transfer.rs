@@ -167,12 +167,11 @@ fn sendfile(
         return Err(Errno::EINVAL);
     }
     let source: &OpenNode = from.downcast().ok_or(Errno::EINVAL)?;
-    let node = &source.location().node;
     with_offset(&from, offset, |at| {
         let done = if is_same_node(&from, &to) {
             copy_within(&from, *at, &to, None, length.min(MAX_BYTES))?
         } else {
-            node.visit(*at, length.min(MAX_BYTES), &mut |piece| to.write(&[piece]))?
+            source.visit(*at, length.min(MAX_BYTES), &mut |piece| to.write(&[piece]))?
         };
         *at += done as u64;
         Ok(done)

@@ -1,22 +1,23 @@
 //! Who waits for which word: pure book-keeping. Waiters are known by tickets, and woken in the
 //! order in which they came.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+
+use ukmap::SortedMap;
 
 /// The waiters.
 #[derive(Debug)]
 pub struct Queue<T> {
     /// By address and ticket, with the bits that wake it.
-    waiting: BTreeMap<(usize, u64), (u32, T)>,
+    waiting: SortedMap<(usize, u64), (u32, T)>,
     /// The address that each ticket waits for.
-    places: BTreeMap<u64, usize>,
+    places: SortedMap<u64, usize>,
     next: u64,
 }
 
 impl<T: Copy> Queue<T> {
     pub const fn new() -> Self {
-        Self { waiting: BTreeMap::new(), places: BTreeMap::new(), next: 0 }
+        Self { waiting: SortedMap::new(), places: SortedMap::new(), next: 0 }
     }
 
     /// Adds a waiter; returns its ticket.
@@ -40,9 +41,14 @@ impl<T: Copy> Queue<T> {
         self.places.contains_key(&ticket)
     }
 
+    /// The waiters of an address, in their order.
+    fn of(&self, address: usize) -> impl Iterator<Item = (&(usize, u64), &(u32, T))> {
+        self.waiting.range_from(&(address, 0)).take_while(move |((place, _), _)| *place == address)
+    }
+
     /// Takes at most `count` waiters of an address out whom any of the bits wakes.
     pub fn take(&mut self, address: usize, count: usize, bits: u32) -> Vec<T> {
-        let all = self.waiting.range((address, 0)..=(address, u64::MAX));
+        let all = self.of(address);
         let fits = all.filter(|(_, (own, _))| own & bits != 0);
         let chosen: Vec<(u64, T)> =
             fits.take(count).map(|((_, ticket), (_, waiter))| (*ticket, *waiter)).collect();
@@ -54,7 +60,7 @@ impl<T: Copy> Queue<T> {
 
     /// Makes at most `count` waiters of one address wait for another; returns how many.
     pub fn requeue(&mut self, from: usize, to: usize, count: usize) -> usize {
-        let all = self.waiting.range((from, 0)..=(from, u64::MAX));
+        let all = self.of(from);
         let tickets: Vec<u64> = all.take(count).map(|((_, ticket), _)| *ticket).collect();
         for ticket in &tickets {
             if let Some(waiter) = self.waiting.remove(&(from, *ticket)) {

@@ -3,6 +3,7 @@
 use syscall_shim::syscall;
 use uklock::Mutex;
 
+use crate::calls::SPACE;
 use crate::{PAGE, memory};
 
 /// Pages of the area, taken when it is first asked for.
@@ -18,6 +19,8 @@ fn brk(address: usize) -> usize {
     let mut area = AREA.lock();
     if area.0 == 0 {
         let Some(start) = memory::take(PAGES) else { return 0 };
+        // Its protection can be changed as that of any mapping.
+        SPACE.lock().insert(start, PAGES, memory::READ_WRITE);
         *area = (start, start);
     }
     let (start, end) = *area;

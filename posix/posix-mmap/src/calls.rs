@@ -1,14 +1,16 @@
 //! The system calls.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
 use syscall_shim::{Errno, UserSliceMut, syscall};
 use uklock::Mutex;
-use ukplat::StaticRef;
 
+use crate::file::{self, File, SHARING, Segment, segments};
+use crate::memory::{self, READ_WRITE};
 use crate::space::Space;
-use crate::{PAGE, memory};
+use crate::{PAGE, memory::open};
 
 // Flags of `mmap` (`asm-generic/mman-common.h`, `linux/mman.h`).
 const MAP_SHARED: i32 = 1;
@@ -21,6 +23,7 @@ const MAP_HUGETLB: i32 = 0x4_0000;
 const MAP_FIXED_NOREPLACE: i32 = 0x10_0000;
 
 const PROT_BITS: u32 = 7;
+pub const WRITE: u32 = 2;
 const MREMAP_MAYMOVE: i32 = 1;
 const MADV_DONTNEED: i32 = 4;
 const MADV_FREE: i32 = 8;
@@ -31,18 +34,7 @@ const MS_SYNC: i32 = 4;
 const MS_BITS: i32 = 7;
 const MCL_BITS: i32 = 7;
 
-static SPACE: Mutex<Space> = Mutex::new(Space::new());
-
-/// What reads files for private mappings: fills the buffer from the offset in bytes and returns
-/// how much there was.
-pub type FileReader = fn(fd: i32, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno>;
-
-static READER: StaticRef<FileReader> = StaticRef::new();
-
-/// Sets what reads files for private mappings.
-pub fn on_file_mapping(reader: &'static FileReader) {
-    READER.set(reader);
-}
+pub static SPACE: Mutex<Space> = Mutex::new(Space::new());
 
 /// The end of a range in whole pages.
 fn end_of(start: usize, len: usize) -> Result<usize, Errno> {
@@ -73,53 +65,104 @@ pub fn mmap(
     if flags & MAP_HUGETLB != 0 {
         return Err(Errno::ENOMEM);
     }
-    let reader = match flags & MAP_ANONYMOUS {
-        0 if fd < 0 => return Err(Errno::EBADF),
-        0 if flags & MAP_TYPE != MAP_PRIVATE => return Err(Errno::ENODEV),
-        0 => Some(READER.get().ok_or(Errno::ENODEV)?),
-        _ => None,
-    };
-    let start = if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0 {
-        place(address, len, protection, flags)?
-    } else {
-        let pages = len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)? / PAGE;
-        let block = memory::take(pages).ok_or(Errno::ENOMEM)?;
-        SPACE.lock().insert(block, pages, protection);
-        block
-    };
-    if let Some(read) = reader {
-        // SAFETY: the range is mapped, and the program does not know it yet, or said that what was
-        // there is to be replaced.
-        let bytes = unsafe { memory::bytes(start, len) };
-        if let Err(error) = fill(*read, fd, offset, bytes) {
-            unmap_range(start, len)?;
-            return Err(error);
-        }
+    let file = if flags & MAP_ANONYMOUS == 0 { file::open(fd)? } else { None };
+    let shares = flags & MAP_TYPE != MAP_PRIVATE;
+    if file.as_ref().is_some_and(|file| shares && protection & WRITE != 0 && !file.writes()) {
+        return Err(Errno::EACCES);
     }
+    let place = if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0 {
+        Some(place(address, len, flags)?)
+    } else {
+        None
+    };
+    match file {
+        Some(file) if shares => file::map_shared(file, place, len, protection, offset),
+        file => map_private(file, place, len, protection, offset),
+    }
+}
+
+/// Maps zeros: memory of the heap or, when there is none, what is left of blocks that are mapped in
+/// part.
+pub fn take(pages: usize) -> Result<usize, Errno> {
+    if let Some(block) = memory::take(pages) {
+        SPACE.lock().insert(block, pages, READ_WRITE);
+        return Ok(block);
+    }
+    let len = pages.checked_mul(PAGE).ok_or(Errno::ENOMEM)?;
+    let mut space = SPACE.lock();
+    let start = space.hole(len).ok_or(Errno::ENOMEM)?;
+    space.insert_again(start, start + len, READ_WRITE);
+    // SAFETY: nobody uses what was not mapped.
+    unsafe { memory::clear(start, start + len) };
     Ok(start)
 }
 
-/// A place that the program chose: inside of what it has mapped.
-fn place(address: usize, len: usize, protection: u32, flags: i32) -> Result<usize, Errno> {
+/// Maps memory, and fills it from a file if there is one.
+fn map_private(
+    file: Option<Arc<dyn File>>,
+    place: Option<usize>,
+    len: usize,
+    protection: u32,
+    offset: u64,
+) -> Result<usize, Errno> {
+    let start = match place {
+        Some(start) => start,
+        None => take(len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)? / PAGE)?,
+    };
+    let finish = || {
+        if let Some(file) = file {
+            // SAFETY: the range is mapped, and the program does not know it yet, or said that what
+            // was there is to be replaced.
+            fill(&*file, offset, unsafe { memory::bytes(start, len) })?;
+        }
+        set_protection(start, end_of(start, len)?, protection)
+    };
+    match finish() {
+        Ok(()) => Ok(start),
+        Err(error) => {
+            unmap_range(start, len)?;
+            Err(error)
+        }
+    }
+}
+
+/// A place that the program chose: inside of what it has mapped. It is anonymous memory then, full of
+/// zeros, that can be written.
+fn place(address: usize, len: usize, flags: i32) -> Result<usize, Errno> {
     let end = end_of(address, len)?;
-    let mut space = SPACE.lock();
-    if flags & MAP_FIXED_NOREPLACE != 0 && space.touches(address, end) {
-        return Err(Errno::EEXIST);
+    {
+        let space = SPACE.lock();
+        if flags & MAP_FIXED_NOREPLACE != 0 && space.touches(address, end) {
+            return Err(Errno::EEXIST);
+        }
+        // What several mappings have cannot be taken from one of them.
+        if !space.covers(address, end) || space.is_shared(address, end) {
+            return Err(Errno::ENOMEM);
+        }
     }
-    if !space.covers(address, end) {
-        return Err(Errno::ENOMEM);
+    let replaced = segments(address, end);
+    if !replaced.is_empty() {
+        let inside = |s: &Arc<Segment>| address <= s.range().start && s.range().end <= end;
+        if !replaced.iter().all(inside) {
+            return Err(Errno::ENOMEM);
+        }
+        let _sharing = SHARING.lock();
+        write_back(&replaced, address, end);
+        // Not under the lock: files are let go here.
+        let gone = SPACE.lock().end_segments(address, end);
+        drop(gone);
     }
-    space.protect(address, end, protection);
+    set_protection(address, end, READ_WRITE)?;
     // SAFETY: the range is mapped, and the program says that what is there goes.
     unsafe { memory::clear(address, end) };
     Ok(address)
 }
 
 /// Reads a file from `offset` until the buffer is full or the file ends.
-fn fill(read: FileReader, fd: i32, offset: u64, buffer: &mut [u8]) -> Result<(), Errno> {
+fn fill(file: &dyn File, offset: u64, buffer: &mut [u8]) -> Result<(), Errno> {
     let mut done = 0;
     while done < buffer.len() {
-        match read(fd, offset + done as u64, &mut buffer[done..])? {
+        match file.read(offset + done as u64, &mut buffer[done..])? {
             0 => break,
             more => done += more,
         }
@@ -127,14 +170,43 @@ fn fill(read: FileReader, fd: i32, offset: u64, buffer: &mut [u8]) -> Result<(),
     Ok(())
 }
 
+fn set_protection(start: usize, end: usize, protection: u32) -> Result<(), Errno> {
+    SPACE
+        .lock()
+        .protect(start, end, protection, |range, old| memory::protect(range, old, protection))
+}
+
+fn write_back(segments: &[Arc<Segment>], start: usize, end: usize) {
+    for segment in segments {
+        // As on Linux: whoever wants to know of errors uses msync or fsync before.
+        let _ = segment.write_back(start, end, false);
+    }
+}
+
 fn unmap_range(start: usize, len: usize) -> Result<(), Errno> {
     let end = end_of(start, len)?;
-    let free = SPACE.lock().remove(start, end);
-    for (block, pages) in free {
+    if segments(start, end).is_empty() {
+        unmap_pages(start, end);
+    } else {
+        let _sharing = SHARING.lock();
+        write_back(&segments(start, end), start, end);
+        unmap_pages(start, end);
+    }
+    Ok(())
+}
+
+/// Unmaps whole pages.
+pub fn unmap_pages(start: usize, end: usize) {
+    let mut gone = SPACE.lock().remove(start, end);
+    // Files let go of the memory before somebody else gets it.
+    gone.segments.clear();
+    for region in &gone.regions {
+        open(region.start..region.end, region.protection);
+    }
+    for (block, pages) in gone.blocks {
         // SAFETY: the block was mapped whole, and nothing of it is any more.
         unsafe { memory::give_back(block, pages) };
     }
-    Ok(())
 }
 
 /// See munmap(2).
@@ -160,19 +232,22 @@ pub fn start_of(address: usize) -> Option<usize> {
 
 /// What is mapped, with its protection (`PROT_READ` …).
 pub fn mappings() -> Vec<(Range<usize>, u32)> {
-    SPACE.lock().regions()
+    let space = SPACE.lock();
+    space.regions().iter().map(|region| (region.start..region.end, region.protection)).collect()
 }
 
-/// Remembers the protection of mapped memory (mprotect(2)). Memory that is not from `mmap`, such
-/// as the program's own, is accepted with what it has.
+/// Sets what may be done with mapped memory (mprotect(2)), where the platform has control of that.
+/// Memory that is not from `mmap`, such as the program's own, is accepted with what it has.
 #[syscall]
 fn mprotect(start: usize, len: usize, protection: u32) -> Result<(), Errno> {
     if protection & !PROT_BITS != 0 {
         return Err(Errno::EINVAL);
     }
     let end = end_of(start, len)?;
-    SPACE.lock().protect(start, end, protection);
-    Ok(())
+    if protection & WRITE != 0 && segments(start, end).iter().any(|segment| !segment.writes()) {
+        return Err(Errno::EACCES);
+    }
+    set_protection(start, end, protection)
 }
 
 /// See mremap(2). Mappings grow by moving.
@@ -202,11 +277,17 @@ fn mremap(
     if flags & MREMAP_MAYMOVE == 0 {
         return Err(Errno::ENOMEM);
     }
-    let new = memory::take(new_pages).ok_or(Errno::ENOMEM)?;
+    if let Some(segment) = segments(old, old_end).first() {
+        return file::grow(segment, old..old_end, new_pages * PAGE);
+    }
+    let new = take(new_pages)?;
+    let protection = SPACE.lock().protections(old, old_end).next().map_or(0, |(_, p)| p);
+    // It is about to go.
+    set_protection(old, old_end, READ_WRITE)?;
     // SAFETY: the old range is mapped, the new block is longer and its own.
     unsafe { memory::copy(old, new, old_pages * PAGE) };
-    SPACE.lock().insert(new, new_pages, PROT_BITS);
     unmap_range(old, old_len)?;
+    set_protection(new, new + new_pages * PAGE, protection)?;
     Ok(new)
 }
 
@@ -223,20 +304,33 @@ fn madvise(start: usize, len: usize, advice: i32) -> Result<(), Errno> {
         return Err(Errno::EINVAL);
     }
     let end = mapped(start, len)?;
-    if advice == MADV_DONTNEED {
-        // SAFETY: the range is mapped, and the program says that it needs nothing of it.
-        unsafe { memory::clear(start, end) };
+    // What is shared with a file stays in the file, which is this memory.
+    if advice == MADV_DONTNEED && segments(start, end).is_empty() {
+        let space = SPACE.lock();
+        for (range, protection) in space.protections(start, end) {
+            open(range.clone(), protection);
+            // SAFETY: the range is mapped, and the program says that it needs nothing of it.
+            unsafe { memory::clear(range.start, range.end) };
+            memory::protect(range, READ_WRITE, protection)?;
+        }
     }
     Ok(())
 }
 
-/// There is no file behind a mapping that would have to be written (msync(2)).
+/// Writes what was changed of shared mappings of files; with `MS_SYNC` waits until it cannot be lost
+/// (msync(2)).
 #[syscall]
 fn msync(start: usize, len: usize, flags: i32) -> Result<(), Errno> {
     if flags & !MS_BITS != 0 || flags & (MS_ASYNC | MS_SYNC) == MS_ASYNC | MS_SYNC {
         return Err(Errno::EINVAL);
     }
-    mapped(start, len).map(drop)
+    let end = mapped(start, len)?;
+    if flags & (MS_ASYNC | MS_SYNC) != 0 {
+        for segment in segments(start, end) {
+            segment.write_back(start, end, flags & MS_SYNC != 0)?;
+        }
+    }
+    Ok(())
 }
 
 /// All mapped memory is there (mincore(2)).

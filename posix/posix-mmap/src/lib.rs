@@ -1,4 +1,4 @@
-//! Memory mappings of POSIX programs: anonymous ones, and private copies of files.
+//! Memory mappings of POSIX programs: anonymous ones, and files, private or shared.
 //!
 //! ```
 //! # use posix_mmap as _;
@@ -9,9 +9,15 @@
 //!
 //! A mapping is memory of the heap, taken when it is made: programs that reserve far more than they
 //! use must be given that much. Address ranges are the heap's choice; `MAP_FIXED` works inside of
-//! what is mapped. Protection is remembered and not enforced: all memory stays readable and
-//! writable. Private mappings of files are copies, read when they are made, if the image has files
-//! (see [`on_file_mapping`]); shared ones fail with `ENODEV`.
+//! what is mapped. Protection is enforced where the platform has control of it
+//! ([`ukplat::rights`]), and remembered elsewhere.
+//!
+//! Private mappings of files are copies, read when they are made. A shared one is the place where the
+//! file is read and written as long as it is there ([`File::share`]): all in the image see what is
+//! changed in it at once. The file system gets it by `msync`, `munmap`, `fsync` and at the end of
+//! the image. Mappings of the same part of a file are the same memory, with the rights of all; a part
+//! that overlaps one that is mapped, and is not inside of it, gives `ENOMEM`. What is behind the end
+//! of the file reads as zeros.
 //!
 //! Unsafe code in this crate: clearing and copying mapped memory, and giving it back.
 #![cfg_attr(not(test), no_std)]
@@ -20,12 +26,14 @@ extern crate alloc;
 
 mod brk;
 mod calls;
+mod file;
 mod memory;
 mod space;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{FileReader, mappings, on_file_mapping, start_of, unmap};
+pub use calls::{mappings, start_of, unmap};
+pub use file::{File, Memory, OpenFile, Shared, on_file_mapping};
 
 /// Page size in bytes.
 pub const PAGE: usize = ukalloc::PAGE_SIZE;

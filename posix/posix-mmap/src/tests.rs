@@ -2,15 +2,19 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Once;
+use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Once};
 
 use proptest::prelude::*;
 use syscall_shim::{Errno, call, nr};
 use ukalloc::model::Fixed;
 use ukalloc::{Alloc, Heap, SpinLock};
 
-use crate::PAGE;
+use uklock::Mutex;
+
 use crate::space::Space;
+use crate::{Memory, PAGE, Shared};
 
 proptest! {
     /// Blocks of 8 pages, at most one in each of 8 places, and ranges that cross them.
@@ -19,6 +23,8 @@ proptest! {
         let mut space = Space::new();
         let mut pages: BTreeSet<usize> = BTreeSet::new();
         let mut blocks: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut protections: BTreeMap<usize, u32> = BTreeMap::new();
+        let range = |page: usize, len: usize| page..page + len;
         for (what, page, len) in steps {
             let (start, end) = (page * PAGE, (page + len) * PAGE);
             match what {
@@ -31,33 +37,63 @@ proptest! {
                     }
                 }
                 1 => {
-                    let free = space.remove(start, end);
+                    let gone = space.remove(start, end);
+                    let free = gone.blocks;
+                    prop_assert_eq!(gone.regions.iter().map(|r| (r.end - r.start) / PAGE).sum::<usize>(), range(page, len).filter(|p| pages.contains(p)).count());
                     for page in page..page + len {
+                        protections.remove(&page);
                         if pages.remove(&page) {
                             *blocks.get_mut(&(page / 8)).unwrap() -= 1;
                         }
                     }
                     let gone: Vec<usize> = blocks.iter().filter(|(_, left)| **left == 0).map(|(b, _)| *b).collect();
+                    let mut free = free;
+                    free.sort_unstable();
                     let expected: Vec<(usize, usize)> = gone.iter().map(|b| (b * 8 * PAGE, 8)).collect();
                     blocks.retain(|_, left| *left > 0);
                     prop_assert_eq!(free, expected);
                 }
-                2 => space.protect(start, end, 1),
-                _ => {}
+                2 => {
+                    let mut changed = Vec::new();
+                    let done: Result<(), ()> = space.protect(start, end, 1, |range, old| {
+                        changed.extend(range.step_by(PAGE).map(|at| (at / PAGE, old)));
+                        Ok(())
+                    });
+                    prop_assert_eq!(done, Ok(()));
+                    for page in range(page, len).filter(|p| pages.contains(p)) {
+                        let old = protections.insert(page, 1).unwrap_or(3);
+                        prop_assert_eq!(changed.contains(&(page, old)), old != 1);
+                    }
+                }
+                // What is left of a block is mapped whole again.
+                _ => {
+                    let block = page / 8;
+                    if blocks.contains_key(&block) {
+                        let all = block * 8..block * 8 + 8;
+                        space.insert_again(all.start * PAGE, all.end * PAGE, 1);
+                        for page in all.clone().filter(|p| pages.contains(p)) {
+                            prop_assert!(space.is_shared(page * PAGE, (page + 1) * PAGE));
+                        }
+                        // Once less, and only what was mapped before is.
+                        space.remove(all.start * PAGE, all.end * PAGE);
+                    }
+                }
             }
             let range = page..page + len;
+            let mapped: Vec<usize> = space.regions().iter().flat_map(|r| r.start / PAGE..r.end / PAGE).collect();
+            prop_assert!(mapped.iter().eq(&pages), "{mapped:?} {pages:?}");
             prop_assert_eq!(space.covers(start, end), range.clone().all(|p| pages.contains(&p)));
             prop_assert_eq!(space.touches(start, end), range.clone().any(|p| pages.contains(&p)));
         }
     }
 }
 
-/// A heap of 4 MiB for the calls.
+/// A heap of 16 MiB for the calls.
 pub fn heap() -> &'static dyn Alloc {
     static ONCE: Once = Once::new();
     static HEAP: Heap<Fixed, SpinLock> = Heap::new(Fixed::new(), SpinLock::new());
     ONCE.call_once(|| {
-        let memory = Box::leak(vec![0u8; 4 << 20].into_boxed_slice());
+        let memory = Box::leak(vec![0u8; 16 << 20].into_boxed_slice());
         // SAFETY: the memory is the heap's for ever.
         unsafe { HEAP.add_memory(memory.as_mut_ptr(), memory.len()) }.unwrap();
     });
@@ -98,6 +134,22 @@ fn anonymous_memory() {
     assert_eq!(call!(nr::munmap, at, 3 * PAGE), 0);
 }
 
+/// What was unmapped inside of a block serves others as soon as the heap has nothing.
+#[test]
+fn holes_are_memory_too() {
+    let mut space = Space::new();
+    space.insert(16 * PAGE, 8, RW);
+    space.insert(32 * PAGE, 8, RW);
+    assert_eq!(space.hole(PAGE), None);
+    space.remove(18 * PAGE, 20 * PAGE);
+    space.remove(37 * PAGE, 40 * PAGE);
+    assert_eq!((space.hole(PAGE), space.hole(2 * PAGE)), (Some(18 * PAGE), Some(18 * PAGE)));
+    assert_eq!((space.hole(3 * PAGE), space.hole(4 * PAGE)), (Some(37 * PAGE), None));
+    space.insert_again(18 * PAGE, 19 * PAGE, 1);
+    assert_eq!((space.hole(PAGE), space.hole(2 * PAGE)), (Some(19 * PAGE), Some(37 * PAGE)));
+    assert!(space.covers(16 * PAGE, 19 * PAGE) && !space.touches(19 * PAGE, 20 * PAGE));
+}
+
 #[test]
 fn memory_runs_out_and_comes_back() {
     assert_eq!(call!(nr::mmap, 0, 1usize << 40, RW, ANONYMOUS, -1, 0), Errno::ENOMEM.to_raw());
@@ -129,7 +181,6 @@ fn wrong_arguments() {
     assert_eq!(call!(nr::mmap, 0, PAGE, RW, ANONYMOUS, -1, 5), einval);
     assert_eq!(call!(nr::mmap, 0, usize::MAX, RW, ANONYMOUS, -1, 0), Errno::ENOMEM.to_raw());
     assert_eq!(call!(nr::mmap, 0, PAGE, RW, 2, -1, 0), Errno::EBADF.to_raw());
-    assert_eq!(call!(nr::mmap, 0, PAGE, RW, 1, 3, 0), Errno::ENODEV.to_raw());
     assert_eq!((call!(nr::munmap, 5, PAGE), call!(nr::munmap, PAGE, 0usize)), (einval, einval));
     assert_eq!(
         (call!(nr::mprotect, 5, PAGE, 1), call!(nr::mprotect, PAGE, PAGE, 9)),
@@ -146,23 +197,148 @@ fn wrong_arguments() {
     assert_eq!(call!(nr::munmap, at, PAGE), 0);
 }
 
-#[test]
-fn private_mappings_of_files_are_copies() {
-    static READER: crate::FileReader = |fd, offset, buffer| match fd {
-        5 => {
-            // A file of a page and five bytes, read in small pieces.
-            let left = (PAGE as u64 + 5).saturating_sub(offset) as usize;
-            let len = left.min(buffer.len()).min(1000);
-            buffer[..len].fill(b'x');
-            Ok(len)
+/// A file of a page and five bytes, read in small pieces. What is shared of it goes back to it when
+/// it is written back.
+struct TestFile {
+    content: Mutex<Vec<u8>>,
+    written_back: AtomicUsize,
+}
+
+static FILE: TestFile =
+    TestFile { content: Mutex::new(Vec::new()), written_back: AtomicUsize::new(0) };
+
+struct Opened {
+    writes: bool,
+}
+
+impl crate::File for Opened {
+    fn identity(&self) -> usize {
+        &raw const FILE as usize
+    }
+
+    fn writes(&self) -> bool {
+        self.writes
+    }
+
+    fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+        let content = FILE.content.lock();
+        let left = content.get(offset as usize..).unwrap_or_default();
+        let len = left.len().min(buffer.len()).min(1000);
+        buffer[..len].copy_from_slice(&left[..len]);
+        Ok(len)
+    }
+
+    fn share(&self, offset: u64, memory: Memory) -> Result<Box<dyn Shared>, Errno> {
+        let content = FILE.content.lock();
+        let left = content.get(offset as usize..).unwrap_or_default();
+        memory.store(0, &left[..left.len().min(memory.length())]);
+        Ok(Box::new(Part { memory, offset: offset as usize }))
+    }
+}
+
+struct Part {
+    memory: Memory,
+    offset: usize,
+}
+
+impl Shared for Part {
+    fn allow_changes(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn write_back(&self, range: Range<usize>, wait: bool) -> Result<(), Errno> {
+        let mut content = FILE.content.lock();
+        let from = self.offset + range.start;
+        let to = (self.offset + range.end).min(content.len());
+        if from < to {
+            self.memory.load(range.start, &mut content[from..to]);
         }
+        FILE.written_back.fetch_add(if wait { 100 } else { 1 }, Relaxed);
+        Ok(())
+    }
+}
+
+#[test]
+fn mappings_of_files() {
+    const SHARED: i32 = 1;
+    const PRIVATE: i32 = 2;
+    static OPEN: crate::OpenFile = |fd| match fd {
+        5 | 6 => Ok(Some(Arc::new(Opened { writes: fd == 5 }))),
+        7 => Ok(None),
         _ => Err(Errno::EBADF),
     };
-    crate::on_file_mapping(&READER);
-    let at = call!(nr::mmap, 0, 2 * PAGE, RW, 2, 5, 0) as usize;
-    assert_eq!(bytes(at, 2 * PAGE).iter().filter(|b| **b == b'x').count(), PAGE + 5);
-    assert_eq!(call!(nr::munmap, at, 2 * PAGE), 0);
-    assert_eq!(call!(nr::mmap, 0, 2 * PAGE, RW, 2, 6, 0), Errno::EBADF.to_raw());
+    crate::on_file_mapping(&OPEN);
+    *FILE.content.lock() = vec![b'x'; PAGE + 5];
+    let map = |len: usize, protection: u32, flags: i32, fd: i32, offset: usize| {
+        call!(nr::mmap, 0, len, protection, flags, fd, offset)
+    };
+    let error = |errno: Errno| errno.to_raw();
+    let private = map(2 * PAGE, RW, PRIVATE, 5, 0) as usize;
+    assert_eq!(bytes(private, 2 * PAGE).iter().filter(|b| **b == b'x').count(), PAGE + 5);
+    assert_eq!(map(2 * PAGE, RW, PRIVATE, 8, 0), error(Errno::EBADF));
+    assert_eq!(map(PAGE, RW, SHARED, 6, 0), error(Errno::EACCES));
+
+    let shared = map(2 * PAGE, RW, SHARED, 5, 0) as usize;
+    bytes(shared, PAGE)[3] = b'y';
+    // The second mapping of a part is the same memory; one that sticks out cannot be.
+    let part = map(PAGE, 1, SHARED, 6, PAGE) as usize;
+    assert_eq!(part, shared + PAGE);
+    assert_eq!(map(2 * PAGE, RW, SHARED, 5, PAGE), error(Errno::ENOMEM));
+    assert_eq!(call!(nr::mmap, shared, PAGE, RW, ANONYMOUS | 0x10, -1, 0), error(Errno::ENOMEM));
+    bytes(part, PAGE)[0] = b'z';
+    let in_file = |at: usize| FILE.content.lock()[at];
+    assert_eq!((in_file(3), bytes(private, PAGE)[3]), (b'x', b'x'));
+    assert_eq!(call!(nr::msync, shared, 2 * PAGE, 4), 0);
+    assert_eq!((in_file(3), in_file(PAGE)), (b'y', b'z'));
+    assert_eq!(FILE.written_back.swap(0, Relaxed), 100);
+    // What is shared is not thrown away.
+    assert_eq!((call!(nr::madvise, shared, PAGE, 4), bytes(shared, PAGE)[3]), (0, b'y'));
+    assert_eq!(call!(nr::munmap, shared, 2 * PAGE), 0);
+    assert_eq!(bytes(part, PAGE)[0], b'z');
+    assert_eq!(call!(nr::munmap, part, PAGE), 0);
+    assert!(FILE.written_back.swap(0, Relaxed) >= 2);
+
+    // Made longer it moves, and is the file there.
+    let small = map(PAGE, RW, SHARED, 5, 0) as usize;
+    bytes(small, PAGE)[4] = b'w';
+    let large = call!(nr::mremap, small, PAGE, 2 * PAGE, 1, 0) as usize;
+    assert_eq!((bytes(large, PAGE)[4], bytes(large, 2 * PAGE)[PAGE]), (b'w', b'z'));
+    // At a place that the program chose.
+    let own = map(2 * PAGE, RW, ANONYMOUS, -1, 0) as usize;
+    assert_eq!(call!(nr::mmap, own, PAGE, RW, SHARED | 0x10, 5, 0), error(Errno::ENOMEM));
+    assert_eq!(call!(nr::munmap, large, 2 * PAGE), 0);
+    let own = map(2 * PAGE, RW, ANONYMOUS, -1, 0) as usize;
+    assert_eq!(call!(nr::mmap, own + PAGE, PAGE, RW, SHARED | 0x10, 5, 0) as usize, own + PAGE);
+    assert_eq!(bytes(own, 2 * PAGE)[PAGE + 4], b'w');
+    assert_eq!(call!(nr::munmap, own, 2 * PAGE), 0);
+
+    // A file that reads as zeros is memory without a file.
+    let zeros = map(PAGE, RW, SHARED, 7, 0) as usize;
+    assert_eq!(bytes(zeros, PAGE), [0; PAGE]);
+    assert_eq!((call!(nr::munmap, zeros, PAGE), call!(nr::munmap, private, 2 * PAGE)), (0, 0));
+}
+
+/// Pages that the program may not write to are still the system's to write, and to give back.
+#[test]
+fn protection_is_changed_and_taken_back() {
+    for _ in 0..3 {
+        let at = map(4 * PAGE);
+        bytes(at, 4 * PAGE).fill(7);
+        assert_eq!(call!(nr::mprotect, at, PAGE, 0), 0);
+        assert_eq!(call!(nr::mprotect, at + PAGE, PAGE, 1), 0);
+        assert_eq!(bytes(at + PAGE, 1)[0], 7);
+        assert_eq!(call!(nr::madvise, at, 4 * PAGE, 4), 0);
+        assert_eq!(bytes(at + PAGE, 1)[0], 0);
+        let moved = call!(nr::mremap, at, 2 * PAGE, 4 * PAGE, 1, 0) as usize;
+        // With the protection of its beginning.
+        assert_eq!(call!(nr::mprotect, moved, 4 * PAGE, 3), 0);
+        assert_eq!(bytes(moved, 4 * PAGE), [0; 4 * PAGE]);
+        assert_eq!(call!(nr::mprotect, moved, PAGE, 1), 0);
+        assert_eq!((call!(nr::munmap, moved, 4 * PAGE), call!(nr::munmap, at, 4 * PAGE)), (0, 0));
+    }
+    let none = call!(nr::mmap, 0, PAGE, 0, ANONYMOUS, -1, 0) as usize;
+    assert_eq!((call!(nr::mprotect, none, PAGE, RW), bytes(none, 1)[0]), (0, 0));
+    assert_eq!(call!(nr::munmap, none, PAGE), 0);
 }
 
 #[test]

@@ -7,8 +7,8 @@
 //! # Ok::<(), ukplat::InitError>(())
 //! ```
 //!
-//! See proc(5). `/proc/self` has `cmdline`, `comm`, `cwd`, `exe`, `fd`, `maps`, `root`, `stat`, `statm` and
-//! `status`; beside it are `cpuinfo`, `filesystems`, `loadavg`, `meminfo`, `mounts`, `stat`, `uptime`,
+//! See proc(5). `/proc/self` has `cmdline`, `comm`, `cwd`, `exe`, `fd`, `maps`, `root`, `stat`, `statm`,
+//! `status` and `task`; beside it are `cpuinfo`, `filesystems`, `loadavg`, `meminfo`, `mounts`, `stat`, `uptime`,
 //! `version`, and settings below `sys`. With the option `counters`, `/proc/syscalls` has a line for each
 //! call that was made: its number, its name, how often.
 //!
@@ -23,16 +23,17 @@ mod process;
 mod system;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 use procfs::{Content, register};
 use ukplat::{BootInfo, InitError};
 
-use Content::{Directory, Link, Setting, Text};
+use Content::{Directory, Family, Link, Setting, Text};
 
-fn files() -> [(&'static str, Content); 32] {
+fn files() -> [(&'static str, Content); 33] {
     [
         ("self", Link(|| b"1".to_vec())),
-        ("thread-self", Link(|| b"1".to_vec())),
+        ("thread-self", Link(threads::this)),
         ("1/cmdline", Text(process::command_line)),
         ("1/comm", Setting(process::name, process::set_name)),
         ("1/cwd", Link(process::working_directory)),
@@ -44,6 +45,7 @@ fn files() -> [(&'static str, Content); 32] {
         ("1/stat", Text(process::stat)),
         ("1/statm", Text(process::memory_pages)),
         ("1/status", Text(process::status)),
+        ("1/task", Family(&threads::Threads)),
         ("cpuinfo", Text(system::cpus)),
         ("filesystems", Text(system::file_systems)),
         ("loadavg", Text(|out| writeln!(out, "0.00 0.00 0.00 1/1 1"))),

@@ -7,6 +7,8 @@ use core::fmt::{Result, Write};
 use syscall_shim::Errno;
 use ukplat::BootInfo;
 
+use crate::threads::name_of;
+
 const PAGE: usize = posix_mmap::PAGE;
 /// Ticks of a second, as programs expect them.
 const TICKS: u64 = 100;
@@ -26,10 +28,11 @@ pub fn command_line(out: &mut dyn Write) -> Result {
     Ok(())
 }
 
+/// The first thread, whose number is that of the process.
+const FIRST: u64 = posix_thread::FIRST as u64;
+
 fn thread_name() -> alloc::string::String {
-    let name = posix_thread::name_of(posix_thread::FIRST).unwrap_or_default();
-    let text = core::ffi::CStr::from_bytes_until_nul(&name).unwrap_or_default();
-    text.to_string_lossy().into_owned()
+    name_of(posix_thread::FIRST)
 }
 
 pub fn name(out: &mut dyn Write) -> Result {
@@ -74,8 +77,12 @@ pub fn mappings(out: &mut dyn Write) -> Result {
     Ok(())
 }
 
-/// Fields as proc(5) numbers them, from 3 on; those that nothing here stands for are 0.
 pub fn stat(out: &mut dyn Write) -> Result {
+    stat_of(FIRST, out)
+}
+
+/// Fields as proc(5) numbers them, from 3 on; those that nothing here stands for are 0.
+pub fn stat_of(thread: u64, out: &mut dyn Write) -> Result {
     let (used, total) = bytes();
     let ticks = posix_process::uptime_ns() / (1_000_000_000 / TICKS);
     let threads = posix_thread::numbers().len();
@@ -88,7 +95,7 @@ pub fn stat(out: &mut dyn Write) -> Result {
     fields[23] = total as u64;
     fields[24] = (used / PAGE) as u64;
     fields[25] = u64::MAX;
-    write!(out, "1 ({}) R", thread_name())?;
+    write!(out, "{thread} ({}) R", name_of(thread as i32))?;
     for field in &fields[4..] {
         write!(out, " {field}")?;
     }
@@ -101,12 +108,16 @@ pub fn memory_pages(out: &mut dyn Write) -> Result {
 }
 
 pub fn status(out: &mut dyn Write) -> Result {
+    status_of(FIRST, out)
+}
+
+pub fn status_of(thread: u64, out: &mut dyn Write) -> Result {
     let (used, total) = bytes();
     let [user, effective, saved] = posix_process::user();
     let [group, effective_group, saved_group] = posix_process::group();
     let cpus = u64::MAX >> (u64::BITS - ukplat::cpu_count().clamp(1, 64) as u32);
-    writeln!(out, "Name:\t{}", thread_name())?;
-    writeln!(out, "State:\tR (running)\nTgid:\t1\nPid:\t1\nPPid:\t0\nTracerPid:\t0")?;
+    writeln!(out, "Name:\t{}", name_of(thread as i32))?;
+    writeln!(out, "State:\tR (running)\nTgid:\t1\nPid:\t{thread}\nPPid:\t0\nTracerPid:\t0")?;
     writeln!(out, "Uid:\t{user}\t{effective}\t{saved}\t{effective}")?;
     writeln!(out, "Gid:\t{group}\t{effective_group}\t{saved_group}\t{effective_group}")?;
     writeln!(out, "FDSize:\t{}", fdtab::TABLE.limit())?;

@@ -22,6 +22,14 @@ fn every_file_can_be_made() {
             }
             procfs::Content::Link(target) => assert!(!target().is_empty(), "{path}"),
             procfs::Content::Directory(_) => {}
+            procfs::Content::Family(family) => {
+                assert_eq!((family.next(0), family.next(2)), (Some(1), None));
+                for member in family.members() {
+                    let mut text = String::new();
+                    (member.write)(1, &mut text).unwrap();
+                    assert!(text.ends_with('\n'), "{}: {text}", member.name);
+                }
+            }
         }
     }
 }

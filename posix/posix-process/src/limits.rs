@@ -58,6 +58,9 @@ fn change(resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
             return Err(Errno::EPERM);
         }
         *place = new;
+        if resource as usize == OPEN_FILES {
+            fdtab::TABLE.set_limit(new.current as usize);
+        }
     }
     Ok(old)
 }

@@ -6,7 +6,7 @@ use syscall_shim::{Ended, Errno, Then, is_call_end_requested, nr};
 use crate::info::{Info, SI_USER};
 use crate::number::{FIXED, SIGPIPE, bit};
 use crate::post::{Target, end, post};
-use crate::stack::call_handler;
+use crate::stack::{call_handler, for_handler};
 use crate::state::{Action, DEFAULT, IGNORE, STATE, State};
 use crate::timers;
 
@@ -27,12 +27,11 @@ enum Next {
 }
 
 /// A handler that runs.
-struct Frame {
+pub struct Frame {
     info: Info,
-    action: Action,
+    pub action: Action,
     /// The mask from before.
-    mask: u64,
-    alternate: Option<usize>,
+    pub mask: u64,
 }
 
 /// Whether the running thread has to end its wait, because a signal is to be delivered.
@@ -67,7 +66,11 @@ pub fn after_call(ended: Ended<'_>) -> Then {
                 }
                 // A handler may never return, but jump to where the program wants to go on: nothing
                 // is locked, and nothing here would have to be dropped.
-                let mask = call_handler(&frame.action, frame.info, frame.mask, frame.alternate);
+                let in_call = posix_thread::in_call();
+                posix_thread::set_in_call(false);
+                let stack = for_handler(&frame.action);
+                let mask = call_handler(&frame.action, frame.info, frame.mask, stack);
+                posix_thread::set_in_call(in_call);
                 STATE.lock().own(thread).mask = mask & !FIXED;
             }
         }
@@ -97,11 +100,16 @@ impl State {
         };
         let action = self.action(info.signal);
         match action.handler {
-            IGNORE => return Next::Ignore,
-            DEFAULT if self.is_ignored(info.signal) => return Next::Ignore,
-            DEFAULT => return Next::End(info.signal),
-            _ => {}
+            IGNORE => Next::Ignore,
+            DEFAULT if self.is_ignored(info.signal) => Next::Ignore,
+            DEFAULT => Next::End(info.signal),
+            _ => Next::Handle(self.begin(thread, info)),
         }
+    }
+
+    /// A handler of a thread begins.
+    pub fn begin(&mut self, thread: i32, info: Info) -> Frame {
+        let action = self.action(info.signal);
         if action.flags & SA_RESETHAND != 0 {
             self.set_action(info.signal, Action { handler: DEFAULT, ..action });
         }
@@ -112,7 +120,7 @@ impl State {
             own.mask |= bit(info.signal);
         }
         own.mask &= !FIXED;
-        Next::Handle(Frame { info, action, mask, alternate: own.stack.for_handler(&action) })
+        Frame { info, action, mask }
     }
 }
 

@@ -17,7 +17,12 @@
 //! handlers run, on the stack of the thread or the alternate one, and then the call returns. A call
 //! that waits ends early for that, with `EINTR`, or is made again (`SA_RESTART`). A thread that makes
 //! no calls gets no signals; one that the default action ends takes the process with it at once.
-//! Faults of the program itself end the image with a crash report, whatever its handlers are.
+//!
+//! Faults of the program are signals too, delivered at once: `SIGSEGV`, `SIGBUS`, `SIGFPE`, `SIGILL`
+//! and `SIGTRAP` with the code and the address that the manual page tells, and with all registers in
+//! the context, which the handler may change. Their default action is the crash report, and so it is
+//! when the signal is blocked or ignored. A system call that is given memory it cannot use is no fault
+//! of the program's code: it ends in a crash report always.
 //!
 //! An image whose program can reach none of these calls has nothing of this in it but a load in each
 //! call; `SIGPIPE` is then not sent.
@@ -32,6 +37,7 @@ extern crate alloc;
 
 mod actions;
 mod deliver;
+mod fault;
 mod info;
 mod masks;
 mod number;

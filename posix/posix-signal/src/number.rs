@@ -6,6 +6,7 @@ pub const LAST: i32 = 64;
 pub const FIRST_QUEUED: i32 = 32;
 
 pub const SIGILL: i32 = 4;
+pub const SIGTRAP: i32 = 5;
 pub const SIGBUS: i32 = 7;
 pub const SIGFPE: i32 = 8;
 pub const SIGKILL: i32 = 9;

@@ -39,6 +39,8 @@ pub fn activate() {
         after_call: deliver::after_call,
         begin_mask: masks::begin,
         end_mask: masks::end,
+        begin_call: || posix_thread::set_in_call(true),
+        end_call: || posix_thread::set_in_call(false),
     };
     static QUERY: uklock::Query = deliver::interrupted;
     syscall_shim::on_call_end(unknown(&DELIVERY));

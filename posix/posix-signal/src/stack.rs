@@ -5,9 +5,9 @@ use ukplat::context::{Context, switch};
 use syscall_shim::{Errno, Plain, UserPtr, syscall};
 
 use crate::info::Info;
-use crate::state::{Action, STATE};
+use crate::state::Action;
 
-const SA_ONSTACK: u64 = 0x0800_0000;
+pub const SA_ONSTACK: u64 = 0x0800_0000;
 
 // Flags of `stack_t` (sigaltstack(2)).
 const ON_STACK: i32 = 1;
@@ -17,9 +17,9 @@ const LEAST: usize = 2048;
 
 /// Words of `ucontext_t` (x86-64, C library): flags, link, stack, registers, mask, and room for the
 /// registers of the floating-point unit.
-const CONTEXT_WORDS: usize = 117;
+pub const CONTEXT_WORDS: usize = 117;
 /// Where the mask is in it.
-const MASK_WORD: usize = 37;
+pub const MASK_WORD: usize = 37;
 
 /// `stack_t`.
 #[derive(Clone, Copy, Debug, Plain)]
@@ -31,23 +31,12 @@ struct StackSetting {
     len: usize,
 }
 
-/// The alternate stack of a thread; without a length there is none.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Alternate {
-    start: usize,
-    len: usize,
-}
-
-impl Alternate {
-    fn contains(&self, address: usize) -> bool {
-        (self.start..self.start + self.len).contains(&address)
-    }
-
-    /// Its top, if the handler is to run there and the thread is not there already.
-    pub fn for_handler(&self, action: &Action) -> Option<usize> {
-        let wanted = action.flags & SA_ONSTACK != 0 && self.len > 0;
-        (wanted && !self.contains(here())).then_some(self.start + self.len)
-    }
+/// Top of the calling thread's alternate stack, if a handler is to run there and the thread is not
+/// there already.
+pub fn for_handler(action: &Action) -> Option<usize> {
+    let stack = posix_thread::signal_stack();
+    let wanted = action.flags & SA_ONSTACK != 0 && !stack.is_empty();
+    (wanted && !stack.contains(&here())).then_some(stack.end)
 }
 
 /// An address on the stack that is in use.
@@ -63,43 +52,43 @@ fn sigaltstack(
     new: Option<UserPtr<StackSetting>>,
     old: Option<UserPtr<StackSetting>>,
 ) -> Result<(), Errno> {
-    let mut state = STATE.lock();
-    let stack = &mut state.own(posix_thread::gettid()).stack;
-    let before = *stack;
-    let active = before.contains(here());
+    let before = posix_thread::signal_stack();
+    let active = before.contains(&here());
     if let Some(new) = new {
         let new = new.read();
         if active {
             return Err(Errno::EPERM);
         }
-        *stack = match new.flags & !ON_STACK {
-            DISABLE => Alternate::default(),
+        let stack = match new.flags & !ON_STACK {
+            DISABLE => 0..0,
             0 if new.len < LEAST => return Err(Errno::ENOMEM),
-            0 => Alternate { start: new.start, len: new.len },
+            0 => new.start..new.start.checked_add(new.len).ok_or(Errno::ENOMEM)?,
             _ => return Err(Errno::EINVAL),
         };
+        posix_thread::set_signal_stack(stack);
     }
     if let Some(old) = old {
-        let flags = match (before.len, active) {
+        let flags = match (before.len(), active) {
             (0, _) => DISABLE,
             (_, true) => ON_STACK,
             (_, false) => 0,
         };
-        old.write(StackSetting { start: before.start, flags, padding: 0, len: before.len });
+        old.write(StackSetting { start: before.start, flags, padding: 0, len: before.len() });
     }
     Ok(())
 }
 
 /// What a handler is called with.
-struct Call {
-    handler: usize,
-    info: Info,
-    context: [u64; CONTEXT_WORDS],
-    back: Context,
+pub struct Call {
+    pub handler: usize,
+    pub info: Info,
+    pub context: [u64; CONTEXT_WORDS],
+    pub back: Context,
 }
 
 impl Call {
-    fn make(&mut self) {
+    /// Calls the handler.
+    pub fn make(&mut self) {
         // SAFETY: the program said that there is a handler. One that takes a number alone does not
         // look at the other arguments.
         let handler = unsafe {

@@ -1,14 +1,13 @@
 //! What is known of signals: actions, masks, pending ones.
 
-use alloc::collections::BTreeMap;
-
 use syscall_shim::{Plain, request_call_end};
 use uklock::{Mutex, WaitQueue};
+use ukmap::SortedMap;
 
+use crate::fault;
 use crate::info::Info;
 use crate::number::{LAST, bit, is_ignored_by_default};
 use crate::queue::Queue;
-use crate::stack::Alternate;
 
 pub const DEFAULT: usize = 0;
 pub const IGNORE: usize = 1;
@@ -34,7 +33,6 @@ pub struct Own {
     /// Signals that the thread waits for, blocked or not.
     pub awaited: u64,
     pub pending: Queue,
-    pub stack: Alternate,
 }
 
 pub struct State {
@@ -42,13 +40,13 @@ pub struct State {
     /// Signals for whichever thread takes them.
     pub pending: Queue,
     /// Of threads that differ from a new one.
-    own: BTreeMap<i32, Own>,
+    own: SortedMap<i32, Own>,
 }
 
 pub static STATE: Mutex<State> = Mutex::new(State {
     actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; LAST as usize],
     pending: Queue::new(),
-    own: BTreeMap::new(),
+    own: SortedMap::new(),
 });
 
 /// Those that wait for a signal.
@@ -61,6 +59,7 @@ impl State {
 
     pub fn set_action(&mut self, signal: i32, action: Action) {
         self.actions[signal as usize - 1] = action;
+        fault::note(signal, &action);
         if self.is_ignored(signal) {
             self.pending.forget(bit(signal));
             self.own.values_mut().for_each(|own| own.pending.forget(bit(signal)));
@@ -77,7 +76,7 @@ impl State {
     }
 
     pub fn own(&mut self, thread: i32) -> &mut Own {
-        self.own.entry(thread).or_default()
+        self.own.get_or_insert_with(thread, Own::default)
     }
 
     pub fn mask(&self, thread: i32) -> u64 {

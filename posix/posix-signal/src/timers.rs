@@ -5,11 +5,11 @@ mod calls;
 #[cfg_attr(not(feature = "threads"), path = "timers/interrupt.rs")]
 mod engine;
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use posix_time::Clock;
 use uklock::Mutex;
+use ukmap::SortedMap;
 
 use crate::info::{Info, SI_KERNEL};
 use crate::post::{Target, post};
@@ -66,7 +66,7 @@ impl Timer {
 }
 
 /// Timers by number; those of `setitimer` have negative ones.
-static TIMERS: Mutex<BTreeMap<i32, Timer>> = Mutex::new(BTreeMap::new());
+static TIMERS: Mutex<SortedMap<i32, Timer>> = Mutex::new(SortedMap::new());
 
 /// Sends the signals of all timers that have expired; returns when the next one does.
 fn expire() -> Option<u64> {

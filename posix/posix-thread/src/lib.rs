@@ -35,7 +35,7 @@ use syscall_shim::{Errno, UserPtr, UserWord, syscall};
 
 pub use create::begin_program;
 pub use table::{Events, exists, numbers, of_program, on_thread_events, wake};
-pub use task::{name_of, set_name_of};
+pub use task::{in_call, name_of, set_in_call, set_name_of, set_signal_stack, signal_stack};
 
 /// The number of the first thread, which is that of the process.
 pub const FIRST: i32 = 1;

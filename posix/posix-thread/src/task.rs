@@ -1,6 +1,7 @@
 //! A thread of the program.
 
-use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed};
+use core::ops::Range;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering::Relaxed};
 #[cfg(feature = "threads")]
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -26,6 +27,10 @@ pub struct Task {
     pub policy: AtomicI32,
     pub priority: AtomicI32,
     name: Mutex<Name>,
+    /// See [`in_call`].
+    in_call: AtomicBool,
+    /// See [`signal_stack`].
+    signal_stack: (AtomicUsize, AtomicUsize),
 }
 
 /// A name with its length.
@@ -48,6 +53,8 @@ impl Task {
             policy: AtomicI32::new(0),
             priority: AtomicI32::new(0),
             name: Mutex::new(Name { bytes: [0; NAME_LEN], len: 0 }),
+            in_call: AtomicBool::new(false),
+            signal_stack: (AtomicUsize::new(0), AtomicUsize::new(0)),
         }
     }
 
@@ -133,6 +140,30 @@ pub unsafe fn set_thread_pointer(value: usize) {
         #[cfg(not(feature = "threads"))]
         ukplat::set_thread_pointer(value);
     }
+}
+
+/// Whether the calling thread is in a system call, as [`set_in_call`] noted it. For handlers of
+/// faults: this, and [`signal_stack`], take no lock.
+pub fn in_call() -> bool {
+    current().in_call.load(Relaxed)
+}
+
+/// Notes whether the calling thread is in a system call.
+pub fn set_in_call(is: bool) {
+    current().in_call.store(is, Relaxed);
+}
+
+/// The calling thread's alternate stack for handlers of signals; empty when there is none.
+pub fn signal_stack() -> Range<usize> {
+    let (start, end) = &current().signal_stack;
+    start.load(Relaxed)..end.load(Relaxed)
+}
+
+/// Sets the calling thread's alternate stack.
+pub fn set_signal_stack(stack: Range<usize>) {
+    let (start, end) = &current().signal_stack;
+    start.store(stack.start, Relaxed);
+    end.store(stack.end, Relaxed);
 }
 
 /// Gives a thread a name, of which 15 bytes are kept; 0 is the calling one.

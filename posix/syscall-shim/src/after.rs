@@ -36,9 +36,14 @@ pub struct Delivery {
     pub begin_mask: fn(u64),
     /// The wait is over, without a signal.
     pub end_mask: fn(),
+    /// Called at the beginning of each call, if [`note_calls`] wants it.
+    pub begin_call: fn(),
+    /// Called at the end of each call that `begin_call` was called for.
+    pub end_call: fn(),
 }
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
+static NOTED: AtomicBool = AtomicBool::new(false);
 static DELIVERY: StaticRef<Delivery> = StaticRef::new();
 
 /// Sets what delivers signals.
@@ -56,6 +61,38 @@ pub fn request_call_end(requested: bool) {
 #[inline]
 pub fn is_call_end_requested() -> bool {
     REQUESTED.load(Ordering::Acquire)
+}
+
+/// Makes calls tell when they begin and end, from now on. Until then a call costs one load and one
+/// comparison for this.
+pub fn note_calls() {
+    NOTED.store(true, Ordering::Relaxed);
+}
+
+/// A call begins; returns whether its end is to be told.
+#[inline]
+pub(crate) fn begin() -> bool {
+    let noted = NOTED.load(Ordering::Relaxed);
+    if noted {
+        tell(|delivery| delivery.begin_call);
+    }
+    noted
+}
+
+/// A call ends whose beginning was told.
+#[inline]
+pub(crate) fn end(noted: bool) {
+    if noted {
+        tell(|delivery| delivery.end_call);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell(what: fn(&Delivery) -> fn()) {
+    if let Some(delivery) = DELIVERY.get() {
+        what(delivery)();
+    }
 }
 
 #[inline]

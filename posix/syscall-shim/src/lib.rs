@@ -50,7 +50,9 @@ mod tests;
 mod user;
 
 #[cfg(feature = "after-call")]
-pub use after::{Delivery, Ended, Then, is_call_end_requested, on_call_end, request_call_end};
+pub use after::{
+    Delivery, Ended, Then, is_call_end_requested, note_calls, on_call_end, request_call_end,
+};
 pub use argument::{Argument, Outcome, Scalar, Value};
 #[doc(hidden)]
 pub use argument::{plain, take, trace, words};
@@ -98,9 +100,13 @@ pub fn run(call: &'static Syscall, words: &[usize; WORDS], handler: impl Fn() ->
         result
     };
     #[cfg(feature = "after-call")]
-    loop {
-        if let Then::Return(result) = after::run(call, words, once()) {
-            return result;
+    {
+        let noted = after::begin();
+        loop {
+            if let Then::Return(result) = after::run(call, words, once()) {
+                after::end(noted);
+                return result;
+            }
         }
     }
     #[cfg(not(feature = "after-call"))]

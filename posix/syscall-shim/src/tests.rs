@@ -212,6 +212,7 @@ fn what_is_requested_happens_after_the_call() {
     thread_local! {
         static SEEN: Cell<isize> = const { Cell::new(0) };
         static MASK: Cell<u64> = const { Cell::new(0) };
+        static CALLS: Cell<(u32, u32)> = const { Cell::new((0, 0)) };
     }
     assert_eq!(with_mask(Some(5), || Ok(())), Ok(()));
     static DELIVERY: Delivery = Delivery {
@@ -223,6 +224,8 @@ fn what_is_requested_happens_after_the_call() {
         },
         begin_mask: |mask| MASK.set(mask),
         end_mask: || MASK.set(0),
+        begin_call: || CALLS.set((CALLS.get().0 + 1, CALLS.get().1)),
+        end_call: || CALLS.set((CALLS.get().0, CALLS.get().1 + 1)),
     };
     crate::on_call_end(&DELIVERY);
     assert_eq!((uk_sys_getpid(), SEEN.get()), (7, 0));
@@ -236,4 +239,9 @@ fn what_is_requested_happens_after_the_call() {
     assert_eq!(with_mask(Some(6), || Err::<(), _>(Errno::EINTR)), Err(Errno::EINTR));
     assert_eq!(MASK.get(), 6);
     assert_eq!(with_mask(None, || Ok(1)), Ok(1));
+    // Beginning and end are told when somebody wants to know.
+    assert_eq!(CALLS.get(), (0, 0));
+    crate::note_calls();
+    uk_sys_getpid();
+    assert_eq!(CALLS.get(), (1, 1));
 }

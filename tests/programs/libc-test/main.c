@@ -9,8 +9,10 @@ int main(int argc, char **argv)
 	for (int i = 0; tests[i].name; i++) {
 		if (argc < 2)
 			puts(tests[i].name);
-		else if (!strcmp(argv[1], tests[i].name))
+		else if (!strcmp(argv[1], tests[i].name)) {
+			argv[1] = 0;
 			return tests[i].main(1, argv);
+		}
 	}
 	return argc < 2 ? 0 : 99;
 }

@@ -33,14 +33,14 @@ failed=0
 while read -r name _; do
 	code=0
 	command=$(echo "$line" | sed "s|TEST-NAME|$name|")
-	output=$(cd "$project" && timeout 60 sh -c "exec $command" 2>&1 < /dev/null) || code=$?
+	output=$(cd "$project" && timeout 20 sh -c "exec $command" 2>&1 < /dev/null) || code=$?
 	if [ "$code" = 0 ]; then
 		passed=$((passed + 1))
 		echo "pass $name"
 	else
 		failed=$((failed + 1))
 		echo "FAIL $name (exit code $code)"
-		echo "$output" | sed -n 's/^/    /; 2,6p'
+		echo "$output" | sed -n 's/^/    /; 1,5p'
 	fi
 done < "$project/names"
 echo "$platform: $passed of $((passed + failed)) passed"

@@ -12,7 +12,11 @@ int main(int argc, char **argv)
 		{ "signals", test_signals },
 		{ "timers", test_timers },
 		{ "system", test_system },
+		{ "mappings", test_mappings },
+		{ "faults", test_faults },
 	};
+	if (argc > 2)
+		setenv("FOLDER", argv[2], 1);
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		if (argc > 1 && strcmp(argv[1], parts[i].name))
 			continue;

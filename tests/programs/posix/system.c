@@ -43,6 +43,9 @@ static void proc(void)
 	CHECK(says("/proc/self/stat", "1 ("));
 	CHECK(says("/proc/self/cmdline", "posix"));
 	CHECK(says("/proc/1/comm", "posix"));
+	CHECK(says("/proc/thread-self/status", "Pid:\t1\n"));
+	CHECK(says("/proc/self/task/1/comm", "posix"));
+	CHECK(access("/proc/self/task/99", F_OK) == -1 && errno == ENOENT);
 	CHECK(says("/proc/cpuinfo", "processor\t: 0\n"));
 	CHECK(says("/proc/meminfo", "MemTotal: "));
 	CHECK(says("/proc/uptime", "."));

@@ -163,7 +163,7 @@ fn set(which: i32, value: u64, interval: u64) -> Result<(u64, u64), Errno> {
     activate();
     let new = Timer::new(Clock::Monotonic, Some((Target::Process, signal)), 0);
     let mut timers = TIMERS.lock();
-    let timer = timers.entry(key).or_insert(new);
+    let timer = timers.get_or_insert_with(key, || new);
     let before = (timer.left(), timer.interval);
     timer.arm(value, interval, false);
     drop(timers);

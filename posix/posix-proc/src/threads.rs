@@ -1,0 +1,57 @@
+//! `/proc/self/task`: the threads.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::fmt::{Result, Write};
+
+use procfs::Member;
+use syscall_shim::Errno;
+
+/// The threads of the program, by number.
+pub struct Threads;
+
+impl procfs::Family for Threads {
+    fn next(&self, from: u64) -> Option<u64> {
+        let numbers = posix_thread::numbers().into_iter().map(|number| number as u64);
+        numbers.filter(|number| *number >= from).min()
+    }
+
+    fn members(&self) -> &'static [Member] {
+        static MEMBERS: [Member; 3] = [
+            Member { name: "comm", write: name, set: Some(set_name) },
+            Member { name: "stat", write: stat, set: None },
+            Member { name: "status", write: status, set: None },
+        ];
+        &MEMBERS
+    }
+}
+
+/// Where `/proc/thread-self` leads.
+pub fn this() -> Vec<u8> {
+    format!("1/task/{}", posix_thread::gettid()).into_bytes()
+}
+
+/// The name of a thread; empty when it is gone.
+pub fn name_of(thread: i32) -> String {
+    let name = posix_thread::name_of(thread).unwrap_or_default();
+    let text = CStr::from_bytes_until_nul(&name).unwrap_or_default();
+    text.to_string_lossy().into_owned()
+}
+
+fn name(thread: u64, out: &mut dyn Write) -> Result {
+    writeln!(out, "{}", name_of(thread as i32))
+}
+
+fn set_name(thread: u64, text: &[u8]) -> core::result::Result<(), Errno> {
+    posix_thread::set_name_of(thread as i32, text.strip_suffix(b"\n").unwrap_or(text))
+}
+
+fn stat(thread: u64, out: &mut dyn Write) -> Result {
+    crate::process::stat_of(thread, out)
+}
+
+fn status(thread: u64, out: &mut dyn Write) -> Result {
+    crate::process::status_of(thread, out)
+}

@@ -1,0 +1,50 @@
+#!/bin/sh
+# Prints docs/src/libc-test.md from what run.sh printed on each platform:
+# tests/programs/libc-test/table.sh PLATFORM=FILE...
+#
+# Fails when a test failed for which reasons.txt has no reason.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+cat <<'M'
+# The test suite of musl
+
+`libc-test` is the test suite of musl's authors. `tests/programs/libc-test/run.sh FOLDER PLATFORM` makes
+one image of all its tests that can be linked statically, from sources in that folder, and starts it
+once for each test. This page is what `table.sh` there makes of what that prints.
+
+| platform | passed | of |
+|---|---|---|
+M
+for run in "$@"; do
+	file=${run#*=}
+	passed=$(grep -c '^pass ' "$file" || true)
+	failed=$(grep -c '^FAIL ' "$file" || true)
+	echo "| ${run%%=*} | $passed | $((passed + failed)) |"
+done
+cat <<'M'
+
+Tests that fail, and why:
+
+| test | platforms | reason |
+|---|---|---|
+M
+unknown=0
+for run in "$@"; do
+	sed -n 's/^FAIL \([^ ]*\).*/\1/p' "${run#*=}"
+done | sort -u | {
+	while read -r name; do
+		platforms=
+		for run in "$@"; do
+			if grep -q "^FAIL $name " "${run#*=}"; then
+				platforms="$platforms${platforms:+, }${run%%=*}"
+			fi
+		done
+		reason=$(sed -n "s/^$name	//p" "$here/reasons.txt")
+		if [ -z "$reason" ]; then
+			echo "reasons.txt has no reason for $name" >&2
+			unknown=1
+		fi
+		echo "| $name | $platforms | $reason |"
+	done
+	exit "$unknown"
+}

@@ -1,0 +1,147 @@
+/* Files as memory: the program is run by the host, too, where it must find the same. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include "check.h"
+
+#define PAGE 4096
+
+static const char *folder;
+
+static int file(const char *name, int flags)
+{
+	char path[200];
+	snprintf(path, sizeof path, "%s/%s", folder, name);
+	int fd = open(path, flags, 0644);
+	CHECK(fd >= 0);
+	return fd;
+}
+
+static char *map(int fd, size_t length, int protection, int flags, off_t offset)
+{
+	char *at = mmap(0, length, protection, flags, fd, offset);
+	CHECK(at != MAP_FAILED);
+	return at;
+}
+
+/* What a read of the file gives is what is in the memory, and the other way round. */
+static void coherence(void)
+{
+	char text[PAGE + 16] = "";
+	int fd = file("shared", O_RDWR | O_CREAT | O_TRUNC);
+	CHECK(pwrite(fd, "start", 5, 0) == 5);
+	CHECK(!ftruncate(fd, PAGE + 100));
+	char *at = map(fd, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	CHECK(!memcmp(at, "start", 6));
+	memcpy(at + 2, "XY", 2);
+	CHECK(pread(fd, text, 5, 0) == 5 && !memcmp(text, "stXYt", 5));
+	CHECK(pwrite(fd, "boundary", 8, PAGE - 4) == 8);
+	CHECK(!memcmp(at + PAGE - 4, "boundary", 8));
+	/* The second mapping, through another descriptor, for reading. */
+	int other = file("shared", O_RDONLY);
+	char *again = map(other, PAGE, PROT_READ, MAP_SHARED, PAGE);
+	at[PAGE + 50] = 'q';
+	CHECK(again[50] == 'q' && again[0] == 'd');
+	struct stat status;
+	CHECK(!fstat(fd, &status) && status.st_size == PAGE + 100);
+	CHECK(!munmap(again, PAGE) && !close(other));
+	/* The descriptor goes, the mapping stays. */
+	CHECK(!close(fd));
+	at[7] = 'm';
+	CHECK(!msync(at, 2 * PAGE, MS_SYNC));
+	fd = file("shared", O_RDWR);
+	CHECK(pread(fd, text, sizeof text, 0) == sizeof text);
+	CHECK(text[7] == 'm' && text[PAGE - 4] == 'b');
+	/* Shorter and longer again: what was behind the end is gone. */
+	CHECK(!ftruncate(fd, 4) && !ftruncate(fd, PAGE));
+	CHECK(at[0] == 's' && at[7] == 0 && at[4] == 0);
+	at[9] = '9';
+	CHECK(!munmap(at, 2 * PAGE));
+	CHECK(pread(fd, text, 10, 0) == 10 && text[9] == '9');
+	CHECK(!close(fd));
+}
+
+/* Other ways to a file than reading it. */
+static void other_ways(void)
+{
+	char text[10] = "";
+	int fd = file("ways", O_RDWR | O_CREAT | O_TRUNC), to = file("copy", O_RDWR | O_CREAT | O_TRUNC);
+	CHECK(!ftruncate(fd, PAGE));
+	char *at = map(fd, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	memcpy(at, "sendfile", 8);
+	off_t offset = 0;
+	CHECK(sendfile(to, fd, &offset, 8) == 8);
+	CHECK(pread(to, text, 8, 0) == 8 && !memcmp(text, "sendfile", 8));
+	char *private = map(fd, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+	CHECK(!memcmp(private, "sendfile", 8));
+	private[0] = 'S';
+	CHECK(at[0] == 's');
+	/* Into the mapping of the file itself. */
+	CHECK(pread(fd, at + 100, 4, 0) == 4 && !memcmp(at + 100, "send", 4));
+	CHECK(lseek(fd, 0, SEEK_END) == PAGE && write(fd, "end", 3) == 3);
+	CHECK(!munmap(private, PAGE) && !munmap(at, PAGE));
+	CHECK(pread(fd, text, 4, 100) == 4 && !memcmp(text, "send", 4));
+	CHECK(!close(fd) && !close(to));
+}
+
+/* A mapping keeps a file that has no name any more. */
+static void without_a_name(void)
+{
+	char path[200];
+	snprintf(path, sizeof path, "%s/gone", folder);
+	int fd = file("gone", O_RDWR | O_CREAT | O_TRUNC);
+	CHECK(!ftruncate(fd, PAGE));
+	char *at = map(fd, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	CHECK(!unlink(path));
+	at[0] = 'u';
+	char text = 0;
+	CHECK(pread(fd, &text, 1, 0) == 1 && text == 'u');
+	CHECK(!close(fd));
+	at[1] = 'v';
+	CHECK(!munmap(at, PAGE));
+	fd = memfd_create("memory", 0);
+	CHECK(fd >= 0 && !ftruncate(fd, PAGE));
+	at = map(fd, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	at[5] = 'w';
+	CHECK(pread(fd, &text, 1, 5) == 1 && text == 'w');
+	at = mremap(at, PAGE, 3 * PAGE, MREMAP_MAYMOVE);
+	CHECK(at != MAP_FAILED && at[5] == 'w');
+	CHECK(!munmap(at, 3 * PAGE) && !close(fd));
+}
+
+static void errors(void)
+{
+	char path[200];
+	int ends[2];
+	snprintf(path, sizeof path, "%s/errors", folder);
+	int reads = file("errors", O_RDONLY | O_CREAT), writes = open(path, O_WRONLY);
+	CHECK(reads >= 0 && writes >= 0 && !pipe(ends) && !ftruncate(writes, PAGE));
+	FAILS((long)mmap(0, PAGE, PROT_READ, MAP_SHARED, writes, 0), EACCES);
+	FAILS((long)mmap(0, PAGE, PROT_WRITE, MAP_SHARED, reads, 0), EACCES);
+	FAILS((long)mmap(0, PAGE, PROT_READ, MAP_SHARED, ends[0], 0), ENODEV);
+	FAILS((long)mmap(0, PAGE, PROT_READ, MAP_SHARED, 999, 0), EBADF);
+	FAILS((long)mmap(0, PAGE, PROT_READ, MAP_SHARED, reads, 1), EINVAL);
+	char *at = map(reads, PAGE, PROT_READ, MAP_SHARED, 0);
+	FAILS(mprotect(at, PAGE, PROT_READ | PROT_WRITE), EACCES);
+	CHECK(!munmap(at, PAGE));
+	/* A private copy may be written to. */
+	at = map(reads, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+	at[0] = 'p';
+	CHECK(!munmap(at, PAGE));
+	int zero = open("/dev/zero", O_RDWR);
+	at = map(zero, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	CHECK(at[0] == 0 && (at[0] = 1));
+	CHECK(!munmap(at, PAGE) && !close(zero));
+	CHECK(!close(reads) && !close(writes) && !close(ends[0]) && !close(ends[1]));
+}
+
+void test_mappings(void)
+{
+	folder = getenv("FOLDER") ? getenv("FOLDER") : "/tmp";
+	mkdir(folder, 0777);
+	coherence();
+	other_ways();
+	without_a_name();
+	errors();
+}
