@@ -254,6 +254,7 @@ fn assert_corrupt(image: &Path) {
         initrd: None,
         disks: &[],
         shared: &[],
+        nets: &[],
         files: &files,
     };
     let error = spec.arguments().unwrap_err().to_string();
