@@ -135,7 +135,7 @@ proptest! {
                 f64::from(self.0) / 64.0
             }
             fn text(&mut self, limit: usize) -> Option<&[u8]> {
-                (self.0 % 2 == 0).then(|| &b"text"[..limit.min(4)])
+                self.0.is_multiple_of(2).then(|| &b"text"[..limit.min(4)])
             }
         }
         struct Count(usize);
