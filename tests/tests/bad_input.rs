@@ -253,6 +253,7 @@ fn assert_corrupt(image: &Path) {
         words: &[],
         initrd: None,
         disks: &[],
+        nets: &[],
         shared: &[],
         nets: &[],
         files: &files,
