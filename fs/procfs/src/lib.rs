@@ -86,6 +86,9 @@ pub trait Family: Sync {
     fn members(&self) -> &'static [Member];
 }
 
+/// Gets what is written to a file of a [`Family`], with the number of its directory.
+pub type SetMember = fn(u64, &[u8]) -> Result<(), Errno>;
+
 /// A file of each directory of a [`Family`].
 #[derive(Clone, Copy, Debug)]
 pub struct Member {
@@ -94,7 +97,7 @@ pub struct Member {
     /// Writes its text, given the directory's number.
     pub write: fn(u64, &mut dyn fmt::Write) -> fmt::Result,
     /// Gets what is written to it at once; none where it cannot be written to.
-    pub set: Option<fn(u64, &[u8]) -> Result<(), Errno>>,
+    pub set: Option<SetMember>,
 }
 
 /// The kind of file system, for `mount`.

@@ -60,7 +60,7 @@ impl Content {
         length: usize,
         sink: &mut dyn FnMut(&[u8]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
-        static ZEROS: [u8; PAGE] = [0; PAGE];
+        static ZEROS: [u8; 512] = [0; 512];
         let end = self.size.min(offset.saturating_add(length as u64));
         let mut at = offset;
         while at < end {
@@ -69,9 +69,13 @@ impl Content {
                 Store::Inline(bytes) => &bytes[at as usize..end as usize],
                 Store::Static(bytes) => &bytes[at as usize..end as usize],
                 Store::Pages(pages) => {
-                    let page = pages.get(at / PAGE_U64).unwrap_or(&ZEROS);
                     let from = (at % PAGE_U64) as usize;
-                    &page[from..PAGE.min(from + left.min(PAGE_U64) as usize)]
+                    let to = PAGE.min(from + left.min(PAGE_U64) as usize);
+                    match pages.get(at / PAGE_U64) {
+                        Some(page) => &page[from..to],
+                        // Zeros of holes come in smaller pieces.
+                        None => &ZEROS[..ZEROS.len().min(to - from)],
+                    }
                 }
             };
             match sink(piece) {

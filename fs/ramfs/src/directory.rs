@@ -34,6 +34,11 @@ pub struct Directory {
     pub removed: bool,
 }
 
+/// The hash of what the table holds. One function, so that the table's code is in images once.
+fn hash_of(entries: &[Entry]) -> impl Fn(&u32) -> u64 {
+    move |&index| entries[index as usize].hash
+}
+
 impl Directory {
     pub fn new(seed: u64) -> Self {
         Self {
@@ -72,7 +77,7 @@ impl Directory {
             return Err(Errno::ENOSPC);
         }
         entries.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        by_name.try_reserve(1, |&index| entries[index as usize].hash).map_err(|_| Errno::ENOMEM)
+        by_name.try_reserve(1, hash_of(entries)).map_err(|_| Errno::ENOMEM)
     }
 
     /// Adds a name that is not there. [`Directory::reserve`] has made room.
@@ -83,8 +88,7 @@ impl Directory {
         self.next_position += 1;
         self.directories += u32::from(node.is_directory());
         self.entries.push(Entry { position, hash, name, node: Some(node) });
-        let entries = &self.entries;
-        self.by_name.insert_unique(hash, index, |&index| entries[index as usize].hash);
+        self.by_name.insert_unique(hash, index, hash_of(&self.entries));
     }
 
     /// Gives a name to another node; its position stays.
@@ -120,7 +124,7 @@ impl Directory {
         let Self { entries, by_name, .. } = self;
         for (index, entry) in entries.iter().enumerate() {
             // It had room for all of them before.
-            by_name.insert_unique(entry.hash, index as u32, |&i| entries[i as usize].hash);
+            by_name.insert_unique(entry.hash, index as u32, hash_of(entries));
         }
     }
 

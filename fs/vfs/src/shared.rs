@@ -108,10 +108,10 @@ impl Entry {
     }
 
     fn put_zeros(&mut self, from: u64, to: u64) {
-        const ZEROS: [u8; PIECE] = [0; PIECE];
+        const ZEROS: [u8; 256] = [0; 256];
         let range = self.inside(from, to);
-        for at in range.clone().step_by(PIECE) {
-            let len = PIECE.min(range.end - at);
+        for at in range.clone().step_by(ZEROS.len()) {
+            let len = ZEROS.len().min(range.end - at);
             self.put(self.start + at as u64, &ZEROS[..len]);
         }
     }
@@ -145,15 +145,15 @@ impl Entry {
         for at in (range.start.min(end)..end).step_by(PIECE) {
             let now = &mut piece[..PIECE.min(end - at)];
             self.memory.load(at, now);
-            let before = &mut common[at..at + now.len()];
+            let before = &common[at..at + now.len()];
             let differs = |(now, before): (&u8, &u8)| now != before;
-            let Some(first) = now.iter().zip(&*before).position(differs) else { continue };
-            let last = now.iter().zip(&*before).rposition(differs).unwrap_or(first);
-            before[first..=last].copy_from_slice(&now[first..=last]);
+            let Some(first) = now.iter().zip(before).position(differs) else { continue };
+            let last = now.iter().zip(before).rposition(differs).unwrap_or(first);
             if changed.end != at + first {
                 write(&self.location.node, self.start, common, changed)?;
                 changed = at + first..at + first;
             }
+            common[at + first..=at + last].copy_from_slice(&now[first..=last]);
             changed.end = at + last + 1;
         }
         write(&self.location.node, self.start, common, changed)

@@ -1,6 +1,6 @@
 //! Signals that were sent and not taken yet: pure book-keeping.
 
-use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use crate::info::Info;
 use crate::number::{FIRST_QUEUED, SIGBUS, SIGFPE, SIGILL, SIGSEGV, bit};
@@ -14,12 +14,12 @@ const SYNCHRONOUS: u64 = bit(SIGSEGV) | bit(SIGBUS) | bit(SIGILL) | bit(SIGFPE);
 #[derive(Debug, Default)]
 pub struct Queue {
     set: u64,
-    infos: VecDeque<Info>,
+    infos: Vec<Info>,
 }
 
 impl Queue {
     pub const fn new() -> Self {
-        Self { set: 0, infos: VecDeque::new() }
+        Self { set: 0, infos: Vec::new() }
     }
 
     /// The signals in it.
@@ -37,7 +37,7 @@ impl Queue {
         if self.infos.len() >= MOST || self.infos.try_reserve(1).is_err() {
             return false;
         }
-        self.infos.push_back(info);
+        self.infos.push(info);
         self.set |= bit;
         true
     }
@@ -51,7 +51,7 @@ impl Queue {
         }
         let signal = fitting.trailing_zeros() as i32 + 1;
         let at = self.infos.iter().position(|info| info.signal == signal)?;
-        let info = self.infos.remove(at)?;
+        let info = self.infos.remove(at);
         if !self.infos.iter().any(|other| other.signal == signal) {
             self.set &= !bit(signal);
         }
