@@ -255,7 +255,6 @@ fn assert_corrupt(image: &Path) {
         disks: &[],
         nets: &[],
         shared: &[],
-        nets: &[],
         files: &files,
     };
     let error = spec.arguments().unwrap_err().to_string();

@@ -1,6 +1,8 @@
 //! Files in images: the tree at boot, and what is done with it.
 
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 
 use image_tests::{MACHINES, Machine, call, machines, run};
 use rustix::fs::FlockOperation;
@@ -82,6 +84,47 @@ fn locks_of_others_are_kept() {
         rustix::fs::fcntl_lock(&file, FlockOperation::Unlock).unwrap();
         lock().expect(0, &["files: ok"]);
     }
+}
+
+#[test]
+fn what_is_on_a_disk_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, disk) = (dir.path().join("tree"), dir.path().join("disk"));
+    std::fs::create_dir_all(tree.join("below")).unwrap();
+    std::fs::write(tree.join("kept"), "written by the host\n").unwrap();
+    std::fs::write(tree.join("below/large"), "line\n".repeat(5_000) + "the end\n").unwrap();
+    std::os::unix::fs::symlink("below/large", tree.join("link")).unwrap();
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let made = Command::new("mke2fs")
+        .env("PATH", path)
+        .args(["-q", "-F", "-t", "ext4", "-d"])
+        .args([&tree, &disk])
+        .arg("8M")
+        .output();
+    let Ok(made) = made else {
+        let text =
+            "\nNOT TESTED: images with ext4 on disks, for which mke2fs (e2fsprogs) is needed.\n";
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        return;
+    };
+    assert!(made.status.success(), "{made:?}");
+    let before = std::fs::read(&disk).unwrap();
+    let other = dir.path().join("other");
+    std::fs::write(&other, vec![0; 1 << 20]).unwrap();
+    let with = |machine, disk: &Path, more: &[&str]| {
+        let disk = format!("{},mount=/mnt/disk", disk.display());
+        let own = ["--build-dir", "build/filetest-disk", "--disk", &disk, "--"];
+        filetest(machine, &[&own, more].concat())
+    };
+    for machine in machines() {
+        with(machine, &disk, &["only-read", "/mnt/disk"]).expect(0, &["files: ok"]);
+        with(machine, &disk, &["/mnt/disk/link"]).expect(0, &["line", "the end"]);
+        with(machine, &other, &[]).expect(
+            103,
+            &["ext4 on blk0: there is no ext2, ext3 or ext4 on it", "cannot mount `blk0` (ext4)"],
+        );
+    }
+    assert!(std::fs::read(&disk).unwrap() == before, "nothing was written");
 }
 
 #[test]

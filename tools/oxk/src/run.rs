@@ -57,8 +57,9 @@ pub struct RunArgs {
     /// Initial ram disk, from which the tree of files is made
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
-    /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it
-    #[arg(long, value_name = "FILE[,ro]")]
+    /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it; with
+    /// ",mount=/PATH" it has the ext2, ext3 or ext4 on it in its tree of files, for reading
+    #[arg(long, value_name = "FILE[,ro][,mount=/PATH]")]
     pub disk: Vec<Disk>,
     /// Directory that the image has in its tree of files; with ",ro" it can only read it
     #[arg(long, value_name = "DIR:/PATH[,ro]")]
@@ -112,7 +113,7 @@ pub fn seconds(text: &str) -> std::result::Result<f64, String> {
 
 /// The verb.
 pub fn run(args: &RunArgs) -> Result<u8> {
-    let loaded = args.target.load_to_run(&args.share)?;
+    let loaded = args.target.load_to_run(&args.share, &args.disk)?;
     let resolution = loaded.resolve()?;
     let progress = if args.quiet { Progress::Quiet } else { Progress::Shown };
     let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
