@@ -81,8 +81,8 @@ impl Node for Ext4Node {
         self.place.as_ref().map(|place| place.parent.clone() as NodeRef)
     }
 
-    fn name(&self) -> Option<Box<[u8]>> {
-        self.place.as_ref().map(|place| place.name.clone())
+    fn name(&self) -> Result<Option<Box<[u8]>>, Errno> {
+        self.place.as_ref().map(|place| fallible::copy(&place.name)).transpose()
     }
 
     fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {

@@ -80,9 +80,16 @@ fn only_what_was_changed_is_written() {
     memory.set(PAGE, b"later");
     node.write(WriteAt::Offset(PAGE as u64 + 10), &[b"t"]).unwrap();
     mapping.write_back(0..PAGE).unwrap();
-    assert_eq!((stored(&file, PAGE as u64 + 10, 1), stored(&file, 2 * PAGE as u64, 2)), (b"t".to_vec(), b"t.".to_vec()));
+    assert_eq!(
+        (stored(&file, PAGE as u64 + 10, 1), stored(&file, 2 * PAGE as u64, 2)),
+        (b"t".to_vec(), b"t.".to_vec())
+    );
     drop(mapping);
-    assert_eq!(stored(&file, 2 * PAGE as u64, 2), b"t.", "whoever lets it go writes it back before");
+    assert_eq!(
+        stored(&file, 2 * PAGE as u64, 2),
+        b"t.",
+        "whoever lets it go writes it back before"
+    );
 }
 
 #[test]
@@ -106,7 +113,8 @@ fn what_is_behind_the_end_is_not_of_the_file() {
 #[test]
 fn what_could_not_be_written_is_tried_again() {
     let files = files(Limits { bytes: 4 * PAGE as u64, nodes: 10 });
-    let other = files.open(None, b"/other", OpenFlags::READ_WRITE | OpenFlags::CREATE, 0o644).unwrap();
+    let other =
+        files.open(None, b"/other", OpenFlags::READ_WRITE | OpenFlags::CREATE, 0o644).unwrap();
     let full = vec![1; 3 * PAGE];
     assert_eq!(other.write_at(0, &[&full], OpenFlags::empty()), Ok(full.len()));
     let file = open(&files, b"x");
@@ -119,7 +127,10 @@ fn what_could_not_be_written_is_tried_again() {
     assert_eq!(mapping.write_back(0..usize::MAX), Err(Errno::ENOSPC));
     vfs::resize_open(&other, 0).unwrap();
     assert_eq!(mapping.write_back(0..usize::MAX), Ok(()));
-    assert_eq!((stored(&file, PAGE as u64, 2), stored(&file, 2 * PAGE as u64, 1)), (b"a\0".to_vec(), b"b".to_vec()));
+    assert_eq!(
+        (stored(&file, PAGE as u64, 2), stored(&file, 2 * PAGE as u64, 1)),
+        (b"a\0".to_vec(), b"b".to_vec())
+    );
 }
 
 #[test]
