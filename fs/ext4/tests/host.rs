@@ -165,7 +165,7 @@ fn compare(files: &Context, host: &Path, path: &[u8]) {
 
 /// All that a disk can have that a user without privileges can make.
 fn fill(tree: &Path) {
-    let bytes = |length: usize| (0..length).map(|n| (n ^ n / 253) as u8).collect::<Vec<u8>>();
+    let bytes = |length: usize| (0..length).map(|n| (n ^ (n / 253)) as u8).collect::<Vec<u8>>();
     std::fs::create_dir_all(tree.join("a/b/c")).unwrap();
     for (name, length) in [("empty", 0), ("one", 1), ("block", 4096), ("a/more", 12 * 1024 + 1)] {
         std::fs::write(tree.join(name), bytes(length)).unwrap();
