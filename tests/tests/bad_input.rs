@@ -243,7 +243,7 @@ fn corrupt_images() {
 
 /// The launcher refuses an image that is not one, before QEMU sees it.
 fn assert_corrupt(image: &Path) {
-    let code = tempfile::NamedTempFile::new().unwrap();
+    let files = oxk::qemu::Files::new().unwrap();
     let spec = oxk::qemu::Spec {
         image,
         model: oxk::qemu::Model::Q35,
@@ -255,7 +255,7 @@ fn assert_corrupt(image: &Path) {
         disks: &[],
         nets: &[],
         shared: &[],
-        code_file: code.path(),
+        files: &files,
     };
     let error = spec.arguments().unwrap_err().to_string();
     assert!(error.contains("is not a bootable image\n  help: build it again"), "{error}");

@@ -121,6 +121,8 @@ fn many_guests_answer_and_are_gone_afterwards() {
         positive(&row["answer_ns"], "answer");
         positive(&row["rss_bytes"], "memory");
     }
+    call(OXK, &["bench", "hello", "--guests", "5"])
+        .expect(1, &["has no --guests", "help: density"]);
     call(OXK, &["bench", "density", "-o", "x.svg"]).expect(1, &["it has no --output"]);
 }
 

@@ -1,8 +1,11 @@
 //! Files in images: the tree at boot, and what is done with it.
 
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Command;
 
-use image_tests::{MACHINES, Machine, call, run};
+use image_tests::{MACHINES, Machine, call, machines, run};
+use rustix::fs::FlockOperation;
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 const ARCHIVE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fs/cpio/tests/two-files.cpio");
@@ -39,7 +42,7 @@ fn with_share(machine: Machine, share: &str, args: &[&str]) -> image_tests::Outc
 
 /// Machines that directories can be shared with.
 fn sharing() -> impl Iterator<Item = Machine> {
-    MACHINES.into_iter()
+    machines()
 }
 
 fn shared(directory: &Path, options: &str) -> String {
@@ -66,6 +69,62 @@ fn a_shared_directory_keeps_what_an_image_writes() {
         with_share(machine, &share, &only).expect(0, &["files: ok"]);
         assert_eq!(std::fs::read_to_string(dir.path().join("kept")).unwrap(), kept);
     }
+}
+
+#[test]
+fn locks_of_others_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create_new(dir.path().join("file")).unwrap();
+    let share = shared(dir.path(), "");
+    // QEMU's server says yes to every lock.
+    for machine in sharing().filter(|machine| machine.args[1] != "kvm") {
+        let lock = || with_share(machine, &share, &["--", "lock", "/mnt/shared/file"]);
+        rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+        lock().expect(1, &["error: EAGAIN"]);
+        rustix::fs::fcntl_lock(&file, FlockOperation::Unlock).unwrap();
+        lock().expect(0, &["files: ok"]);
+    }
+}
+
+#[test]
+fn what_is_on_a_disk_can_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let (tree, disk) = (dir.path().join("tree"), dir.path().join("disk"));
+    std::fs::create_dir_all(tree.join("below")).unwrap();
+    std::fs::write(tree.join("kept"), "written by the host\n").unwrap();
+    std::fs::write(tree.join("below/large"), "line\n".repeat(5_000) + "the end\n").unwrap();
+    std::os::unix::fs::symlink("below/large", tree.join("link")).unwrap();
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let made = Command::new("mke2fs")
+        .env("PATH", path)
+        .args(["-q", "-F", "-t", "ext4", "-d"])
+        .args([&tree, &disk])
+        .arg("8M")
+        .output();
+    let Ok(made) = made else {
+        let text =
+            "\nNOT TESTED: images with ext4 on disks, for which mke2fs (e2fsprogs) is needed.\n";
+        let _ = std::io::stderr().write_all(text.as_bytes());
+        return;
+    };
+    assert!(made.status.success(), "{made:?}");
+    let before = std::fs::read(&disk).unwrap();
+    let other = dir.path().join("other");
+    std::fs::write(&other, vec![0; 1 << 20]).unwrap();
+    let with = |machine, disk: &Path, more: &[&str]| {
+        let disk = format!("{},mount=/mnt/disk", disk.display());
+        let own = ["--build-dir", "build/filetest-disk", "--disk", &disk, "--"];
+        filetest(machine, &[&own, more].concat())
+    };
+    for machine in machines() {
+        with(machine, &disk, &["only-read", "/mnt/disk"]).expect(0, &["files: ok"]);
+        with(machine, &disk, &["/mnt/disk/link"]).expect(0, &["line", "the end"]);
+        with(machine, &other, &[]).expect(
+            103,
+            &["ext4 on blk0: there is no ext2, ext3 or ext4 on it", "cannot mount `blk0` (ext4)"],
+        );
+    }
+    assert!(std::fs::read(&disk).unwrap() == before, "nothing was written");
 }
 
 #[test]

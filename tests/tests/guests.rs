@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use image_tests::{MACHINES, Machine, Outcome, hvt, root};
+use image_tests::{MACHINES, Machine, Outcome, hvt, machines, root};
 use rustix::process::{Pid, Signal, kill_process};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
@@ -65,7 +65,7 @@ fn permissions() -> std::fs::Permissions {
 
 #[test]
 fn guests_in_the_background_are_listed_read_and_stopped() {
-    for machine in [MACHINES[0], MACHINES[1]].into_iter().chain(hvt()) {
+    for machine in machines() {
         let state = state();
         let path = state.path();
         let mut start = vec!["run", "apps/echo", "--detach"];
@@ -89,14 +89,16 @@ fn guests_in_the_background_are_listed_read_and_stopped() {
 
         // What is followed ends with the guest.
         let follower = tool(path, &["logs", "-f", "echo"]).stdout(Stdio::piped()).spawn().unwrap();
-        call(path, &["stop", "echo", "third"]).expect(0, &["echo stopped\n", "third stopped\n"]);
+        // The code is that of a shutdown in order.
+        let stopped = call(path, &["stop", "echo", "third"]);
+        stopped.expect(0, &["echo stopped, exit code 143\n", "third stopped, exit code 143\n"]);
         let followed = follower.wait_with_output().unwrap();
         assert!(String::from_utf8_lossy(&followed.stdout).contains("ready on "));
         let left = call(path, &["ps"]);
         left.expect(0, &["echo-2 "]);
         assert!(!left.out.contains("third"), "{}", left.out);
         call(path, &["logs", "third"]).expect(1, &["there is no guest `third`"]);
-        call(path, &["stop", "--all"]).expect(0, &["echo-2 stopped\n"]);
+        call(path, &["stop", "--all"]).expect(0, &["echo-2 stopped, exit code 143\n"]);
         call(path, &["ps"]).expect(0, &["no guest is running\n"]);
     }
 }
@@ -108,9 +110,13 @@ fn a_guest_that_has_ended_can_still_be_read() {
     let start = ["run", "apps/selftest", "--plat", "linuxu", "-d", "--", "sleep", "3000"];
     call(path, &start).expect(0, &["selftest\n"]);
     wait_for("it ends", || call(path, &["ps"]).out == "no guest is running\n");
-    call(path, &["ps", "--all"]).expect(0, &["selftest", "ended"]);
-    call(path, &["logs", "-f", "selftest"]).expect(0, &[]);
-    call(path, &["stop", "selftest"]).expect(0, &["selftest had ended\n"]);
+    call(path, &["ps", "--all"]).expect(0, &["selftest", "ended, 0"]);
+    let listed = call(path, &["ps", "--all", "--json"]);
+    let list: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+    assert_eq!((&list[0]["exit_code"], &list[0]["running"]), (&0.into(), &false.into()), "{list}");
+    let said = call(path, &["logs", "-f", "selftest"]);
+    said.expect(0, &["oxk: selftest ended with exit code 0\n"]);
+    call(path, &["stop", "selftest"]).expect(0, &["selftest had ended, exit code 0\n"]);
     assert!(!call(path, &["ps", "--all"]).out.contains("selftest"));
     // One that ends at once says why; in time or not, its crash report has names.
     let crash = ["run", "apps/selftest", "--plat", "linuxu", "-d", "--", "crash", "null-read"];

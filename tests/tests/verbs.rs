@@ -57,6 +57,37 @@ fn new_refuses_what_it_cannot_make() {
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "something was left");
 }
 
+/// What is generated for an image stays as it is until that image is built, whatever else is built of the
+/// same application.
+#[test]
+fn a_second_build_of_an_image_waits_for_the_first() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    use std::process::Stdio;
+
+    let dir = tempfile::tempdir().unwrap();
+    let generated = dir.path().join("gen/hello_linuxu-x86_64");
+    let lock = oxk::lock::Lock::take(&generated.with_extension("lock"), "built it").unwrap();
+    let mut second = Command::new(OXK)
+        .args(["build", "apps/hello", "--build-dir", dir.path().to_str().unwrap()])
+        // What it waits for comes before cargo, which would take long.
+        .env("CARGO", "false")
+        .current_dir(root())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(second.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let id = std::process::id();
+    assert_eq!(line.trim(), format!("Waiting until process {id} has built hello_linuxu-x86_64"));
+    assert!(second.try_wait().unwrap().is_none() && !generated.exists());
+    drop(lock);
+    said.read_to_string(&mut line).unwrap();
+    assert_eq!(second.wait().unwrap().code(), Some(1), "{line}");
+    assert!(line.contains("cannot build hello_linuxu-x86_64: cargo reported errors"), "{line}");
+    assert!(generated.join("Cargo.toml").is_file());
+}
+
 #[test]
 fn size_counts_by_section_and_library() {
     call(OXK, &["size", "apps/hello"]).expect(0, &["text", "ukplat", "sections", "image file"]);

@@ -2,7 +2,7 @@
 
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, Seek, SyncKind, Timestamp};
-use vfs::{Context, Follow, Location, RenameFlags, SetTime};
+use vfs::{Context, Follow, Location, LockKind, RangeLock, RenameFlags, SetTime};
 
 use crate::{CREATE, check};
 
@@ -158,4 +158,20 @@ pub fn escape(files: &Context, path: &str) -> Result<(), Errno> {
         check(there.node.lookup(name).is_err())?;
     }
     check(files.resolve(at, b"../..", Follow::Yes)?.is(&files.root))
+}
+
+/// Takes a lock on the file `path`, which somebody outside may have.
+pub fn lock(files: &Context, path: &str) -> Result<(), Errno> {
+    let file = files.open(None, path.as_bytes(), OpenFlags::READ_WRITE, 0)?;
+    let node = &vfs::location_of(&file).ok_or(Errno::EINVAL)?.node;
+    let lock = |kind| RangeLock { kind, first: 0, last: 9 };
+    match node.lock(&lock(LockKind::Exclusive)) {
+        Ok(()) => check(node.blocking(&lock(LockKind::Exclusive))?.is_none())?,
+        Err(error) => {
+            let other = node.blocking(&lock(LockKind::Shared))?.ok_or(Errno::EIO)?;
+            check(other.kind == LockKind::Exclusive && other.first == 0)?;
+            return Err(error);
+        }
+    }
+    node.lock(&lock(LockKind::None))
 }

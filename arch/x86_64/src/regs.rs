@@ -86,6 +86,17 @@ pub unsafe fn inb(port: u16) -> u8 {
     value
 }
 
+/// Reads 16 bits from an I/O port; all ones where there is no device.
+///
+/// # Safety
+/// As [`outb`].
+pub unsafe fn inw(port: u16) -> u16 {
+    let value;
+    // SAFETY: the caller's promise.
+    unsafe { asm!("in ax, dx", in("dx") port, out("ax") value, options(nostack, preserves_flags)) };
+    value
+}
+
 /// The address whose access caused the last page fault.
 pub fn read_cr2() -> u64 {
     let value;

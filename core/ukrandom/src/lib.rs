@@ -11,8 +11,8 @@
 //! random-number generators", 2017): each block of output begins with the key of the next one, and
 //! what was given out is erased, so that nobody who sees the memory later learns earlier numbers.
 //! The first key comes from the platform ([`ukplat::entropy`]: the CPU's generator, the host's), and
-//! further bytes from there are mixed in from time to time. Where the platform has none, the
-//! clocks have to do, and [`is_seeded`] says so.
+//! further bytes from there are mixed in from time to time; drivers of devices that have some add theirs
+//! ([`seed`]). Where nobody has any, the clocks have to do, and [`is_seeded`] says so.
 //!
 //! With several CPUs each has a generator of its own, so that they do not wait for each other.
 #![cfg_attr(not(test), no_std)]
@@ -62,6 +62,16 @@ pub fn mix(bytes: &[u8]) {
     }
 }
 
+/// Bytes of a [`seed`].
+pub const SEED: usize = KEY;
+
+/// Mixes in bytes that nobody can predict, from a source beside the platform, as a device: from here on
+/// the numbers are unpredictable ([`is_seeded`]), whatever the platform's own source is worth.
+pub fn seed(seed: &[u8; SEED]) {
+    mix(seed);
+    SEEDED.store(true, Relaxed);
+}
+
 fn with<R>(f: impl FnOnce(&mut Generator) -> R) -> R {
     // Another CPU may run the thread from here on: then it waits a little, at worst.
     let mut generator = ALL[ukplat::cpu_id() & (GENERATORS - 1)].lock();
@@ -100,6 +110,7 @@ mod tests {
             assert!(seen.insert(word()));
         }
         mix(b"whatever");
+        seed(&[1; SEED]);
         assert!(seen.insert(word()));
     }
 

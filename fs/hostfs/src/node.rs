@@ -9,28 +9,18 @@ use pipe::Fifo;
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, fallible};
 use uklock::Mutex;
-use vfs::NodeRef;
+use vfs::{Handles, NodeRef, Place};
 
 use crate::fs::Shared;
-use crate::sys::{Fd, O_DIRECTORY, O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_WRONLY};
+use crate::sys::{Fd, O_NONBLOCK, O_PATH};
 
 /// Device and number of a file of the host.
 pub type Key = (u64, u64);
 
-/// Where a directory is; of other files this is not known.
-#[derive(Default)]
-pub struct Place {
-    /// `None` for the root.
-    pub parent: Option<Arc<HostNode>>,
-    /// `None` for the root, and when it was removed.
-    pub name: Option<Box<[u8]>>,
-}
-
 /// What is open of a file.
 #[derive(Default)]
 struct Opened {
-    reader: Option<Arc<Fd>>,
-    writer: Option<Arc<Fd>>,
+    handles: Handles<Fd>,
     /// The one that locks belong to: two descriptors of the file would be in each other's way.
     locker: Option<Arc<Fd>>,
 }
@@ -42,7 +32,7 @@ pub struct HostNode {
     pub fd: Fd,
     pub kind: Kind,
     pub key: Key,
-    pub place: Mutex<Place>,
+    pub place: Mutex<Place<HostNode>>,
     opened: Mutex<Opened>,
     /// Held while something is done that moves the position of a descriptor, and while the end of
     /// the file is written to.
@@ -79,70 +69,32 @@ impl HostNode {
 
     /// Notes where a directory is.
     pub fn set_place(&self, place: Option<(&Arc<Self>, &[u8])>) -> Result<(), Errno> {
-        if self.kind != Kind::Directory {
-            return Ok(());
-        }
-        let new = match place {
-            None => Place::default(),
-            Some((parent, name)) => {
-                let known = self.place.lock();
-                let same_name = known.name.as_deref() == Some(name);
-                if same_name && known.parent.as_ref().is_some_and(|p| Arc::ptr_eq(p, parent)) {
-                    return Ok(());
-                }
-                drop(known);
-                Place { parent: Some(parent.clone()), name: Some(fallible::copy(name)?) }
+        match place {
+            Some((parent, name)) if self.kind == Kind::Directory => {
+                Place::note(&self.place, parent, name).map(drop)
             }
-        };
-        let old = core::mem::replace(&mut *self.place.lock(), new);
-        drop(old);
-        Ok(())
+            _ => Ok(()),
+        }
     }
 
-    /// Opens what was found, for what `flags` say.
-    fn open_as(&self, flags: usize) -> Result<Arc<Fd>, Errno> {
-        let fd = self.shared.links.open_link(&self.fd.name(), flags | O_NONBLOCK)?;
+    /// Opens what was found, for what `flags` say, which are Linux's.
+    fn open_as(&self, flags: OpenFlags) -> Result<Arc<Fd>, Errno> {
+        let flags = flags.bits() as usize;
+        let fd = match self.kind {
+            Kind::Directory => self.fd.open_beneath(c".", flags, 0)?,
+            _ => self.shared.links.open_link(&self.fd.name(), flags | O_NONBLOCK)?,
+        };
         fallible::arc(fd)
     }
 
     /// A descriptor for reading.
     pub fn reader(&self) -> Result<Arc<Fd>, Errno> {
-        let mut opened = self.opened.lock();
-        if let Some(fd) = &opened.reader {
-            return Ok(fd.clone());
-        }
-        let fd = match self.kind {
-            Kind::Directory => {
-                fallible::arc(self.fd.open_beneath(c".", O_RDONLY | O_DIRECTORY, 0)?)?
-            }
-            Kind::Regular => self.open_as(O_RDONLY)?,
-            _ => return Err(Errno::EINVAL),
-        };
-        opened.reader = Some(fd.clone());
-        Ok(fd)
+        self.opened.lock().handles.reader(self.kind, |flags| self.open_as(flags))
     }
 
     /// A descriptor for writing, which is good for reading too where the host lets us.
     pub fn writer(&self) -> Result<Arc<Fd>, Errno> {
-        match self.kind {
-            Kind::Regular => {}
-            Kind::Directory => return Err(Errno::EISDIR),
-            _ => return Err(Errno::EINVAL),
-        }
-        let mut opened = self.opened.lock();
-        if let Some(fd) = &opened.writer {
-            return Ok(fd.clone());
-        }
-        let fd = match self.open_as(O_RDWR) {
-            Ok(fd) => {
-                opened.reader = Some(fd.clone());
-                fd
-            }
-            Err(Errno::EACCES) => self.open_as(O_WRONLY)?,
-            Err(error) => return Err(error),
-        };
-        opened.writer = Some(fd.clone());
-        Ok(fd)
+        self.opened.lock().handles.writer(self.kind, |flags| self.open_as(flags))
     }
 
     /// The descriptor that has the locks.
@@ -154,8 +106,8 @@ impl HostNode {
         if let Some(fd) = &opened.locker {
             return Ok(fd.clone());
         }
-        let fd = match self.open_as(O_RDWR) {
-            Err(Errno::EACCES | Errno::EROFS) => self.open_as(O_RDONLY)?,
+        let fd = match self.open_as(OpenFlags::READ_WRITE) {
+            Err(Errno::EACCES | Errno::EROFS) => self.open_as(OpenFlags::READ_ONLY)?,
             opened => opened?,
         };
         opened.locker = Some(fd.clone());
@@ -164,8 +116,8 @@ impl HostNode {
 
     /// Any descriptor that is open, for what works with each.
     pub fn any_open(&self) -> Result<Arc<Fd>, Errno> {
-        let writer = self.opened.lock().writer.clone();
-        writer.map_or_else(|| self.reader(), Ok)
+        let open = self.opened.lock().handles.any();
+        open.map_or_else(|| self.reader(), Ok)
     }
 
     /// Gets ready to be opened.
@@ -182,10 +134,7 @@ impl HostNode {
     /// Takes over a descriptor of a file that was just made: its permissions may allow nobody to
     /// open it.
     pub fn keep(&self, fd: Fd) -> Result<(), Errno> {
-        let fd = fallible::arc(fd)?;
-        let mut opened = self.opened.lock();
-        opened.reader = Some(fd.clone());
-        opened.writer = Some(fd);
+        self.opened.lock().handles.keep(fallible::arc(fd)?);
         Ok(())
     }
 
@@ -198,13 +147,7 @@ impl HostNode {
 impl Drop for HostNode {
     fn drop(&mut self) {
         self.shared.forget(self.key);
-        // Of a deep tree each directory may be the last that holds the one above.
-        let mut parent = self.place.get_mut().parent.take();
-        while let Some(node) = parent.take() {
-            if let Some(mut node) = Arc::into_inner(node) {
-                parent = node.place.get_mut().parent.take();
-            }
-        }
+        self.place.get_mut().let_go(|node| node.place.get_mut());
     }
 }
 

@@ -7,7 +7,7 @@ use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags};
 use vfs::{Entry, New, NodeRef, Rename};
 
-use crate::node::{O_RDWR, RemoteNode};
+use crate::node::RemoteNode;
 
 /// Bytes of entries that are asked for at a time.
 const ENTRIES: usize = 8 << 10;
@@ -48,7 +48,8 @@ impl RemoteNode {
             Kind::Regular => {
                 // Stands for the directory first, and for the file afterwards.
                 let (opened, _) = fid.walk(None)?;
-                let flags = O_RDWR | (OpenFlags::CREATE | OpenFlags::EXCLUSIVE).bits();
+                let flags = OpenFlags::READ_WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
+                let flags = flags.bits();
                 let create = Request::Lcreate { fid: opened.number(), name, flags, mode, group };
                 client.ask(&create, |response| {
                     matches!(response, Response::Lcreate { .. }).then_some(())

@@ -1,6 +1,5 @@
 //! Nodes, and what is open of them on the server.
 
-use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
 use core::any::Any;
 
@@ -8,31 +7,10 @@ use pipe::Fifo;
 use ukerrno::Errno;
 use ukfile::{Kind, Metadata, OpenFlags, fallible};
 use uklock::Mutex;
-use vfs::NodeRef;
+use vfs::{Handles, NodeRef, Place};
 
 use crate::client::Fid;
 use crate::fs::Shared;
-
-/// Flags of `Lopen`, which are Linux's.
-pub const O_RDONLY: u32 = OpenFlags::READ_ONLY.bits();
-const O_WRONLY: u32 = OpenFlags::WRITE_ONLY.bits();
-pub const O_RDWR: u32 = OpenFlags::READ_WRITE.bits();
-const O_DIRECTORY: u32 = OpenFlags::DIRECTORY.bits();
-
-/// Where a directory is; of other files this is not known.
-#[derive(Default)]
-pub struct Place {
-    /// `None` for the root.
-    pub parent: Option<Arc<RemoteNode>>,
-    /// `None` for the root, and when it was removed.
-    pub name: Option<Box<[u8]>>,
-}
-
-#[derive(Default)]
-struct Opened {
-    reader: Option<Arc<Fid>>,
-    writer: Option<Arc<Fid>>,
-}
 
 /// A file, directory, link … of the server.
 pub struct RemoteNode {
@@ -41,8 +19,8 @@ pub struct RemoteNode {
     kind: Kind,
     /// The server's number.
     path: u64,
-    pub place: Mutex<Place>,
-    opened: Mutex<Opened>,
+    pub place: Mutex<Place<RemoteNode>>,
+    opened: Mutex<Handles<Fid>>,
     /// What was known of an open file when it lost a name here. Servers that know files by their
     /// names, as QEMU's before 10.1, tell nothing of it once it has none.
     last_known: Mutex<Option<Metadata>>,
@@ -102,68 +80,30 @@ impl RemoteNode {
             // A file may have several names; the one it was found by now is there.
             return Ok(true);
         }
-        {
-            let known = self.place.lock();
-            let same_name = known.name.as_deref() == Some(name);
-            if same_name && known.parent.as_ref().is_some_and(|p| Arc::ptr_eq(p, parent)) {
-                return Ok(false);
-            }
-        }
-        let new = Place { parent: Some(parent.clone()), name: Some(fallible::copy(name)?) };
-        let old = core::mem::replace(&mut *self.place.lock(), new);
-        drop(old);
-        Ok(true)
+        Place::note(&self.place, parent, name)
     }
 
-    fn open_as(&self, flags: u32) -> Result<Arc<Fid>, Errno> {
+    /// Opens it, for what `flags` say; those of `Lopen` are Linux's.
+    fn open_as(&self, flags: OpenFlags) -> Result<Arc<Fid>, Errno> {
         // The fid that is walked from must not be open.
         let (fid, _) = self.fid().walk(None)?;
-        fid.open(flags)?;
+        fid.open(flags.bits())?;
         fallible::arc(fid)
     }
 
     /// A fid for reading.
     pub fn reader(&self) -> Result<Arc<Fid>, Errno> {
-        let mut opened = self.opened.lock();
-        if let Some(fid) = &opened.reader {
-            return Ok(fid.clone());
-        }
-        let fid = match self.kind {
-            Kind::Directory => self.open_as(O_RDONLY | O_DIRECTORY)?,
-            Kind::Regular => self.open_as(O_RDONLY)?,
-            _ => return Err(Errno::EINVAL),
-        };
-        opened.reader = Some(fid.clone());
-        Ok(fid)
+        self.opened.lock().reader(self.kind, |flags| self.open_as(flags))
     }
 
     /// A fid for writing, which is good for reading too where the server lets us.
     pub fn writer(&self) -> Result<Arc<Fid>, Errno> {
-        match self.kind {
-            Kind::Regular => {}
-            Kind::Directory => return Err(Errno::EISDIR),
-            _ => return Err(Errno::EINVAL),
-        }
-        let mut opened = self.opened.lock();
-        if let Some(fid) = &opened.writer {
-            return Ok(fid.clone());
-        }
-        let fid = match self.open_as(O_RDWR) {
-            Ok(fid) => {
-                opened.reader = Some(fid.clone());
-                fid
-            }
-            Err(Errno::EACCES) => self.open_as(O_WRONLY)?,
-            Err(error) => return Err(error),
-        };
-        opened.writer = Some(fid.clone());
-        Ok(fid)
+        self.opened.lock().writer(self.kind, |flags| self.open_as(flags))
     }
 
     /// What is open, if something is.
     pub fn any_open(&self) -> Option<Arc<Fid>> {
-        let opened = self.opened.lock();
-        opened.writer.clone().or_else(|| opened.reader.clone())
+        self.opened.lock().any()
     }
 
     /// The fid that locks are asked for with.
@@ -188,10 +128,7 @@ impl RemoteNode {
     /// Takes over what was opened when the file was made: its permissions may allow nobody to open
     /// it.
     pub fn keep(&self, fid: Fid) -> Result<(), Errno> {
-        let fid = fallible::arc(fid)?;
-        let mut opened = self.opened.lock();
-        opened.reader = Some(fid.clone());
-        opened.writer = Some(fid);
+        self.opened.lock().keep(fallible::arc(fid)?);
         Ok(())
     }
 
@@ -225,12 +162,6 @@ impl RemoteNode {
 impl Drop for RemoteNode {
     fn drop(&mut self) {
         self.shared.forget(self.path);
-        // Of a deep tree each directory may be the last that holds the one above.
-        let mut parent = self.place.get_mut().parent.take();
-        while let Some(node) = parent.take() {
-            if let Some(mut node) = Arc::into_inner(node) {
-                parent = node.place.get_mut().parent.take();
-            }
-        }
+        self.place.get_mut().let_go(|node| node.place.get_mut());
     }
 }

@@ -1,7 +1,7 @@
 //! The page that a CPU of the guest shares with the tender: index of each of its words.
 //!
 //! The guest writes and reads it as it likes. The tender reads and writes it only while the CPU does
-//! not run, and takes nothing for granted that it finds there.
+//! not run, or [looks](LOOKING), and takes nothing for granted that it finds there.
 
 /// The first so many words are the guest's own: the tender never looks at them.
 pub const OWN_WORDS: usize = 14;
@@ -30,6 +30,10 @@ pub const ARGUMENT_COUNT: usize = 4;
 pub const STATUS: usize = 21;
 /// What the call gave.
 pub const RESULT: usize = 22;
+
+/// Not 0 while the guest, with interrupts disabled, looks at [`PENDING`] all the time: devices then
+/// set their bit and need not stop the CPU. It looks once more after it has set this to 0.
+pub const LOOKING: usize = 23;
 
 /// Number of the exception that the image's fault handler is called for (Intel SDM volume 3,
 /// table 6-1).

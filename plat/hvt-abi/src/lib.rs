@@ -30,7 +30,7 @@ pub use call::{Call, CallError, NEVER, Rights, Stream};
 pub use note::{ImageNote, NOTE_HAS_DRIVERS, NOTE_NAME, NOTE_TYPE, NOTE_WORDS, NoteVersion};
 
 /// Version of everything in this crate: images and tenders of different versions do not fit.
-pub const VERSION: u64 = 2;
+pub const VERSION: u64 = 3;
 
 /// Size in bytes of a page.
 pub const PAGE: u64 = 4096;

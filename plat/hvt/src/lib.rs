@@ -21,6 +21,8 @@ mod devices;
 mod entry;
 mod faults;
 mod local;
+#[cfg(feature = "devices")]
+mod look;
 mod start;
 mod timer;
 mod vm;

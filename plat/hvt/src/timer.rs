@@ -118,13 +118,21 @@ pub fn arm(deadline_ns: Option<u64>) {
     });
 }
 
+/// Waits for an interrupt. Interrupts are disabled.
+pub fn wait_until(deadline_ns: Option<u64>) {
+    let left = deadline_ns.map(|d| d.saturating_sub(clock::monotonic_ns()));
+    if left != Some(0) {
+        call::wait(left.unwrap_or(NEVER));
+    }
+}
+
 pub fn idle_until(deadline_ns: Option<u64>) {
     let was_enabled = irq_disable();
     if !is_pending() && !stop::is_requested() {
-        let left = deadline_ns.map(|d| d.saturating_sub(clock::monotonic_ns()));
-        if left != Some(0) {
-            call::wait(left.unwrap_or(NEVER));
-        }
+        #[cfg(feature = "devices")]
+        crate::look::wait_until(deadline_ns);
+        #[cfg(not(feature = "devices"))]
+        wait_until(deadline_ns);
     }
     irq_enable();
     if !was_enabled {

@@ -44,6 +44,10 @@ impl Apics {
     }
 }
 
+fn u16_at(bytes: &[u8], offset: usize) -> Option<u16> {
+    Some(u16::from_le_bytes(*bytes.get(offset..)?.first_chunk()?))
+}
+
 fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(offset..)?.first_chunk()?))
 }
@@ -139,7 +143,6 @@ fn apics(table: &[u8]) -> Apics {
 
 /// The I/O APICs of a multiple APIC description table: physical address, and number of the first
 /// interrupt line.
-#[cfg(any(feature = "devices", test))]
 pub fn io_apics(table: &[u8]) -> impl Iterator<Item = (u64, u32)> {
     const IO_APIC: u8 = 1;
     madt_entries(table)
@@ -158,13 +161,97 @@ pub fn pci_express(table: &[u8]) -> impl Iterator<Item = (u64, u8, u8)> {
     })
 }
 
-/// The differentiated system description table, to which another one points.
-#[cfg(any(feature = "devices", test))]
-pub fn find_description<M: PhysicalMemory>(memory: &M, root: u64) -> Option<&'static [u8]> {
-    let fixed = find_table(memory, root, b"FACP")?;
+/// The fixed description table (section 5.2.9); see [`find_table`].
+pub fn find_fixed<M: PhysicalMemory>(memory: &M, root: u64) -> Option<&'static [u8]> {
+    find_table(memory, root, b"FACP")
+}
+
+/// The differentiated system description table, to which the fixed one points.
+pub fn find_description<M: PhysicalMemory>(memory: &M, fixed: &[u8]) -> Option<&'static [u8]> {
     let wide = u64_at(fixed, 140).filter(|address| *address != 0);
     let address = wide.or_else(|| u32_at(fixed, 40).map(u64::from))?;
     table(memory, address).filter(|table| table.starts_with(b"DSDT"))
+}
+
+/// A power button, as virtual machines have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerButton {
+    /// In fixed registers (section 4.8.3.1), I/O ports.
+    Fixed {
+        /// What happened; writing a bit clears it.
+        status: u16,
+        /// What interrupts.
+        enable: u16,
+        /// The interrupt line.
+        line: u32,
+        /// Port and value that make the firmware leave the registers to us.
+        takeover: Option<(u16, u8)>,
+    },
+    /// In a register that says what happened, and forgets it, when it is read (QEMU, "generic event
+    /// device" in `docs/specs/acpi_hw_reduced_hotplug`).
+    Event {
+        /// Physical address of the register, of 32 bits.
+        selector: u64,
+        /// The interrupt line.
+        line: u32,
+    },
+}
+
+/// The power button of a machine with these tables: multiple APIC, fixed, differentiated description.
+pub fn power_button(apics: &[u8], fixed: &[u8], description: Option<&[u8]>) -> Option<PowerButton> {
+    /// Flags: the button is no fixed one; there are no fixed registers.
+    const BUTTON_ELSEWHERE: u32 = 1 << 4;
+    const REDUCED: u32 = 1 << 20;
+    let flags = u32_at(fixed, 112)?;
+    if flags & REDUCED != 0 {
+        return event_device(description?);
+    }
+    let status = u16::try_from(u32_at(fixed, 56)?).ok()?;
+    let half = u16::from(fixed.get(88)? / 2);
+    if flags & BUTTON_ELSEWHERE != 0 || status == 0 || half < 2 {
+        return None;
+    }
+    let command = u16::try_from(u32_at(fixed, 48)?).ok().filter(|port| *port != 0);
+    let takeover = command.zip(fixed.get(52).copied());
+    let enable = status.checked_add(half)?;
+    let line = line_of(apics, u16_at(fixed, 46)?);
+    Some(PowerButton::Fixed { status, enable, line, takeover })
+}
+
+/// The line that an interrupt of the old controllers is (section 5.2.12.5).
+fn line_of(apics: &[u8], source: u16) -> u32 {
+    const OVERRIDE: u8 = 2;
+    madt_entries(apics)
+        .filter(|(kind, entry)| {
+            *kind == OVERRIDE && entry.get(3).copied().map(u16::from) == Some(source)
+        })
+        .find_map(|(_, entry)| u32_at(entry, 4))
+        .unwrap_or(source.into())
+}
+
+/// The generic event device of a description table, which is searched as [`virtio_mmio`] does: its
+/// hardware identifier, the descriptor of its interrupt, the region of its register (section
+/// 20.2.5.2) in system memory, at an address of 32 bits.
+fn event_device(table: &[u8]) -> Option<PowerButton> {
+    const ID: &[u8] = b"ACPI0013";
+    const REGION: &[u8] = &[0x5b, 0x80];
+    /// Behind the name of four letters: system memory, then an address of 32 bits.
+    const IN_MEMORY: [u8; 2] = [0, 0x0c];
+    let device = table.get(find(table, ID)?..)?;
+    let device = &device[..device.len().min(NEAR)];
+    let line = u32_at(device, find(device, INTERRUPT)? + 5)?;
+    let region = device.get(find(device, REGION)? + REGION.len() + 4..)?;
+    let selector = u32_at(region, 2).filter(|_| region.starts_with(&IN_MEMORY))?;
+    Some(PowerButton::Event { selector: selector.into(), line })
+}
+
+/// Descriptor of an interrupt (section 6.4.3.6).
+const INTERRUPT: &[u8] = &[0x89, 6, 0];
+/// Bytes that one device has in a description table at most.
+const NEAR: usize = 256;
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|w| w == what)
 }
 
 /// Virtio devices that a description table lists: physical address, length, interrupt line.
@@ -176,10 +263,6 @@ pub fn find_description<M: PhysicalMemory>(memory: &M, root: u64) -> Option<&'st
 pub fn virtio_mmio(table: &[u8]) -> impl Iterator<Item = (u64, u64, Option<u32>)> {
     const ID: &[u8] = b"LNRO0005";
     const MEMORY: &[u8] = &[0x86, 9, 0];
-    const INTERRUPT: &[u8] = &[0x89, 6, 0];
-    /// Bytes that one device has at most.
-    const NEAR: usize = 256;
-    let find = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).position(|w| w == what);
     let mut rest = table;
     core::iter::from_fn(move || {
         loop {
@@ -281,10 +364,64 @@ mod tests {
             put(&mut m, 0x604, &40u32.to_le_bytes());
             fix_sum(&mut m, 0x600, 40, 9);
             let memory = Memory(m.leak());
-            let found = find_description(&memory, 0).expect("it is there");
+            let fixed = find_fixed(&memory, 0).expect("it is there");
+            let found = find_description(&memory, fixed).expect("it is there");
             assert_eq!((found.len(), &found[..4]), (40, &b"DSDT"[..]));
         }
-        assert_eq!(find_description(&Memory(machine(2).leak()), 0), None);
+        let memory = Memory(machine(2).leak());
+        assert_eq!(find_fixed(&memory, 0), None);
+        assert_eq!(find_description(&memory, &[]), None);
+    }
+
+    /// A fixed table with event registers at ports 0x600 to 0x603 and interrupt 9.
+    fn fixed() -> Vec<u8> {
+        let mut m = vec![0u8; 244];
+        put(&mut m, 46, &9u16.to_le_bytes());
+        put(&mut m, 48, &0xb2u32.to_le_bytes());
+        m[52] = 2;
+        put(&mut m, 56, &0x600u32.to_le_bytes());
+        m[88] = 4;
+        m
+    }
+
+    /// A multiple APIC table in which interrupt 9 is line 20.
+    fn apics_with_override() -> Vec<u8> {
+        let mut m = vec![0u8; 44];
+        m.extend([2, 10, 0, 5, 5, 0, 0, 0, 13, 0, 2, 10, 0, 9, 20, 0, 0, 0, 13, 0]);
+        m
+    }
+
+    const EVENTS: &[u8] = b"DSDT....ACPI0013....\x89\x06\x00\x03\x01\x09\x00\x00\x00\
+        \x5b\x80EREG\x00\x0c\x00\x00\xa0\xfe\x0a\x04";
+
+    #[test]
+    fn the_button_is_in_fixed_registers() {
+        let takeover = Some((0xb2, 2));
+        let button =
+            |line| Some(PowerButton::Fixed { status: 0x600, enable: 0x602, line, takeover });
+        assert_eq!(power_button(&apics_with_override(), &fixed(), None), button(20));
+        assert_eq!(power_button(&[], &fixed(), None), button(9));
+        let mut no_firmware = fixed();
+        no_firmware[48] = 0;
+        let found = power_button(&[], &no_firmware, None);
+        assert!(matches!(found, Some(PowerButton::Fixed { takeover: None, .. })));
+        for (at, value) in [(56 + 2, 1), (57, 0), (88, 2), (112, 1 << 4)] {
+            let mut without = fixed();
+            without[at] = value;
+            assert_eq!(power_button(&[], &without, Some(EVENTS)), None, "{at}");
+        }
+    }
+
+    #[test]
+    fn the_button_is_an_event() {
+        let mut reduced = fixed();
+        reduced[114] = 1 << 4;
+        let button = PowerButton::Event { selector: 0xfea0_0000, line: 9 };
+        assert_eq!(power_button(&[], &reduced, Some(EVENTS)), Some(button));
+        assert_eq!(power_button(&[], &reduced, None), None);
+        for len in 0..EVENTS.len() - 2 {
+            assert_eq!(power_button(&[], &reduced, Some(&EVENTS[..len])), None, "{len}");
+        }
     }
 
     #[test]
@@ -344,11 +481,13 @@ mod tests {
         fn any_description_is_searched_to_its_end(
             parts in prop::collection::vec(prop::sample::select(vec![
                 &b"LNRO0005"[..], &b"\x86\x09\x00"[..], &b"\x89\x06\x00"[..], &b"abcd"[..], &b"LNRO"[..],
+                &b"ACPI0013"[..], &b"\x5b\x80"[..], &b"\x00\x0c"[..],
             ]), 0..200),
         ) {
             let table = parts.concat();
             prop_assert!(virtio_mmio(&table).count() <= table.len() / 8);
             let _ = (io_apics(&table).count(), pci_express(&table).count());
+            let _ = event_device(&table);
         }
 
         #[test]
@@ -374,6 +513,7 @@ mod tests {
         fn arbitrary_tables_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let found = apics(&bytes);
             prop_assert!(found.ids().len() <= MAX);
+            let _ = power_button(&bytes, &bytes, Some(&bytes));
         }
     }
 }

@@ -55,7 +55,8 @@ pub fn apic() -> Option<&'static LocalApic> {
     unsafe { (*APIC.0.get()).as_ref() }
 }
 
-/// Boot phase `clock`: finds the counter's frequency and enables the local APIC.
+/// Boot phase `clock`: finds the counter's frequency and enables the local APIC, and what interrupts
+/// by it.
 ///
 /// # Errors
 /// None.
@@ -90,6 +91,7 @@ pub fn init_clock(boot: &'static BootInfo) -> Result<(), InitError> {
         }
     }
     READY.store(true, Relaxed);
+    crate::button::listen();
     Ok(())
 }
 

@@ -51,7 +51,8 @@ impl Found {
                 self.add(Device::PciExpress { base, first_bus, last_bus });
             }
         }
-        if let Some(table) = acpi::find_description(memory, root) {
+        let fixed = acpi::find_fixed(memory, root);
+        if let Some(table) = fixed.and_then(|fixed| acpi::find_description(memory, fixed)) {
             for (base, len, line) in acpi::virtio_mmio(table) {
                 self.add(Device::VirtioMmio { base, len, line });
             }

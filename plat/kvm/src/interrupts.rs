@@ -7,10 +7,13 @@ use core::ops::Range;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 
+#[cfg(feature = "devices")]
 use ukarch_x86_64::lapic;
 use ukarch_x86_64::regs::cpuid;
 use ukarch_x86_64::trap::SPURIOUS;
-use ukplat::device::{InterruptHandler, Message};
+use ukplat::device::InterruptHandler;
+#[cfg(feature = "devices")]
+use ukplat::device::Message;
 
 use crate::clock;
 
@@ -61,6 +64,7 @@ fn own_apic() -> u8 {
 
 /// See [`ukplat::device::message_interrupt`]. The address is that of Intel SDM volume 3, section
 /// 11.11: physical destination, one CPU; the data is the vector, fixed delivery, edge.
+#[cfg(feature = "devices")]
 pub fn message(handler: &'static dyn InterruptHandler) -> Option<Message> {
     let vector = take(handler)?;
     let address = lapic::DEFAULT_BASE | u64::from(own_apic()) << 12;

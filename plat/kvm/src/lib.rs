@@ -12,19 +12,17 @@
 //! ```
 #![cfg_attr(not(test), no_std)]
 
-#[cfg(any(feature = "smp", feature = "devices", test))]
 mod acpi;
+mod button;
 mod clock;
 #[cfg(feature = "smp")]
 mod cpus;
 #[cfg(any(feature = "devices", test))]
 mod devices;
 mod entry;
-#[cfg(any(feature = "smp", feature = "devices"))]
 mod firmware;
 mod frames;
 mod guard;
-#[cfg(feature = "devices")]
 mod interrupts;
 mod local;
 mod power;

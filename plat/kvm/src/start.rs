@@ -13,13 +13,10 @@ use ukplat::{BootInfo, Exit, MemoryKind, MemoryMap, parse_size};
 
 #[cfg(feature = "devices")]
 use crate::devices::Found;
-#[cfg(feature = "devices")]
 use crate::firmware::Firmware;
 use crate::frames::Frames;
 use crate::pvh::{PhysicalMemory, StartInfo};
-use crate::{Config, power, serial, traps};
-#[cfg(feature = "devices")]
-use crate::{acpi, interrupts};
+use crate::{Config, acpi, button, interrupts, power, serial, traps};
 #[cfg(feature = "smp")]
 use crate::{cpus, trampoline};
 
@@ -204,6 +201,7 @@ unsafe fn set_up(
     let mut frames = unsafe { Frames::new(own_start, own_end) };
 
     let words = words(machine.command_line().map_err(|e| e.cause())?, &mut frames)?;
+    find_button(machine.rsdp(), &mut frames);
     #[cfg(feature = "devices")]
     let (words, devices) = find_devices(machine.rsdp(), words, &mut frames);
     #[cfg(not(feature = "devices"))]
@@ -231,10 +229,14 @@ unsafe fn set_up(
     ] {
         mapper.map(start, start, end - start, flags).map_err(map_cause)?;
     }
-    #[cfg(feature = "devices")]
+    let registers = Flags::WRITE | Flags::UNCACHED;
     for base in interrupts::controllers() {
-        let flags = Flags::WRITE | Flags::UNCACHED;
-        mapper.map(base, base, PAGE, flags).map_err(map_cause)?;
+        mapper.map(base, base, PAGE, registers).map_err(map_cause)?;
+    }
+    if let Some(base) = button::registers()
+        && mapper.map(base, base, PAGE, registers).is_err()
+    {
+        button::found(None);
     }
     for (guard, _) in stacks.all() {
         mapper.unmap(guard, PAGE).map_err(map_cause)?;
@@ -280,8 +282,18 @@ unsafe fn set_up(
     Ok((info, stacks.main.1))
 }
 
-/// Finds devices and interrupt controllers; returns the words that are not about devices, and the
-/// devices.
+/// Finds interrupt controllers and the power button.
+fn find_button(root_pointer: u64, frames: &mut Frames) {
+    let firmware = Firmware::new(frames);
+    let Some(apics) = acpi::find_table(&firmware, root_pointer, b"APIC") else { return };
+    interrupts::set_controllers(acpi::io_apics(apics));
+    if let Some(fixed) = acpi::find_fixed(&firmware, root_pointer) {
+        let description = acpi::find_description(&firmware, fixed);
+        button::found(acpi::power_button(apics, fixed, description));
+    }
+}
+
+/// Finds devices; returns the words that are not about devices, and the devices.
 #[cfg(feature = "devices")]
 fn find_devices(
     root_pointer: u64,
@@ -292,9 +304,6 @@ fn find_devices(
     let found = unsafe { DEVICES.write(Found::new()) };
     let words = &words[..found.add_words(words)];
     let firmware = Firmware::new(frames);
-    if let Some(table) = acpi::find_table(&firmware, root_pointer, b"APIC") {
-        interrupts::set_controllers(acpi::io_apics(table));
-    }
     found.add_firmware(&firmware, root_pointer);
     (words, found.devices())
 }

@@ -13,7 +13,7 @@ use ukarch_x86_64::regs::{
 use ukarch_x86_64::trap::{EXCEPTIONS, REGISTER_NAMES, TrapFrame, exception_name};
 use ukplat::cpu::MAX_CPUS;
 use ukplat::fault::{Fault, Handler, Place, handler};
-use ukplat::{Exit, preempt, report, stack};
+use ukplat::{Exit, preempt, report, stack, stop};
 
 use crate::clock;
 #[cfg(feature = "smp")]
@@ -86,7 +86,8 @@ pub fn idle_until(deadline_ns: Option<u64>) {
     let guard = preempt::in_use().then(preempt::disable);
     let armed = deadline();
     let wake = deadline_ns.unwrap_or(NOT_ARMED).min(armed);
-    if wake == NOT_ARMED || clock::monotonic_ns() < wake {
+    // Who was asked to stop has something to do.
+    if !stop::is_requested() && (wake == NOT_ARMED || clock::monotonic_ns() < wake) {
         // Only when the two differ must the timer be set for this wait.
         if wake != armed {
             clock::fire_at(Some(wake));
@@ -117,7 +118,6 @@ pub fn on_trap(frame: &mut TrapFrame) {
         vector if vector == u64::from(CPU_VECTOR) => crate::cpus::on_cpu_interrupt(),
         #[cfg(feature = "smp")]
         vector if vector == u64::from(FLUSH_VECTOR) => crate::cpus::on_flush(),
-        #[cfg(feature = "devices")]
         vector if crate::interrupts::VECTORS.contains(&vector) => {
             crate::interrupts::on_interrupt(vector);
         }

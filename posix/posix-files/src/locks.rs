@@ -2,6 +2,9 @@
 //!
 //! There is one process, so its own locks never stand in each other's way; those of open file
 //! descriptions (`F_OFD_SETLK`, `flock`) do.
+//!
+//! Where a file has users outside of the image ([`vfs::Node::lock`]), they are told what its locks on
+//! bytes come to together, the image being one user for them.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
@@ -12,6 +15,7 @@ use syscall_shim::{Plain, UserPtr};
 use ukerrno::Errno;
 use ukfile::{Description, Kind};
 use uklock::{Mutex, WaitQueue};
+use vfs::{LockKind, Node, RangeLock};
 
 /// `struct flock`
 #[derive(Clone, Copy, Debug, Plain)]
@@ -65,6 +69,16 @@ impl Lock {
         self.whole == other.whole && self.first <= other.last && other.first <= self.last
     }
 
+    /// What users outside are told of it.
+    fn kind(&self) -> LockKind {
+        match self {
+            Self { whole: true, .. } => LockKind::None,
+            lock if lock.owner.is_gone() => LockKind::None,
+            Self { exclusive: true, .. } => LockKind::Exclusive,
+            _ => LockKind::Shared,
+        }
+    }
+
     fn conflicts(&self, other: &Self) -> bool {
         self.overlaps(other)
             && (self.exclusive || other.exclusive)
@@ -76,7 +90,17 @@ impl Lock {
 /// A file: its device and number.
 type Key = (u64, u64);
 
-static LOCKS: Mutex<BTreeMap<Key, Vec<Lock>>> = Mutex::new(BTreeMap::new());
+/// The locks of a file, and its node, which need not be in use any more.
+#[derive(Default)]
+struct Locks {
+    list: Vec<Lock>,
+    node: Option<Weak<dyn Node>>,
+}
+
+/// How often it is looked whether somebody outside still is in the way, in nanoseconds.
+const LOOK_NS: u64 = 10_000_000;
+
+static LOCKS: Mutex<BTreeMap<Key, Locks>> = Mutex::new(BTreeMap::new());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static WAITING: WaitQueue = WaitQueue::new();
 
@@ -107,33 +131,102 @@ fn replace(list: &mut Vec<Lock>, lock: &Lock, free: bool) -> Result<(), Errno> {
     Ok(())
 }
 
-fn try_lock(key: Key, lock: &Lock, free: bool) -> Result<bool, Errno> {
-    let mut locks = LOCKS.lock();
-    let list = locks.entry(key).or_default();
-    if !free && list.iter().any(|other| lock.conflicts(other)) {
-        return Ok(false);
+/// The strongest lock on the byte `at`, and up to which byte it is that.
+fn strongest(list: &[Lock], at: u64, last: u64) -> (LockKind, u64) {
+    let mut strongest = (LockKind::None, last);
+    for lock in list {
+        if lock.first > at {
+            strongest.1 = strongest.1.min(lock.first - 1);
+        } else if lock.last >= at {
+            strongest = (strongest.0.max(lock.kind()), strongest.1.min(lock.last));
+        }
     }
-    replace(list, lock, free)?;
-    if list.is_empty() {
-        locks.remove(&key);
-    }
-    COUNT.store(locks.len(), Ordering::Release);
-    Ok(true)
+    strongest
 }
 
-fn acquire(key: Key, lock: &Lock, free: bool, wait: bool) -> Result<(), Errno> {
+/// Tells users outside what the locks in `list` come to between two bytes.
+fn tell(node: &dyn Node, list: &[Lock], first: u64, last: u64) -> Result<(), Errno> {
+    let mut at = first;
     loop {
-        if try_lock(key, lock, free)? {
-            // Less than before may be locked.
-            WAITING.wake_all();
+        let (kind, mut end) = strongest(list, at, last);
+        while end < last {
+            match strongest(list, end + 1, last) {
+                (same, further) if same == kind => end = further,
+                _ => break,
+            }
+        }
+        node.lock(&RangeLock { kind, first: at, last: end })?;
+        if end >= last {
             return Ok(());
         }
+        at = end + 1;
+    }
+}
+
+/// What became of a try.
+enum Tried {
+    Done,
+    /// Somebody in the image is in the way, or somebody outside.
+    Blocked {
+        outside: bool,
+    },
+}
+
+fn try_lock(file: &Description, key: Key, lock: &Lock, free: bool) -> Result<Tried, Errno> {
+    let mut all = LOCKS.lock();
+    let locks = all.entry(key).or_default();
+    if !free && locks.list.iter().any(|other| lock.conflicts(other)) {
+        return Ok(Tried::Blocked { outside: false });
+    }
+    let mut next = Vec::new();
+    next.try_reserve_exact(locks.list.len() + 2).map_err(|_| Errno::ENOMEM)?;
+    next.extend(locks.list.iter().cloned());
+    replace(&mut next, lock, free)?;
+    let location = vfs::location_of(file).filter(|_| !lock.whole);
+    let told = location.map_or(Ok(()), |at| tell(&*at.node, &next, lock.first, lock.last));
+    match told {
+        Err(error) if !free => {
+            if locks.list.is_empty() {
+                all.remove(&key);
+            }
+            return match error {
+                Errno::EAGAIN => Ok(Tried::Blocked { outside: true }),
+                error => Err(error),
+            };
+        }
+        // Less is locked in any case.
+        _ => {}
+    }
+    locks.list = next;
+    if let Some(location) = location {
+        locks.node = Some(Arc::downgrade(&location.node));
+    }
+    if locks.list.is_empty() {
+        all.remove(&key);
+    }
+    COUNT.store(all.len(), Ordering::Release);
+    Ok(Tried::Done)
+}
+
+fn acquire(file: &Description, key: Key, lock: &Lock, free: bool, wait: bool) -> Result<(), Errno> {
+    loop {
+        let outside = match try_lock(file, key, lock, free)? {
+            Tried::Done => {
+                // Less than before may be locked.
+                WAITING.wake_all();
+                return Ok(());
+            }
+            Tried::Blocked { outside } => outside,
+        };
         if !wait {
             return Err(Errno::EAGAIN);
         }
         let released =
-            || LOCKS.lock().get(&key).is_none_or(|l| !l.iter().any(|o| lock.conflicts(o)));
-        WAITING.wait_interruptible(None, released).map_err(|_| Errno::EINTR)?;
+            || LOCKS.lock().get(&key).is_none_or(|l| !l.list.iter().any(|o| lock.conflicts(o)));
+        // Nobody tells of what is released outside.
+        let until = outside.then(|| ukplat::monotonic_ns().saturating_add(LOOK_NS));
+        let ended = WAITING.wait_interruptible(until, || !outside && released());
+        ended.map_err(|_| Errno::EINTR)?;
     }
 }
 
@@ -175,7 +268,7 @@ pub fn set(
     if (asked.kind == READ && !flags.reads()) || (asked.kind == WRITE && !flags.writes()) {
         return Err(Errno::EBADF);
     }
-    acquire(key(file)?, &lock, free, wait)
+    acquire(file, key(file)?, &lock, free, wait)
 }
 
 /// `F_GETLK`: who stands in the way.
@@ -185,17 +278,34 @@ pub fn get(file: &Arc<Description>, asked: UserPtr<FLock>, open: bool) -> Result
     if free {
         return Err(Errno::EINVAL);
     }
-    let locks = LOCKS.lock();
-    let list = locks.get(&key(file)?);
-    match list.and_then(|list| list.iter().find(|other| lock.conflicts(other))) {
-        None => answer.kind = UNLOCK,
+    let key = key(file)?;
+    let inside = {
+        let locks = LOCKS.lock();
+        let list = locks.get(&key).map_or(&[][..], |l| &l.list);
+        list.iter().find(|other| lock.conflicts(other)).cloned()
+    };
+    let kind = if lock.exclusive { LockKind::Exclusive } else { LockKind::Shared };
+    let range = RangeLock { kind, first: lock.first, last: lock.last };
+    let found = match inside {
         Some(other) => {
-            answer.kind = if other.exclusive { WRITE } else { READ };
+            let process = if matches!(other.owner, Owner::Process) { 1 } else { -1 };
+            Some((other.kind(), other.first, other.last, process))
+        }
+        None => match vfs::location_of(file) {
+            // Of those outside it is not known who they are.
+            Some(at) => at.node.blocking(&range)?.map(|o| (o.kind, o.first, o.last, -1)),
+            None => None,
+        },
+    };
+    match found {
+        None => answer.kind = UNLOCK,
+        Some((kind, first, last, process)) => {
+            answer.kind = if kind == LockKind::Exclusive { WRITE } else { READ };
             answer.whence = 0;
-            answer.start = other.first as i64;
-            let to_the_end = other.last == i64::MAX as u64;
-            answer.length = if to_the_end { 0 } else { (other.last - other.first + 1) as i64 };
-            answer.process = if matches!(other.owner, Owner::Process) { 1 } else { -1 };
+            answer.start = first as i64;
+            let to_the_end = last == i64::MAX as u64;
+            answer.length = if to_the_end { 0 } else { (last - first + 1) as i64 };
+            answer.process = process;
         }
     }
     asked.write(answer);
@@ -207,7 +317,7 @@ pub fn whole(file: &Arc<Description>, exclusive: Option<bool>, wait: bool) -> Re
     let owner = Owner::Open(Arc::downgrade(file));
     let (first, last) = (0, u64::MAX);
     let lock = Lock { owner, whole: true, exclusive: exclusive.unwrap_or_default(), first, last };
-    acquire(key(file)?, &lock, exclusive.is_none(), wait)
+    acquire(file, key(file)?, &lock, exclusive.is_none(), wait)
 }
 
 /// A descriptor of `file` was closed: the process loses its locks on the file (fcntl(2)).
@@ -219,9 +329,21 @@ pub fn closed(file: &Description) {
     }
     if let Ok(key) = key(file) {
         let mut locks = LOCKS.lock();
-        if let Some(list) = locks.get_mut(&key) {
-            list.retain(|l| !matches!(l.owner, Owner::Process));
+        if let Some(locks) = locks.get_mut(&key) {
+            drop_those(locks, |lock| matches!(lock.owner, Owner::Process));
         }
+    }
+}
+
+/// Drops locks, and tells users outside.
+fn drop_those(locks: &mut Locks, which: impl Fn(&Lock) -> bool) {
+    let before = locks.list.len();
+    locks.list.retain(|lock| !which(lock));
+    // A file that is not in use any more has lost its locks outside.
+    let node = locks.node.as_ref().and_then(Weak::upgrade);
+    if let Some(node) = node.filter(|_| locks.list.len() < before) {
+        // What cannot be told goes with the last use of the file.
+        let _ = tell(&*node, &locks.list, 0, i64::MAX as u64);
     }
 }
 
@@ -232,9 +354,9 @@ pub fn wake() {
     }
     {
         let mut locks = LOCKS.lock();
-        locks.retain(|_, list| {
-            list.retain(|l| !l.owner.is_gone());
-            !list.is_empty()
+        locks.retain(|_, locks| {
+            drop_those(locks, |lock| lock.owner.is_gone());
+            !locks.list.is_empty()
         });
         COUNT.store(locks.len(), Ordering::Release);
     }

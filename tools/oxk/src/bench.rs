@@ -70,6 +70,9 @@ pub struct BenchArgs {
     /// A few seconds instead of minutes: less exact, fewer guests [alloc, sched, files, boot, density, sqlite]
     #[arg(long)]
     pub quick: bool,
+    /// How many guests [density; default: 1000, or 50 with --quick]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub guests: Option<u32>,
     /// With which allocator; may be given several times, the first serves on hvt [sqlite; default: all that
     /// can]
     #[arg(long, value_name = "LIBRARY", value_parser = sqlite::ALLOCATORS)]
@@ -118,6 +121,9 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     if !args.allocator.is_empty() && args.name != Experiment::Sqlite {
         return Err(Diagnostic::new("this experiment has no --allocator")
             .help("sqlite has; `oxk bench alloc` compares all allocators"));
+    }
+    if args.guests.is_some() && args.name != Experiment::Density {
+        return Err(Diagnostic::new("this experiment has no --guests").help("density has"));
     }
     match args.name {
         Experiment::Hello if args.quick || args.output.is_some() => {

@@ -10,6 +10,7 @@ use object::read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _};
 
 use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
 use crate::generate;
+use crate::lock::Lock;
 use crate::manifest::Kind;
 use crate::native::{self, Linking};
 use crate::option::format_size;
@@ -93,6 +94,8 @@ pub fn build(
         build_dir.canonicalize().context(format!("cannot find {}", build_dir.display()))?;
     let name = resolution.image_name();
     let gen_dir = build_dir.join("gen").join(&name);
+    // What is generated depends on the libraries of the image, and its name does not.
+    let _lock = Lock::take(&gen_dir.with_extension("lock"), &format!("built {name}"))?;
     let manifest = generate::write(resolution, &loaded.project.root, &gen_dir)?;
     let flags = LinkFlags::new(resolution, &manifest)?;
     let mut built = cargo(loaded, resolution, &build_dir, &manifest, &flags, progress)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::diagnostic::Result;
-use crate::guests::{logs, ps, stop};
+use crate::guests::{keep, logs, ps, stop};
 use crate::{bench, build, graph, libs, menu, new, run, rustc, size, syscalls, test};
 
 /// Composes an application and the micro-libraries it needs into one bootable image
@@ -22,6 +22,7 @@ enum Verb {
     New(new::NewArgs),
     Build(build::BuildArgs),
     Run(Box<run::RunArgs>),
+    Keep(keep::KeepArgs),
     Ps(ps::PsArgs),
     Logs(logs::LogsArgs),
     Stop(stop::StopArgs),
@@ -40,6 +41,7 @@ impl Verb {
             Verb::New(args) => new::run(args),
             Verb::Build(args) => build::run(args),
             Verb::Run(args) => run::run(args),
+            Verb::Keep(args) => keep::run(args),
             Verb::Ps(args) => ps::run(args),
             Verb::Logs(args) => logs::run(args),
             Verb::Stop(args) => stop::run(args),

@@ -5,35 +5,46 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::diagnostic::{Diagnostic, Result};
+use crate::manifest::check_path;
 
 /// Bytes of a sector: a disk is a whole number of them.
 const SECTOR: u64 = 512;
 
-/// `--disk FILE[,ro]`.
+/// `--disk FILE[,ro][,mount=/PATH]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
     /// The file.
     pub path: PathBuf,
     /// Whether the image can only read it.
     pub read_only: bool,
+    /// Where the image has what is on it.
+    pub mount: Option<String>,
 }
 
 impl FromStr for Disk {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (path, read_only) = match text.strip_suffix(",ro") {
+        let (rest, mount) = match text.rsplit_once(",mount=") {
+            Some((rest, mount)) => {
+                check_path(mount)?;
+                (rest, Some(mount.to_owned()))
+            }
+            None => (text, None),
+        };
+        // What is mounted is only read.
+        let (path, read_only) = match rest.strip_suffix(",ro") {
             Some(path) => (path, true),
-            None => (text.strip_suffix(",rw").unwrap_or(text), false),
+            None => (rest.strip_suffix(",rw").unwrap_or(rest), mount.is_some()),
         };
         if path.is_empty() {
             return Err("a file is needed, as in disk.img or disk.img,ro".into());
         }
-        Ok(Self { path: path.into(), read_only })
+        Ok(Self { path: path.into(), read_only, mount })
     }
 }
 
-/// As on the command line. A name that ends like an option keeps its meaning.
+/// As drivers take it. A name that ends like an option keeps its meaning.
 impl fmt::Display for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = if self.read_only { "ro" } else { "rw" };
@@ -81,10 +92,17 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read() {
-        assert_eq!(disk("a,b"), Disk { path: "a,b".into(), read_only: false });
-        assert_eq!(disk("a,ro"), Disk { path: "a".into(), read_only: true });
-        assert_eq!(disk("a,rw"), Disk { path: "a".into(), read_only: false });
-        assert!(",ro".parse::<Disk>().is_err());
+        let plain = |path: &str, read_only| Disk { path: path.into(), read_only, mount: None };
+        assert_eq!(disk("a,b"), plain("a,b", false));
+        assert_eq!(disk("a,ro"), plain("a", true));
+        assert_eq!(disk("a,rw"), plain("a", false));
+        let mounted = Disk { mount: Some("/b,c".into()), ..plain("a", true) };
+        assert_eq!(disk("a,mount=/b,c"), mounted);
+        assert_eq!(disk("a,ro,mount=/b,c"), mounted);
+        assert_eq!(mounted.to_string(), "a,ro");
+        for wrong in [",ro", ",mount=/a", "a,mount=", "a,mount=b", "a,mount=/", "a,mount=/b/.."] {
+            assert!(wrong.parse::<Disk>().is_err(), "{wrong}");
+        }
         for text in ["a,ro,rw", "a,ro", "a"] {
             assert_eq!(disk(&disk(text).to_string()), disk(text));
         }

@@ -2,9 +2,10 @@
 //! manage them.
 //!
 //! There is no daemon: a record says which process a guest is, beyond doubt, and where its output
-//! goes. A guest that has ended stays known for a day, for those who want to read what it said.
+//! goes. With each guest stays a process that notes how it ends. A guest that has ended stays known for a day, for those who want to read what it said.
 
 pub mod detach;
+pub mod keep;
 pub mod logs;
 pub mod process;
 pub mod ps;
@@ -46,8 +47,12 @@ pub struct Guest {
     pub since: u64,
     /// File with its output.
     pub log: PathBuf,
+    /// File that says how it ended, when it has.
+    pub end: PathBuf,
     /// File in which a machine of QEMU leaves the exit code.
     pub code_file: Option<PathBuf>,
+    /// Socket of the monitor of a machine of QEMU.
+    pub monitor: Option<PathBuf>,
 }
 
 impl Guest {
@@ -68,7 +73,9 @@ impl Guest {
             "boot": self.identity.boot,
             "since": self.since,
             "log": self.log,
+            "end": self.end,
             "code_file": self.code_file,
+            "monitor": self.monitor,
         })
     }
 
@@ -87,7 +94,9 @@ impl Guest {
             },
             since: value["since"].as_u64()?,
             log: path("log")?,
+            end: path("end")?,
             code_file: path("code_file"),
+            monitor: path("monitor"),
         })
     }
 }
@@ -205,6 +214,11 @@ impl Store {
         self.dir.join(format!("{name}.log"))
     }
 
+    /// Where it stands how a guest of that name ended.
+    pub fn end_path(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.end"))
+    }
+
     /// Writes the record of a guest.
     pub fn add(&self, guest: &Guest) -> Result<()> {
         let path = self.record(&guest.name);
@@ -216,8 +230,8 @@ impl Store {
 
     /// Removes a guest's record and what it said.
     pub fn forget(&self, guest: &Guest) {
-        let files = [Some(&self.record(&guest.name)), Some(&guest.log), guest.code_file.as_ref()];
-        for path in files.into_iter().flatten() {
+        let files = [&self.record(&guest.name), &guest.log, &guest.end];
+        for path in files.into_iter().chain(&guest.code_file).chain(&guest.monitor) {
             // What is not there need not be removed.
             let _ = std::fs::remove_file(path);
         }

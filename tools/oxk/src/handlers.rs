@@ -1,35 +1,84 @@
-//! Which system calls a library handles, read from its sources.
+//! Which system calls a library handles, read from its sources: what the attribute `#[syscall]`
+//! registers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Names of the calls that the sources below `dir` register by the attribute `#[syscall]`, sorted.
-/// Calls with a number of their own (`nr = …`) are those of tests.
-pub fn of(dir: &Path) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut folders = vec![dir.join("src")];
-    while let Some(folder) = folders.pop() {
-        for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()) {
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|e| e == "rs") {
-                names.extend(parse(&std::fs::read_to_string(path).unwrap_or_default()));
-            }
-        }
-    }
-    names.sort();
-    names.dedup();
-    names
+use crate::diagnostic::{Context, Result};
+
+/// A registration in a source file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registration {
+    /// Name of the call.
+    pub name: String,
+    /// A number of its own (`nr = …`), as calls of tests have.
+    pub number: Option<u16>,
+    /// The first paragraph of its documentation.
+    pub help: String,
+    /// The file it is in.
+    pub file: PathBuf,
 }
 
-/// Names of the functions after each line `#[syscall]`.
-fn parse(text: &str) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut lines = text.lines().map(str::trim);
-    while lines.any(|line| line == "#[syscall]") {
-        let name = lines.find_map(|line| line.split_once("fn ")?.1.split('(').next());
-        names.extend(name.map(|name| name.trim_start_matches("r#").to_owned()));
+/// The registrations in the sources of a crate, without those of its tests.
+pub fn of(dir: &Path) -> Result<Vec<Registration>> {
+    let mut found = Vec::new();
+    for file in sources(&dir.join("src")) {
+        let text =
+            std::fs::read_to_string(&file).context(format!("cannot read {}", file.display()))?;
+        scan(&text, &file, &mut found);
     }
-    names
+    Ok(found)
+}
+
+/// Source files of a folder, without those of tests.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for path in std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()) {
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") && !path.ends_with("tests.rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The functions under the attribute, with the documentation above it.
+fn scan(text: &str, file: &Path, found: &mut Vec<Registration>) {
+    let mut help: Vec<&str> = Vec::new();
+    let mut lines = text.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        if let Some(doc) = line.strip_prefix("///") {
+            help.push(doc.trim());
+            continue;
+        }
+        let number = match line.strip_prefix("#[syscall") {
+            Some("]") => None,
+            Some(rest) => {
+                let number = rest.strip_prefix("(nr = ").and_then(|r| r.strip_suffix(")]"));
+                match number.and_then(|n| n.parse().ok()) {
+                    Some(number) => Some(number),
+                    None => continue,
+                }
+            }
+            None => {
+                help.clear();
+                continue;
+            }
+        };
+        let function = lines.by_ref().find_map(|line| {
+            let (_, name) = line.split_once("fn ")?;
+            let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '#')?;
+            Some(name[..end].trim_start_matches("r#").to_owned())
+        });
+        if let Some(name) = function {
+            let paragraph: Vec<&str> =
+                help.iter().copied().take_while(|line| !line.is_empty()).collect();
+            let (help, file) = (paragraph.join(" "), file.to_owned());
+            found.push(Registration { name, number, help, file });
+        }
+        help.clear();
+    }
 }
 
 #[cfg(test)]
@@ -37,13 +86,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn registrations_are_found() {
-        let text = "#[syscall]\nfn open(path: CStrPtr) {}\n//! #[syscall]\n/// fn no() {}\n\
-                    #[syscall(nr = 500)]\nfn own() {}\n  #[syscall]\n  #[inline]\n  pub fn r#dup(\n";
-        assert_eq!(parse(text), ["open", "dup"]);
+    fn registrations_are_found_with_their_documentation() {
+        let text = "
+            //! #[syscall]
+            /// Not this one.
+            fn other() {}
+
+            /// Does it (do(2)),
+            /// well.
+            ///
+            /// Details.
+            #[syscall]
+            #[inline]
+            pub fn r#do(a: u32) -> Result<(), Errno> {}
+
+            /// Own.
+            #[syscall(nr = 500)]
+            fn own(
+                a: u32,
+            ) {}
+            use syscall_shim::syscall;
+        ";
+        let mut found = Vec::new();
+        scan(text, Path::new("a.rs"), &mut found);
+        let found: Vec<_> =
+            found.iter().map(|r| (r.name.as_str(), r.number, r.help.as_str())).collect();
+        assert_eq!(found, [("do", None, "Does it (do(2)), well."), ("own", Some(500), "Own.")]);
+    }
+
+    #[test]
+    fn those_of_libraries() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-        let stdio = of(&root.join("posix/posix-stdio"));
-        assert_eq!(stdio, ["close", "ioctl", "lseek", "read", "readv", "write", "writev"]);
-        assert!(of(&root.join("core/ukalloc")).is_empty());
+        let stdio = of(&root.join("posix/posix-stdio")).unwrap();
+        let mut names: Vec<&str> = stdio.iter().map(|r| r.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["close", "ioctl", "lseek", "read", "readv", "write", "writev"]);
+        assert!(of(&root.join("core/ukalloc")).unwrap().is_empty());
     }
 }

@@ -18,6 +18,7 @@ pub mod guests;
 pub mod handlers;
 pub mod layering;
 pub mod libs;
+pub mod lock;
 pub mod manifest;
 pub mod menu;
 pub mod native;

@@ -97,7 +97,7 @@ pub fn libc_of(loaded: &Loaded, resolution: &Resolution<'_>, bar: &ProgressBar) 
         .map_or_else(|| loaded.project.root.join("target/oxk"), PathBuf::from);
     std::fs::create_dir_all(&cache).context(format!("cannot create {}", cache.display()))?;
     let cache = cache.canonicalize().context("cannot find the cache")?;
-    recipe.build(&cache, &numbers.header(), bar)
+    recipe.build(&cache, &numbers.header(), &resolution.arch, bar)
 }
 
 /// Links the system's static library with the program: returns the linked file.

@@ -22,7 +22,7 @@ pub const POOLS: [&str; 12] = [
 pub const SMP: &str = "smp";
 
 /// The library by which system calls are registered.
-const SHIM: &str = "syscall-shim";
+pub const SHIM: &str = "syscall-shim";
 
 /// The option of an allocator in two stages that says how much memory the early one gets.
 pub const EARLY_SIZE: &str = "early-size";
@@ -187,16 +187,18 @@ impl Pool {
         let mut libraries = Vec::new();
         for (pool, dir) in manifests {
             let source = Source::read(&dir.join("Cargo.toml"))?;
-            let library = parse_library(&source, &pool, &dir)?;
-            libraries.extend(library.map(|mut library| {
-                if library.dependencies.iter().any(|d| d == SHIM) {
-                    library.handles = handlers::of(&dir);
-                }
-                if library.version.is_empty() {
-                    library.version.clone_from(&inherited);
-                }
-                library
-            }));
+            let Some(mut library) = parse_library(&source, &pool, &dir)? else { continue };
+            if library.dependencies.iter().any(|d| d == SHIM) {
+                // Calls with a number of their own are those of tests.
+                let calls = handlers::of(&dir)?.into_iter().filter(|call| call.number.is_none());
+                library.handles = calls.map(|call| call.name).collect();
+                library.handles.sort();
+                library.handles.dedup();
+            }
+            if library.version.is_empty() {
+                library.version.clone_from(&inherited);
+            }
+            libraries.push(library);
         }
         Self::from_libraries(libraries)
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Context as _, Diagnostic, Result};
+use crate::disk::Disk;
 use crate::manifest::{Kind, MAX_CPUS, Manifest};
 use crate::native;
 use crate::pool::Pool;
@@ -123,11 +124,12 @@ impl Target {
         Ok(loaded)
     }
 
-    /// The same for an image that is to be run, with directories that it is to have: where neither the manifest nor the command line says
+    /// The same for an image that is to be run, with directories and disks that it is to have: where neither the manifest nor the command line says
     /// on which platform, it is hvt if /dev/kvm opens.
-    pub fn load_to_run(&self, shares: &[Share]) -> Result<Loaded> {
+    pub fn load_to_run(&self, shares: &[Share], disks: &[Disk]) -> Result<Loaded> {
         let mut loaded = self.load()?;
         loaded.manifest.add_shares(shares);
+        loaded.manifest.add_disks(disks);
         let has_hvt = loaded.pool.platform_names().contains(&tender::PLATFORM);
         if self.plat.is_some() || loaded.manifest.platform.span.is_some() || !has_hvt {
             return Ok(loaded);

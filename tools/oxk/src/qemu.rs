@@ -1,10 +1,14 @@
 //! QEMU: finding or installing it, and the command line for an image.
 
+pub mod monitor;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::diagnostic::{Diagnostic, Result};
+use tempfile::TempPath;
+
+use crate::diagnostic::{Context as _, Diagnostic, Result};
 use crate::disk::Disk;
 use crate::net::Net;
 use crate::run::quote;
@@ -19,6 +23,8 @@ pub const EXIT_PORT: u16 = 0xf4;
 /// Size of the buffer in QEMU's firmware that takes the command line to a PVH image, with the zero
 /// byte at its end. The firmware does not check: what is longer overwrites its start info.
 const MAX_COMMAND_LINE: usize = 4 << 10;
+/// Length of a socket's path at most (unix(7)), without the zero byte at its end.
+const MAX_SOCKET: usize = 107;
 
 /// Machine models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -179,6 +185,48 @@ pub fn ensure(arch: &str) -> Result<PathBuf> {
     find(arch)
 }
 
+/// Files by which a machine and who started it talk; removed with this.
+#[derive(Debug)]
+pub struct Files {
+    code: TempPath,
+    monitor: Option<TempPath>,
+}
+
+/// The same, to stay: where the exit code will be, and the socket of the monitor.
+pub type Kept = (PathBuf, Option<PathBuf>);
+
+impl Files {
+    /// Files of names that nobody else uses.
+    pub fn new() -> Result<Self> {
+        let code = tempfile::Builder::new().prefix("oxk-").tempfile();
+        let code = code.context("cannot make a file")?.into_temp_path();
+        let monitor = code.with_extension("monitor");
+        let monitor = if monitor.as_os_str().len() <= MAX_SOCKET {
+            Some(TempPath::try_from_path(monitor).context("cannot name a socket")?)
+        } else {
+            None
+        };
+        Ok(Self { code, monitor })
+    }
+
+    /// Where the machine leaves the exit code.
+    pub fn code(&self) -> &Path {
+        &self.code
+    }
+
+    /// The socket of the machine's monitor; `None` where its path is too long for one.
+    pub fn monitor(&self) -> Option<&Path> {
+        self.monitor.as_deref()
+    }
+
+    /// Lets them stay.
+    pub fn keep(self) -> Result<Kept> {
+        let doing = "cannot keep a file";
+        let monitor = self.monitor.map(TempPath::keep).transpose().context(doing)?;
+        Ok((self.code.keep().context(doing)?, monitor))
+    }
+}
+
 /// What to start.
 #[derive(Debug)]
 pub struct Spec<'a> {
@@ -202,8 +250,8 @@ pub struct Spec<'a> {
     pub shared: &'a [Shared],
     /// Network cards.
     pub nets: &'a [Net],
-    /// File for the exit code.
-    pub code_file: &'a Path,
+    /// Files for the exit code and the monitor.
+    pub files: &'a Files,
 }
 
 impl Spec<'_> {
@@ -278,7 +326,10 @@ impl Spec<'_> {
         if self.model == Model::Microvm {
             arg(&["-global", "virtio-mmio.force-legacy=false"]);
         }
-        let code_file = value(self.code_file);
+        if let Some(monitor) = self.files.monitor() {
+            arg(&["-qmp", &format!("unix:{},server=on,wait=off", value(monitor))]);
+        }
+        let code_file = value(self.files.code());
         arg(&["-chardev", &format!("file,id=code,path={code_file}")]);
         arg(&["-device", &format!("isa-debugcon,iobase={CODE_PORT:#x},chardev=code")]);
         arg(&["-device", &format!("isa-debug-exit,iobase={EXIT_PORT:#x},iosize=4")]);

@@ -1,13 +1,14 @@
 //! Running an image: as a process, or under QEMU.
 
+pub mod asking;
 mod ending;
 
 use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{IsTerminal as _, Read, Write};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::build::{self, Image, Progress};
@@ -56,8 +57,9 @@ pub struct RunArgs {
     /// Initial ram disk, from which the tree of files is made
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
-    /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it
-    #[arg(long, value_name = "FILE[,ro]")]
+    /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it; with
+    /// ",mount=/PATH" it has the ext2, ext3 or ext4 on it in its tree of files, for reading
+    #[arg(long, value_name = "FILE[,ro][,mount=/PATH]")]
     pub disk: Vec<Disk>,
     /// Directory that the image has in its tree of files; with ",ro" it can only read it
     #[arg(long, value_name = "DIR:/PATH[,ro]")]
@@ -111,7 +113,7 @@ pub fn seconds(text: &str) -> std::result::Result<f64, String> {
 
 /// The verb.
 pub fn run(args: &RunArgs) -> Result<u8> {
-    let loaded = args.target.load_to_run(&args.share)?;
+    let loaded = args.target.load_to_run(&args.share, &args.disk)?;
     let resolution = loaded.resolve()?;
     let progress = if args.quiet { Progress::Quiet } else { Progress::Shown };
     let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
@@ -150,8 +152,8 @@ pub struct Launch {
     machine: Machine,
     /// For people: what runs where.
     what: String,
-    /// Where a virtual machine leaves the exit code.
-    code_file: Option<tempfile::NamedTempFile>,
+    /// By which QEMU and this program talk.
+    files: Option<qemu::Files>,
     /// Programs that are to be started before.
     helpers: Vec<Passt>,
 }
@@ -307,7 +309,7 @@ impl Launch {
                     arguments,
                     machine,
                     what: format!("{name} as a process"),
-                    code_file: None,
+                    files: None,
                     helpers,
                 })
             }
@@ -322,6 +324,7 @@ impl Launch {
                     words: &command_line(args, parameters),
                     initrd: args.initrd.as_deref(),
                     disks: &args.disk,
+                    shared: &plan.shared,
                     nets: &args.net,
                     options: &options,
                 };
@@ -333,13 +336,13 @@ impl Launch {
                         "{name} in a virtual machine of the tender, {} of memory",
                         format_size(spec.memory)
                     ),
-                    code_file: None,
+                    files: None,
                     helpers: Vec::new(),
                 })
             }
             Machine::Qemu => {
                 let program = qemu::find(&resolution.arch)?;
-                let code_file = tempfile::NamedTempFile::new().context("cannot make a file")?;
+                let files = qemu::Files::new()?;
                 let accel = args.accel.decide();
                 let spec = qemu::Spec {
                     image: &image.path,
@@ -352,7 +355,7 @@ impl Launch {
                     disks: &args.disk,
                     shared: &plan.shared,
                     nets: &args.net,
-                    code_file: code_file.path(),
+                    files: &files,
                 };
                 let mut arguments = spec.arguments()?;
                 if let Some(port) = args.gdb {
@@ -369,7 +372,7 @@ impl Launch {
                         accel,
                         format_size(spec.memory)
                     ),
-                    code_file: Some(code_file),
+                    files: Some(files),
                     helpers: Vec::new(),
                 })
             }
@@ -388,32 +391,20 @@ impl Launch {
         words.join(" ")
     }
 
-    /// Starts the image in the background, with its output in a file.
-    pub fn detach(self, log: File) -> Result<Detached> {
-        let doing = format!("cannot start {}", self.program.display());
-        let errors = log.try_clone().context(&doing)?;
-        // What QEMU leaves there is wanted as long as the guest is known.
-        let code_file = match self.code_file {
-            Some(file) => Some(file.into_temp_path().keep().context(&doing)?),
-            None => None,
-        };
-        let (sockets, helpers) = start_helpers(self.helpers)?;
-        let child = Command::new(&self.program)
-            .args(&self.arguments)
-            .stdin(Stdio::null())
-            .stdout(log)
-            .stderr(errors)
-            // What the terminal sends to those in the foreground is not for it.
-            .process_group(0)
-            .spawn()
-            .context(&doing)?;
-        drop(sockets);
-        helpers.into_iter().for_each(passt::Running::leave);
-        Ok(Detached { child, machine: self.machine, code_file })
+    /// Leaves the files by which QEMU and others talk in their places when this ends.
+    pub fn keep_files(&mut self) -> Result<Option<qemu::Kept>> {
+        self.files.take().map(qemu::Files::keep).transpose()
+    }
+
+    /// Starts the programs that the image needs.
+    pub fn start_helpers(&mut self) -> Result<Helpers> {
+        let started: Result<Vec<_>> = self.helpers.drain(..).map(Passt::start).collect();
+        let (sockets, running) = started?.into_iter().unzip();
+        Ok(Helpers { sockets, running })
     }
 
     /// Starts the image.
-    pub fn start(self, output: Output<'_>) -> Result<Running> {
+    pub fn start(mut self, output: Output<'_>) -> Result<Running> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
         // A process, and the tender, write crash reports to the error stream and the rest straight
@@ -425,17 +416,28 @@ impl Launch {
             }
             (Output::Passed(_), Machine::Qemu) => (Stdio::piped(), Stdio::inherit()),
         };
+        let asks = self.machine == Machine::Qemu && matches!(output, Output::Passed(_));
         if matches!(output, Output::Captured) {
             command.stdin(Stdio::null());
+        } else if asks && File::open("/dev/tty").is_ok() {
+            // By Ctrl-C the terminal would end QEMU, which asks no image. In the background of the
+            // terminal it cannot read from there.
+            command.process_group(0);
+            if std::io::stdin().is_terminal() {
+                command.stdin(Stdio::piped());
+            }
         }
-        let (sockets, helpers) = start_helpers(self.helpers)?;
+        let mut helpers = self.start_helpers()?;
         let mut child = command
             .stdout(stdout)
             .stderr(stderr)
             .spawn()
             .context(format!("cannot start {}", self.program.display()))?;
         // The image has them.
-        drop(sockets);
+        helpers.sockets.clear();
+        if let Some(to) = child.stdin.take() {
+            feed(to)?;
+        }
         let mut pumps = Vec::new();
         let mut captured = Vec::new();
         match output {
@@ -459,7 +461,7 @@ impl Launch {
         Ok(Running {
             child,
             machine: self.machine,
-            code_file: self.code_file,
+            files: self.files,
             pumps,
             captured,
             _helpers: helpers,
@@ -467,27 +469,18 @@ impl Launch {
     }
 }
 
-/// Starts helpers; gives the sockets to them, for the image.
-fn start_helpers(helpers: Vec<Passt>) -> Result<(Vec<OwnedFd>, Vec<passt::Running>)> {
-    let started: Result<Vec<_>> = helpers.into_iter().map(Passt::start).collect();
-    Ok(started?.into_iter().unzip())
-}
-
-/// An image that was started in the background.
+/// Programs that an image needs, which end with this.
 #[derive(Debug)]
-pub struct Detached {
-    /// The process.
-    pub child: Child,
-    machine: Machine,
-    /// Where QEMU leaves the exit code.
-    pub code_file: Option<PathBuf>,
+pub struct Helpers {
+    /// Sockets to them, open in what is started next.
+    sockets: Vec<OwnedFd>,
+    running: Vec<passt::Running>,
 }
 
-impl Detached {
-    /// Waits for the end; returns the exit code.
-    pub fn code(&mut self) -> Result<u8> {
-        let status = self.child.wait().context("cannot wait for the image")?;
-        Ok(exit_code(self.machine, status, self.code_file.as_deref()))
+impl Helpers {
+    /// Leaves them to themselves: they end with the image.
+    pub fn leave(self) {
+        self.running.into_iter().for_each(passt::Running::leave);
     }
 }
 
@@ -498,11 +491,11 @@ type Collector = std::thread::JoinHandle<Vec<u8>>;
 pub struct Running {
     child: Child,
     machine: Machine,
-    code_file: Option<tempfile::NamedTempFile>,
+    files: Option<qemu::Files>,
     pumps: Vec<std::thread::JoinHandle<()>>,
     captured: Vec<Collector>,
     /// They end with this.
-    _helpers: Vec<passt::Running>,
+    _helpers: Helpers,
 }
 
 /// What a captured run left.
@@ -517,7 +510,8 @@ pub struct Captured {
 impl Running {
     /// Waits for the end; returns the exit code of `oxk run`.
     pub fn code(mut self, timeout: Option<f64>) -> Result<u8> {
-        let ending = Ending::of(Process::of_child(&self.child)?)?;
+        let monitor = self.files.as_ref().and_then(qemu::Files::monitor);
+        let ending = Ending::of(Process::of_child(&self.child)?, monitor)?;
         let code = self.wait(timeout, Some(&ending));
         for pump in self.pumps.drain(..) {
             // A pump ends with its pipe and does not panic.
@@ -566,13 +560,13 @@ impl Running {
         if let Some(code) = ending.and_then(Ending::code) {
             return Ok(code);
         }
-        let code_file = self.code_file.as_ref().map(tempfile::NamedTempFile::path);
+        let code_file = self.files.as_ref().map(qemu::Files::code);
         Ok(exit_code(self.machine, status, code_file))
     }
 }
 
-/// The exit code of an image whose process ended.
-fn exit_code(machine: Machine, status: std::process::ExitStatus, code_file: Option<&Path>) -> u8 {
+/// The exit code of an image whose process ended; `code_file` is where QEMU left it.
+pub fn exit_code(machine: Machine, status: ExitStatus, code_file: Option<&Path>) -> u8 {
     match machine {
         Machine::Process | Machine::Tender => process_code(status),
         Machine::Qemu => match code_file.and_then(|f| std::fs::read(f).ok()).as_deref() {
@@ -597,7 +591,7 @@ fn exit_code(machine: Machine, status: std::process::ExitStatus, code_file: Opti
     }
 }
 
-fn process_code(status: std::process::ExitStatus) -> u8 {
+fn process_code(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => code as u8,
@@ -620,6 +614,17 @@ fn pump(
             let _ = to.write_all(&buffer[..len]).and_then(|()| to.flush());
         }
     })
+}
+
+/// Passes our input on, until the image has ended or there is no more.
+fn feed(mut to: ChildStdin) -> Result<()> {
+    // Not through the buffer of `Stdin`: what is typed goes on at once.
+    let input = std::io::stdin().as_fd().try_clone_to_owned().context("cannot read the input")?;
+    std::thread::spawn(move || {
+        // When the image has ended, so does this program, with this thread.
+        let _ = std::io::copy(&mut File::from(input), &mut to);
+    });
+    Ok(())
 }
 
 fn collect(mut from: impl Read + Send + 'static) -> Collector {

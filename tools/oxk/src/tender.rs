@@ -7,6 +7,7 @@ use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::disk::Disk;
 use crate::net::Net;
 use crate::project::Project;
+use crate::share::Shared;
 
 /// Memory of the virtual machine when nobody says.
 pub const DEFAULT_MEMORY: u64 = 64 << 20;
@@ -68,13 +69,24 @@ fn build(root: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// What the tender is made of that changes with it.
+const PACKAGES: [&str; 7] = [
+    "tools/tender",
+    "plat/hvt-abi",
+    "tools/p9server",
+    "fs/p9",
+    "fs/hostfs",
+    "fs/vfs",
+    "core/ukfile",
+];
+
 /// Whether the program is newer than everything that it is made of.
 fn is_current(root: &Path, program: &Path) -> bool {
     let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
     let Some(built) = modified(program) else { return false };
     let mut sources: Vec<PathBuf> =
         ["Cargo.toml", "Cargo.lock"].iter().map(|file| root.join(file)).collect();
-    for package in ["tools/tender", "plat/hvt-abi"] {
+    for package in PACKAGES {
         let dir = root.join(package);
         sources.push(dir.join("Cargo.toml"));
         if add_files(&dir.join("src"), &mut sources).is_err() {
@@ -108,6 +120,8 @@ pub struct Spec<'a> {
     pub initrd: Option<&'a Path>,
     /// Disks.
     pub disks: &'a [Disk],
+    /// Directories of the host.
+    pub shared: &'a [Shared],
     /// Network cards.
     pub nets: &'a [Net],
     /// Further options of the tender.
@@ -126,6 +140,11 @@ impl Spec<'_> {
         }
         for disk in self.disks {
             out.extend(["--disk".to_owned(), disk.to_string()]);
+        }
+        for shared in self.shared {
+            let read_only = if shared.read_only { ",ro" } else { ",rw" };
+            let directory = shared.directory.display();
+            out.extend(["--share".to_owned(), format!("{}={directory}{read_only}", shared.tag)]);
         }
         for net in self.nets {
             out.extend(["--net".to_owned(), net.to_string()]);

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use crate::devices::{DiskArgs, NetArgs};
+use crate::devices::{DiskArgs, NetArgs, ShareArgs};
 use crate::error::Error;
 use crate::layout::MAX_MEMORY;
 use crate::size;
@@ -21,13 +21,14 @@ Options:
   -c, --cpus N           its CPUs [1]
       --initrd FILE      initial ram disk
       --disk FILE[,ro]   a file or block device as disk of the guest; with ,ro it can only read it
+      --share TAG=DIR[,ro]  a directory that the guest finds under this name; with ,ro it can only read it
       --net KIND         a network card: user[,tcp=[ADDRESS:]HOST:GUEST][,udp=…] (by passt),
                          tap=NAME, socket=PATH, or fd=NUMBER of an open stream; [,mac=ADDRESS]
       --fixed-addresses  the same addresses at every start, those in the image's debug information
       --gdb PORT         wait for gdb on this port before the first instruction, at fixed
                          addresses; 0 is any free port
       --unconfined       leave the monitor its rights: for debugging it
-      --times            print when the start reached what
+      --times            print when the start reached what, and what KVM counted
   -h, --help             print this
 ";
 
@@ -55,6 +56,8 @@ pub struct Args {
     pub initrd: Option<String>,
     /// Disks, in the order of their names.
     pub disks: Vec<DiskArgs>,
+    /// Shared directories.
+    pub shares: Vec<ShareArgs>,
     /// Network cards.
     pub nets: Vec<NetArgs>,
     /// No randomised addresses.
@@ -87,6 +90,7 @@ impl Args {
             cpus: 1,
             initrd: None,
             disks: Vec::new(),
+            shares: Vec::new(),
             nets: Vec::new(),
             fixed_addresses: false,
             gdb: None,
@@ -123,6 +127,9 @@ impl Args {
                 "--disk" => {
                     let Ok(disk) = value()?.parse();
                     args.disks.push(disk);
+                }
+                "--share" => {
+                    args.shares.push(value()?.parse().map_err(|what: String| wrong(what))?)
                 }
                 "--net" => args.nets.push(value()?.parse().map_err(|what: String| wrong(what))?),
                 "--fixed-addresses" => args.fixed_addresses = true,
@@ -192,6 +199,7 @@ mod tests {
             ("--cpus=65 img", "`65` is not a number"),
             ("--gdb 70000 img", "`70000` is not a port"),
             ("--colour img", "unknown option --colour"),
+            ("--share data img", "`data` is no shared directory"),
             ("--net wifi img", "`wifi` is none of user"),
             ("--times=yes img", "--times takes no value"),
         ] {

@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::ffi::{c_int, c_long};
 use std::os::fd::RawFd;
 
-use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr};
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
 };
 
+use crate::devices::ShareArgs;
 use crate::error::Error;
 
 /// Makes all threads share one heap of the C library. Where each has its own, shrinking one opens a
@@ -28,17 +31,21 @@ fn failed(what: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error {
     move |error| Error::Confine(what, error.to_string())
 }
 
-/// Gives up the rights of root and access to files; for the whole process, before it has threads.
+/// Gives up the rights of root and access to files but those in shared directories; for the whole
+/// process, before it has threads. With shared directories it stays the user who started it, as files
+/// are made in that name; root's privileges go even so.
 ///
 /// # Errors
 /// [`Error::Confine`].
-pub fn drop_rights() -> Result<(), Error> {
+pub fn drop_rights(shares: &[ShareArgs]) -> Result<(), Error> {
     // SAFETY: no pointers.
     unsafe {
         // No new rights by programs that it could start, no look into it by others of the user.
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
-        if libc::geteuid() == 0 {
+        if !shares.is_empty() {
+            drop_capabilities()?;
+        } else if libc::geteuid() == 0 {
             // Where there is no such user, as in some containers, root is not worth much either.
             let _ = libc::setgroups(0, std::ptr::null()) == 0
                 && libc::setresgid(NOBODY, NOBODY, NOBODY) == 0
@@ -48,13 +55,38 @@ pub fn drop_rights() -> Result<(), Error> {
     let wrong = failed("Landlock");
     // As much of it as the kernel has.
     let abi = ABI::V5;
-    let ruleset = Ruleset::default()
+    let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(abi))
         .and_then(|rules| rules.handle_access(AccessNet::from_all(abi)))
         .and_then(Ruleset::create)
         .map_err(|e| wrong(&e))?;
+    for share in shares {
+        let allowed = match share.read_only {
+            true => AccessFs::ReadFile | AccessFs::ReadDir,
+            false => AccessFs::from_all(abi) & !AccessFs::Execute,
+        };
+        let directory = PathFd::new(&share.path).map_err(|e| wrong(&e))?;
+        let rule = PathBeneath::new(directory, allowed);
+        ruleset = ruleset.add_rule(rule).map_err(|e| wrong(&e))?;
+    }
     ruleset.restrict_self().map(|_| ()).map_err(|e| wrong(&e))
 }
+
+/// Gives up all capabilities (capset(2)).
+fn drop_capabilities() -> Result<(), Error> {
+    /// `_LINUX_CAPABILITY_VERSION_3`, and this process.
+    const HEADER: [u32; 2] = [0x2008_0522, 0];
+    let none = [0u32; 6];
+    // SAFETY: header and sets, two of three words, are read only.
+    let result = unsafe { libc::syscall(libc::SYS_capset, HEADER.as_ptr(), none.as_ptr()) };
+    if result == 0 {
+        return Ok(());
+    }
+    Err(failed("capabilities")(&std::io::Error::last_os_error()))
+}
+
+/// Any descriptor, as the first argument of a call.
+pub const ANY: RawFd = -1;
 
 /// What a thread does, and so what it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +177,7 @@ fn filter(role: Role, calls: &[Call]) -> Result<BpfProgram, seccompiler::Backend
         Role::Cpu => (standard, &KVM_CALLS, &[]),
         Role::DebuggedCpu | Role::Debugger => (standard, &KVM_CALLS, &KVM_DEBUG_CALLS),
     };
-    for (call, fd) in standard.iter().chain(calls) {
+    for (call, fd) in standard.iter().chain(calls).filter(|(_, fd)| *fd != ANY) {
         let rule = SeccompRule::new(vec![argument(0, ALL, *fd as u64)?])?;
         rules.entry(*call).or_default().push(rule);
     }
@@ -175,6 +207,9 @@ fn filter(role: Role, calls: &[Call]) -> Result<BpfProgram, seccompiler::Backend
         libc::SYS_exit_group,
     ] {
         rules.insert(call, Vec::new());
+    }
+    for (call, _) in calls.iter().filter(|(_, fd)| *fd == ANY) {
+        rules.insert(*call, Vec::new());
     }
     let filter =
         SeccompFilter::new(rules, SeccompAction::Trap, SeccompAction::Allow, TargetArch::x86_64)?;

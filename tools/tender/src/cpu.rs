@@ -164,7 +164,8 @@ impl Cpu {
     fn note_interrupts(&self) -> u64 {
         let bits = self.guest.kicks[self.index].take();
         if bits != 0 {
-            self.set_word(PENDING, self.word(PENDING) | bits);
+            // Devices may set theirs at the same time.
+            self.guest.ram.set_bits(self.guest.cpu_page(self.index) + 8 * PENDING as u64, bits);
         }
         bits
     }

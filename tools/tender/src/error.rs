@@ -70,6 +70,9 @@ pub enum Error {
     /// The initial ram disk.
     #[error("cannot read the initial ram disk {0}: {1}")]
     Initrd(String, std::io::Error),
+    /// A shared directory.
+    #[error("cannot share the directory {0}: {1}")]
+    Share(String, String),
     /// A disk.
     #[error("cannot use {0} as a disk: {1}")]
     Disk(String, String),

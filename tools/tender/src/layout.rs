@@ -40,6 +40,10 @@ const HEAP_PLACES: u64 = (0x0e00_0000_0000 - MAX_MEMORY) / LARGE_PAGE;
 /// Memory is mapped in pages of this size where it can be.
 pub const LARGE_PAGE: u64 = 2 << 20;
 
+/// What is used at once lies in so many bytes that begin at a multiple of them: a KVM that shadows page
+/// tables reaches eight entries of a table with one fault, up to the first that is empty.
+pub const CLUSTER: u64 = 8 * PAGE;
+
 /// Usable bytes of the stack on which a CPU reports faults.
 pub const FAULT_STACK: u64 = 16 << 10;
 /// Size of a stack at most.
@@ -146,13 +150,12 @@ impl Layout {
         let gib = IMAGES + (random[0] % IMAGE_PLACES) * GIB;
         let place = |random: u64, room: u64| random % (room / PAGE) * PAGE;
         let start = match wanted.random {
-            Some(_) => gib + place(random[1], QUARTER - span + PAGE),
+            Some(_) => gib + place(random[1], QUARTER - span + PAGE) / CLUSTER * CLUSTER,
             None => link.max(LINK_BASE),
         };
         let bias = start.wrapping_sub(link);
 
-        // From 0 upwards in memory, and upwards from `next` in addresses, with a page that is not
-        // mapped before each piece.
+        // From 0 upwards in memory, and upwards from `next` in addresses.
         let mut physical = 0u64;
         let mut take = |len: u64| {
             let at = physical;
@@ -170,23 +173,35 @@ impl Layout {
             },
         });
         let segments: Vec<Piece> = segments.collect();
-        let mut next = gib + SHARED + place(random[2], QUARTER);
-        let mut piece = |len: u64, access: Access| {
-            let len = len.next_multiple_of(PAGE);
-            let piece = Piece { address: next + PAGE, physical: take(len), len, access };
-            next = piece.address + len;
-            piece
+        let pages = |len: u64| len.next_multiple_of(PAGE);
+        let up_to_cluster = |len: u64| len.next_multiple_of(CLUSTER) - len;
+        let initrd_len = pages(wanted.initrd);
+        let (boot_len, cpus_len, devices_len) =
+            (pages(wanted.boot), cpus * PAGE, wanted.devices * PAGE);
+        // The stack gets what is left before the first cluster of the heap.
+        let stack_len = pages(image.note.stack.max(PAGE));
+        let image_len: u64 = segments.iter().map(|piece| piece.len).sum();
+        let own_len = boot_len + cpus_len + cpus * FAULT_STACK + devices_len;
+        let stack_len = stack_len + up_to_cluster(image_len + stack_len + own_len + initrd_len);
+        // The end of the stack, boot information and pages of CPUs are the end of a cluster.
+        let up_to_end = cpus * (PAGE + FAULT_STACK) + PAGE + stack_len + boot_len + cpus_len;
+        let mut next =
+            gib + SHARED + place(random[2], QUARTER) / CLUSTER * CLUSTER + up_to_cluster(up_to_end);
+        // Behind so many bytes that are not mapped.
+        let mut piece = |gap: u64, len: u64, access: Access| {
+            let address = next + gap;
+            next = address + len;
+            Piece { address, physical: take(len), len, access }
         };
-        let boot = piece(wanted.boot, Access::Fixed);
-        let cpu_pages = piece(cpus * PAGE, Access::Fixed);
-        let fault_stacks = (0..cpus).map(|_| piece(FAULT_STACK, Access::Fixed)).collect();
-        let stack = piece(image.note.stack.max(PAGE), Access::Fixed);
+        let fault_stacks = (0..cpus).map(|_| piece(PAGE, FAULT_STACK, Access::Fixed)).collect();
+        let stack = piece(PAGE, stack_len, Access::Fixed);
+        let boot = piece(0, boot_len, Access::Fixed);
+        let cpu_pages = piece(0, cpus_len, Access::Fixed);
         // The page between two of these is for registers.
-        let devices = (0..wanted.devices).map(|_| piece(PAGE, Access::Fixed)).collect();
+        let devices = (0..wanted.devices).map(|_| piece(PAGE, PAGE, Access::Fixed)).collect();
         let doorbell = next + PAGE;
 
         let heap_at = HEAPS + (random[3] % HEAP_PLACES) * LARGE_PAGE;
-        let initrd_len = wanted.initrd.next_multiple_of(PAGE);
         let initrd_at = take(initrd_len);
         // One page at least is left for heaps.
         let used = physical;

@@ -38,6 +38,7 @@ pub mod paging;
 mod report;
 pub mod size;
 mod start;
+mod stats;
 mod stub;
 mod times;
 

@@ -3,11 +3,13 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::SeqCst;
 
 use hvt_abi::PAGE;
 use vm_memory::{
     Bytes, GuestAddress, GuestMemoryBackend, GuestMemoryMmap, GuestMemoryRegion,
-    MemoryRegionAddress, VolatileSlice,
+    MemoryRegionAddress, VolatileMemory as _, VolatileSlice,
 };
 
 use crate::error::Error;
@@ -125,6 +127,14 @@ impl GuestRam {
     pub fn set_word(&self, physical: u64, value: u64) {
         let order = std::sync::atomic::Ordering::Release;
         let _ = self.memory.store(value, GuestAddress(physical), order);
+    }
+
+    /// Sets bits of a word at a multiple of 8, while the guest may do the same.
+    pub fn set_bits(&self, physical: u64, bits: u64) {
+        let word = self.slice(physical, 8);
+        if let Some(Ok(word)) = word.as_ref().map(|word| word.get_atomic_ref::<AtomicU64>(0)) {
+            word.fetch_or(bits, SeqCst);
+        }
     }
 
     /// Writes words from a multiple of 8 on.

@@ -137,10 +137,14 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
     populate(guest);
     let confinement = if args.unconfined { Confinement::Off } else { Confinement::On };
     if confinement == Confinement::On {
-        confine::drop_rights()?;
+        confine::drop_rights(&args.shares)?;
     }
     let role = if connection.is_some() { Role::DebuggedCpu } else { Role::Cpu };
+    if let Some(cpu) = cpus.first() {
+        guest.times.count(cpu);
+    }
     let mut cpu_calls = guest.devices.notifications();
+    cpu_calls.extend(guest.times.calls());
     cpu_calls.extend(connection.iter().flat_map(debug::Connection::calls));
     // Before those of CPUs: it looks for the first one's stop.
     if let (Some(debugger), Some(connection)) = (&guest.debugger, connection) {
@@ -280,23 +284,33 @@ fn spawn(
     started.map_err(|e| Error::System("start a thread for a CPU", e))
 }
 
-/// Takes the pages from the host that every guest writes to at once. A KVM that shadows page tables
-/// then reaches several with one fault.
+/// Takes the pages from the host that every guest uses at once, so that a KVM that shadows page tables
+/// reaches all of a [cluster](crate::layout::CLUSTER) with one fault: it stops at pages that are not
+/// there, or that other processes have too. Of small images that is all of them; what is copied here is not shared.
 fn populate(guest: &Guest) {
-    const STACK: u64 = 4 * PAGE;
+    const IMAGE: u64 = 16 * PAGE;
+    const STACK: u64 = 8 * PAGE;
     const HEAP: u64 = 8 * PAGE;
-    const DATA: u64 = 8 * PAGE;
-    let layout = &guest.layout;
-    let stack = &layout.stack;
-    let top = stack.len.min(STACK);
-    guest.ram.populate(stack.physical + stack.len - top, top);
-    guest.ram.populate(layout.cpu_pages.physical, PAGE);
-    for piece in layout.heap.iter().take(1) {
-        guest.ram.populate(piece.physical, piece.len.min(HEAP));
+    let (ram, layout) = (&guest.ram, &guest.layout);
+    let mut left = IMAGE;
+    for piece in &layout.segments {
+        let len = piece.len.min(left);
+        ram.populate(piece.physical, len);
+        left -= len;
     }
+    // Variables are used whatever lies before them.
     let writable = layout.segments.iter().filter(|piece| piece.access == Access::Write);
     for piece in writable {
-        guest.ram.populate(piece.physical, piece.len.min(DATA));
+        ram.populate(piece.physical, piece.len.min(IMAGE / 2));
+    }
+    let stack = &layout.stack;
+    let top = stack.len.min(STACK);
+    ram.populate(stack.physical + stack.len - top, top);
+    ram.populate(layout.cpu_pages.physical, PAGE);
+    // Allocators begin with what is at both ends.
+    if let (Some(first), Some(last)) = (layout.heap.first(), layout.heap.last()) {
+        ram.populate(first.physical, first.len.min(HEAP));
+        ram.populate(last.physical + last.len - PAGE, PAGE);
     }
 }
 

@@ -1,4 +1,5 @@
-//! Driver for virtio entropy devices (virtio 1.2, section 5.4): random bytes of the host.
+//! Driver for virtio entropy devices (virtio 1.2, section 5.4): random bytes of the host, for who asks
+//! [`ukentropy`], and as a seed of the numbers of [`ukrandom`].
 //!
 //! ```
 //! let mut seed = [0; 32];
@@ -33,7 +34,43 @@ impl Source for Shared {
 }
 
 fn attach(transport: Box<dyn Transport>) -> Result<(), Error> {
-    let device = Entropy::new(transport)?;
+    let mut device = Entropy::new(transport)?;
+    let mut seed = [0; ukrandom::SEED];
+    if device.fill(&mut seed) == seed.len() {
+        ukrandom::seed(&seed);
+    }
     ukentropy::register(Box::leak(Box::new(Shared(Mutex::new(device)))));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use virtio_device::{features, model::Model};
+
+    #[test]
+    fn a_device_is_asked_for_a_seed() {
+        let model = Model::new(kinds::ENTROPY, features::VERSION_1, &[8]);
+        let device = model.clone();
+        let asked = std::thread::spawn(move || {
+            /// Acknowledged, driver, driver is ready, features are agreed on.
+            const READY: u8 = 15;
+            while device.status() != READY {
+                std::thread::yield_now();
+            }
+            let chain = loop {
+                if let Some(chain) = device.queue(0).pop() {
+                    break chain;
+                }
+                std::thread::yield_now();
+            };
+            device.queue(0).push(chain.head, chain.pieces[0].len);
+            device.interrupt();
+            chain.pieces[0].len
+        });
+        (DRIVER.attach)(Box::new(model)).unwrap();
+        assert_eq!(asked.join().unwrap() as usize, ukrandom::SEED);
+        assert!(ukrandom::is_seeded());
+    }
 }

@@ -52,7 +52,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
             launches.push(launch);
             let mut disks = with("apps/blktest");
             disks.args.extend(["calls".into(), "blk0".into()]);
-            disks.disk.push(Disk { path: disk.path().into(), read_only: true });
+            disks.disk.push(Disk { path: disk.path().into(), read_only: true, mount: None });
             let (loaded, image) = built(&project, "apps/blktest", platform)?;
             let launch = Launch::new(&disks, &project, &loaded.resolve()?, &image)?;
             arguments.extend(["--calls".to_owned(), format!("{name}={}", launch.shell_line())]);

@@ -95,7 +95,7 @@ struct Row {
 
 /// The verb.
 pub fn run(args: &BenchArgs) -> Result<u8> {
-    let guests = if args.quick { FEW } else { MANY };
+    let guests = args.guests.map_or(if args.quick { FEW } else { MANY }, |guests| guests as usize);
     raise_limit(guests)?;
     let project = Project::find()?;
     let hvt = tender::kvm_opens().then_some(tender::PLATFORM);
@@ -124,7 +124,7 @@ fn raise_limit(guests: usize) -> Result<()> {
     let raised = Rlimit { current: Some(needed), maximum };
     setrlimit(Resource::Nofile, raised).map_err(|_| {
         Diagnostic::new(format!("this takes {needed} open files, more than the limit allows"))
-            .help("raise it (ulimit -Hn), or use --quick")
+            .help("raise it (ulimit -Hn), or have fewer: --guests 100")
     })
 }
 

@@ -45,7 +45,7 @@ fn image(root: &Path, path: &str, shares: &[Share]) -> Result<String> {
     call.share = shares.to_vec();
     call.args.push(path.to_owned());
     let target = Target { plat: Some("linuxu".into()), ..call.target.clone() };
-    let loaded = target.load_to_run(shares)?;
+    let loaded = target.load_to_run(shares, &[])?;
     let resolution = loaded.resolve()?;
     let kind = if shares.is_empty() { "ramfs" } else { "hostfs" };
     let dir = loaded.build_dir().join(format!("bench-files-{kind}"));

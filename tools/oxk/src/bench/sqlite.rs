@@ -83,6 +83,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
             words: &words,
             initrd: None,
             disks: &[],
+            shared: &[],
             nets: &[],
             options: &[],
         };

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use super::Store;
+use super::{Store, keep};
 use crate::diagnostic::{Context, Result};
 use crate::symbolize::ReportFilter;
 
@@ -38,10 +38,16 @@ pub fn run(args: &LogsArgs) -> Result<u8> {
                 out.flush().context("cannot write")?;
                 match &process {
                     Some(process) if follow => ended = process.ends_within(PAUSE),
-                    _ => return Ok(0),
+                    _ => break,
                 }
             }
             len => out.write_all(&buffer[..len]).context("cannot write")?,
         }
     }
+    if (process.is_none() || ended)
+        && let Some(end) = keep::read(&guest.end)
+    {
+        eprintln!("oxk: {} ended with exit code {}", guest.name, end.code);
+    }
+    Ok(0)
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
-
-use super::{Guest, Store};
+use super::{Guest, Store, keep};
 use crate::diagnostic::{Diagnostic, Result};
+use crate::run::asking::Asking;
 use crate::run::{GRACE, seconds};
 
 /// Stops guests that run in the background, and forgets those that have ended
@@ -38,23 +37,29 @@ pub fn run(args: &StopArgs) -> Result<u8> {
         }
     };
     // All are asked before any is waited for.
-    for (_, process) in &guests {
-        if let Some(process) = process {
-            process.signal(Signal::TERM);
-        }
-    }
-    for (guest, process) in &guests {
-        let end = match process {
+    let asked: Vec<_> = guests
+        .iter()
+        .map(|(guest, process)| {
+            let ask = |process| Asking::to_end(process, guest.monitor.as_deref());
+            (guest, process.as_ref().map(ask))
+        })
+        .collect();
+    for (guest, asked) in asked {
+        let end = match asked {
             None => "had ended",
-            Some(process) if process.ends_within(grace) => "stopped",
-            Some(process) => {
-                process.signal(Signal::KILL);
-                // The kernel does not take long, but longer than no time.
-                process.ends_within(GRACE);
-                "did not stop in time and was ended"
+            Some(mut asked) => {
+                if asked.ends_within(grace) {
+                    "stopped"
+                } else {
+                    asked.kill();
+                    // The kernel does not take long, but longer than no time.
+                    asked.ends_within(GRACE);
+                    "did not stop in time and was ended"
+                }
             }
         };
-        println!("{} {end}", guest.name);
+        let code = keep::read(&guest.end).map(|end| format!(", exit code {}", end.code));
+        println!("{} {end}{}", guest.name, code.unwrap_or_default());
         forget(guest)?;
     }
     Ok(0)

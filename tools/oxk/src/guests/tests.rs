@@ -21,7 +21,9 @@ fn guest(store: &Store, name: &str, pid: u32) -> Guest {
         identity: Identity::of(pid).unwrap(),
         since: now(),
         log: store.log_path(name),
+        end: store.end_path(name),
         code_file: None,
+        monitor: None,
     };
     std::fs::write(&guest.log, "it said\n").unwrap();
     store.add(&guest).unwrap();

@@ -6,11 +6,14 @@ use toml_edit::{Item, TableLike};
 
 use super::{Manifest, Setting, SettingValue, Spanned};
 use crate::diagnostic::{Diagnostic, Result};
+use crate::disk::Disk;
 use crate::pool::Reader;
 use crate::share::Share;
 
 /// The type of directories of the host, and the interface of libraries that mount them.
 pub const SHARE: &str = "share";
+/// The file system of disks that the command line mounts.
+const ON_DISKS: &str = "ext4";
 /// The interface of the library that mounts, and its name.
 const MOUNTS: &str = "mounts";
 
@@ -137,12 +140,32 @@ impl Manifest {
                 path: share.path.clone(),
                 options: if share.read_only { "ro" } else { "" }.to_owned(),
             };
-            match self.mounts.iter_mut().find(|m| m.path == spec.path) {
-                Some(mount) => *mount = spec,
-                None => self.mounts.push(spec),
-            }
+            self.put_mount(spec);
             self.require(SHARE);
             self.require(MOUNTS);
+        }
+    }
+
+    /// Adds what is on disks that `--disk` mounts, likewise.
+    pub fn add_disks(&mut self, disks: &[Disk]) {
+        for (index, disk) in disks.iter().enumerate() {
+            let Some(path) = disk.mount.clone() else { continue };
+            let library = Spanned::implied(ON_DISKS.to_owned());
+            self.put_mount(MountSpec {
+                source: MountSource::Library(library.clone(), format!("blk{index}")),
+                path,
+                options: "ro".to_owned(),
+            });
+            self.libraries.push(library);
+            self.require(MOUNTS);
+        }
+    }
+
+    /// In place of what was mounted at the same path.
+    fn put_mount(&mut self, spec: MountSpec) {
+        match self.mounts.iter_mut().find(|m| m.path == spec.path) {
+            Some(mount) => *mount = spec,
+            None => self.mounts.push(spec),
         }
     }
 }

@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use super::compile::{Unit, cc, compile, file_of_compiler, is_cxx};
 use super::libc::{Libc, expand};
 use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::lock::Lock;
 use crate::manifest::{CProgram, Optimize, Spanned};
 use crate::project::Loaded;
 use crate::resolve::Resolution;
@@ -197,6 +198,8 @@ impl Program<'_> {
     fn make(&self, flags: &[String]) -> Result<Vec<PathBuf>> {
         let source = &self.loaded.manifest.source;
         let [program, arguments @ ..] = &self.c.make[..] else { return Ok(Vec::new()) };
+        let lock = self.loaded.build_dir().join("native/make.lock");
+        let _lock = Lock::take(&lock, &format!("run `{}`", self.c.make.join(" ")))?;
         let compiler = format!("{} {}", cc().display(), flags.join(" "));
         let status = Command::new(program)
             .args(arguments)

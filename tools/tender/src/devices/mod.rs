@@ -40,6 +40,7 @@ mod memory;
 mod net;
 mod queue;
 mod request;
+mod share;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,7 @@ pub use memory::DeviceMemory;
 pub use net::{Link, Net, NetArgs};
 pub use queue::Queue;
 pub use request::{Broken, MAX_BYTES, MAX_SEGMENTS, Pieces, Request};
+pub use share::{Share, ShareArgs};
 pub use slot::{Slot, Slots};
 pub use thread::spawn;
 
@@ -127,7 +129,8 @@ pub trait Device: Send {
         Ok(())
     }
 
-    /// The system calls that it makes, each with its first argument, which is a descriptor of its own.
+    /// The system calls that it makes, each with its first argument, which is a descriptor of its own or
+    /// [`ANY`](crate::confine::ANY).
     fn calls(&self) -> Vec<(c_long, RawFd)> {
         Vec::new()
     }
@@ -150,6 +153,9 @@ pub fn list(args: &Args, has_drivers: bool) -> Result<Vec<Box<dyn Device>>, Erro
     }
     for net in &args.nets {
         devices.push(Box::new(Net::open(net)?));
+    }
+    for share in &args.shares {
+        devices.push(Box::new(Share::open(share)?));
     }
     if has_drivers {
         devices.push(Box::new(Entropy));

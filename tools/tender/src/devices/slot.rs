@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::os::fd::AsRawFd as _;
+use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::fence;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hvt_abi::Stream;
-use hvt_abi::cpu_page::PENDING_DEVICE;
+use hvt_abi::cpu_page::{LOOKING, PENDING, PENDING_DEVICE};
 use hvt_abi::device::{self as at, MAX_QUEUES};
 use virtio_bindings::virtio_config::{
     VIRTIO_CONFIG_S_DRIVER_OK, VIRTIO_CONFIG_S_FAILED, VIRTIO_CONFIG_S_FEATURES_OK,
@@ -43,8 +45,9 @@ pub struct Slot {
     /// One for each queue; none where the device works on the CPU's thread.
     bells: Vec<EventFd>,
     memory: &'static DeviceMemory,
-    /// The CPU that it interrupts.
+    /// The CPU that it interrupts, and the physical address of that CPU's page.
     cpu: &'static Kick,
+    cpu_page: u64,
     console: Console,
     state: Mutex<State>,
 }
@@ -115,6 +118,7 @@ impl Slot {
             bells: bells.map_err(|e| Error::System("make an eventfd", e))?,
             memory,
             cpu,
+            cpu_page: layout.cpu_pages.physical,
             console,
             sizes,
             state: Mutex::new(State { queues: Vec::new(), stops: 0, device }),
@@ -246,6 +250,21 @@ impl Slot {
             self.console.write(Stream::Err, said.as_bytes());
         }
         self.set32(at::STATUS, VIRTIO_CONFIG_S_NEEDS_RESET);
+        self.interrupt();
+    }
+
+    /// Interrupts the guest. A CPU that looks for it is not stopped.
+    fn interrupt(&self) {
+        let looks = || self.ram().word(self.cpu_page + 8 * LOOKING as u64) != 0;
+        if looks() {
+            self.ram().set_bits(self.cpu_page + 8 * PENDING as u64, PENDING_DEVICE);
+            // Either the CPU, which looks once more when it stops looking, sees the bit, or this sees
+            // that it stopped.
+            fence(SeqCst);
+            if looks() {
+                return;
+            }
+        }
         self.cpu.interrupt(PENDING_DEVICE);
     }
 
@@ -286,7 +305,7 @@ impl Slot {
         match result {
             Ok((again, interrupt)) => {
                 if interrupt {
-                    self.cpu.interrupt(PENDING_DEVICE);
+                    self.interrupt();
                 }
                 again
             }

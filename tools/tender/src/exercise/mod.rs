@@ -15,7 +15,7 @@ use crate::devices::{Device, DeviceMemory, Slot, Slots};
 use crate::elf::{Image, ReadAt, SegmentRights};
 use crate::guest::{Guest, StartLine};
 use crate::kick::Kick;
-use crate::layout::{Access, DOORBELL, HOLE, HOLE_END, Layout, WINDOW, Wanted};
+use crate::layout::{Access, CLUSTER, DOORBELL, HOLE, HOLE_END, Layout, WINDOW, Wanted};
 use crate::memory::GuestRam;
 use crate::start::address_space;
 use crate::times::Times;
@@ -114,6 +114,9 @@ fn check_layout(layout: &Layout, memory: u64) {
         assert!(piece.address >= 1 << 32, "the first pages are not mapped");
         assert!(!WINDOW.contains(piece.address, 1));
     }
+    // What is used first is at the end of a cluster, and the heap begins with one.
+    assert!((layout.cpu_pages.address + layout.cpu_pages.len).is_multiple_of(CLUSTER));
+    assert!(layout.heap[0].address.is_multiple_of(CLUSTER));
     // A page that is not mapped below each stack.
     for stack in layout.fault_stacks.iter().chain([&layout.stack]) {
         let below = stack.address - PAGE;

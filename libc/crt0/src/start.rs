@@ -5,6 +5,8 @@ use core::ffi::{c_char, c_int};
 
 use ukalloc::Alloc;
 
+use crate::Program;
+
 /// The ELF header of the image (System V ABI, chapter 4), as far as it is used.
 #[derive(Debug)]
 #[repr(C)]
@@ -139,14 +141,15 @@ pub(crate) fn lay_out(
 /// Calls the program with its number of arguments and its arguments. Returns only when the program
 /// could not be started; `exit` ends the image.
 pub fn run(
+    program: &Program,
     header: &'static Header,
     entry: usize,
     arguments: &'static [&'static str],
-    program: impl FnOnce(c_int, *mut *mut c_char),
+    start: impl FnOnce(c_int, *mut *mut c_char),
 ) -> u8 {
     let name = ukboot::image().map_or("", |image| image.name);
-    let environment = crate::ENV.get().unwrap_or("");
-    let heap = ukalloc::for_library("musl");
+    let environment = program.environment.get().unwrap_or("");
+    let heap = ukalloc::for_library(program.library);
     let Some(block) = lay_out(heap, header, entry, name, arguments, environment, canary()) else {
         ukplat::eprintln!("there is no memory for the arguments of the application");
         return 1;
@@ -154,7 +157,7 @@ pub fn run(
     posix_thread::begin_program(name);
     // SAFETY: the block has at least the number of arguments, and what follows.
     let (count, arguments) = unsafe { (block.read(), block.add(1)) };
-    program(count as c_int, arguments.cast());
+    start(count as c_int, arguments.cast());
     1
 }
 

@@ -1,0 +1,186 @@
+//! What was read lately.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+
+use ukblkdev::{BlockError, Disk};
+use ukfile::fallible;
+use uklock::Mutex;
+
+use crate::Ext4Error;
+
+/// Bytes that are read at a time: eight blocks of the usual size, so that going through a file or a
+/// directory waits for one of eight. A multiple of the blocks of all disks.
+const LINE: usize = 32 << 10;
+/// Lines that are kept: half a mebibyte.
+const LINES: usize = 16;
+
+/// Where the bytes come from.
+pub trait Source: Send + Sync {
+    /// Bytes altogether.
+    fn bytes(&self) -> u64;
+
+    /// Reads `into.len()` bytes from `at` on. Both are multiples of 32 KiB, but at the end.
+    ///
+    /// # Errors
+    /// What the device says.
+    fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError>;
+}
+
+impl Source for &'static Disk {
+    fn bytes(&self) -> u64 {
+        Disk::bytes(self)
+    }
+
+    fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError> {
+        Disk::read(self, at / u64::from(self.info().block_size), into)
+    }
+}
+
+/// The content of a disk in memory.
+impl Source for Vec<u8> {
+    fn bytes(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError> {
+        let from = usize::try_from(at).map_err(|_| BlockError::OutOfRange)?;
+        let bytes = self.get(from..).and_then(|rest| rest.get(..into.len()));
+        into.copy_from_slice(bytes.ok_or(BlockError::OutOfRange)?);
+        Ok(())
+    }
+}
+
+struct Line {
+    number: u64,
+    bytes: Arc<Box<[u8]>>,
+}
+
+/// A source, and the lines that were read of it lately.
+pub struct Cache {
+    source: Box<dyn Source>,
+    bytes: u64,
+    /// The one that was used last comes last.
+    lines: Mutex<Vec<Line>>,
+}
+
+impl Cache {
+    pub fn new(source: Box<dyn Source>) -> Self {
+        // Whole sectors: what is behind the last one cannot be read.
+        let bytes = source.bytes() & !511;
+        Self { source, bytes, lines: Mutex::new(Vec::new()) }
+    }
+
+    /// Bytes of the source.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Fills `into` with the bytes from `at` on. Whole lines go to where they are wanted without
+    /// being kept: what is read in large pieces is seldom read again.
+    pub fn read(&self, mut at: u64, mut into: &mut [u8]) -> Result<(), Ext4Error> {
+        let end = at.checked_add(into.len() as u64).filter(|end| *end <= self.bytes);
+        end.ok_or(Ext4Error::Damaged("something lies behind the end of the disk"))?;
+        while !into.is_empty() {
+            let (number, from) = (at / LINE as u64, (at % LINE as u64) as usize);
+            let length = if from == 0 && into.len() >= LINE {
+                let whole = into.len() / LINE * LINE;
+                self.source.read(at, &mut into[..whole]).map_err(Ext4Error::Disk)?;
+                whole
+            } else {
+                let line = self.line(number)?;
+                // The last line may be short, but not shorter than what was asked for.
+                let part = &line[from..(from + into.len()).min(line.len())];
+                into[..part.len()].copy_from_slice(part);
+                part.len()
+            };
+            at += length as u64;
+            into = &mut into[length..];
+        }
+        Ok(())
+    }
+
+    fn line(&self, number: u64) -> Result<Arc<Box<[u8]>>, Ext4Error> {
+        if let Some(bytes) = self.known(number) {
+            return Ok(bytes);
+        }
+        // Without the lock: others find what they want meanwhile. Two may read the same then.
+        let start = number * LINE as u64;
+        let length = (self.bytes - start).min(LINE as u64) as usize;
+        let mut bytes = fallible::zeroed(length).map_err(|_| Ext4Error::OutOfMemory)?;
+        self.source.read(start, &mut bytes).map_err(Ext4Error::Disk)?;
+        let bytes = fallible::arc(bytes).map_err(|_| Ext4Error::OutOfMemory)?;
+        if self.known(number).is_none() {
+            let mut lines = self.lines.lock();
+            if lines.len() >= LINES {
+                lines.remove(0);
+            }
+            let line = Line { number, bytes: bytes.clone() };
+            fallible::push(&mut lines, line).map_err(|_| Ext4Error::OutOfMemory)?;
+        }
+        Ok(bytes)
+    }
+
+    fn known(&self, number: u64) -> Option<Arc<Box<[u8]>>> {
+        let mut lines = self.lines.lock();
+        let at = lines.iter().rposition(|line| line.number == number)?;
+        lines[at..].rotate_left(1);
+        lines.last().map(|line| line.bytes.clone())
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    use super::*;
+
+    struct Counting(Vec<u8>, Arc<AtomicUsize>);
+
+    impl Source for Counting {
+        fn bytes(&self) -> u64 {
+            self.0.bytes()
+        }
+
+        fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError> {
+            assert_eq!(at % LINE as u64, 0);
+            self.1.fetch_add(1, Relaxed);
+            self.0.read(at, into)
+        }
+    }
+
+    #[test]
+    fn few_reads_and_bounded_memory() {
+        let bytes: Vec<u8> = (0..40 * LINE + 1536).map(|at| (at / 512) as u8).collect();
+        let reads = Arc::new(AtomicUsize::new(0));
+        let cache = Cache::new(Box::new(Counting(bytes.clone(), reads.clone())));
+        let mut block = vec![0; 4096];
+        for at in (0..8 * LINE).step_by(4096) {
+            cache.read(at as u64, &mut block).unwrap();
+            assert_eq!(block, bytes[at..at + 4096]);
+        }
+        assert_eq!(reads.swap(0, Relaxed), 8, "one of eight blocks waits");
+        cache.read(0, &mut block).unwrap();
+        assert_eq!(reads.load(Relaxed), 0, "it is still known");
+        let mut all = vec![0; bytes.len() - 1000];
+        cache.read(1000, &mut all).unwrap();
+        assert_eq!(all, bytes[1000..]);
+        assert!(reads.swap(0, Relaxed) <= 2, "the whole lines at once, and the last one");
+        for line in 0..40 {
+            cache.read(line * LINE as u64, &mut block).unwrap();
+        }
+        assert_eq!(cache.lines.lock().len(), LINES);
+        let end = cache.bytes();
+        for (at, length) in [(end - 1, 2), (end, 1), (u64::MAX, 1), (u64::MAX - 1, 512)] {
+            assert!(cache.read(at, &mut vec![0; length]).is_err(), "{at}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Inodes: what a file is.
+
+use ukfile::{Kind, Metadata, Timestamp};
+
+use crate::Ext4Error;
+use crate::bytes::{crc32c, crc32c_without, le16, le32, wide};
+use crate::superblock::Superblock;
+
+/// The root directory.
+pub const ROOT: u32 = 2;
+
+/// Flags: the directory has a hash tree; blocks are counted in those of the file system; the map is
+/// one of extents.
+const INDEX: u32 = 0x1000;
+const HUGE_FILE: u32 = 0x4_0000;
+const EXTENTS: u32 = 0x8_0000;
+
+/// Bytes of an inode that every version has.
+const OLD: usize = 128;
+/// Where its checksum is, whose upper half is behind the old part.
+const CHECKSUM: usize = 0x7c;
+const CHECKSUM_HIGH: usize = 0x82;
+
+/// An inode.
+#[derive(Clone, Debug)]
+pub struct Inode {
+    pub number: u32,
+    /// What `stat` tells, but for the number of the file system.
+    pub metadata: Metadata,
+    flags: u32,
+    /// The root of the map of blocks, or the target of a short symbolic link.
+    pub body: [u8; 60],
+    /// What checksums of its blocks begin with.
+    pub seed: Option<u32>,
+}
+
+impl Inode {
+    /// Reads it.
+    pub fn parse(number: u32, bytes: &[u8], sb: &Superblock) -> Result<Self, Ext4Error> {
+        // Bytes that are used behind the old ones.
+        let extra = if bytes.len() > OLD { usize::from(le16(bytes, OLD)) } else { 0 };
+        let has = |at: usize, length: usize| at + length <= (OLD + extra).min(bytes.len());
+        let seed = sb.checksum_seed.map(|seed| {
+            let seed = crc32c(seed, &number.to_le_bytes());
+            crc32c(seed, &bytes[0x64..0x68])
+        });
+        if let Some(seed) = seed {
+            let crc = crc32c_without(seed, &bytes[..OLD], CHECKSUM, 2);
+            let low = u32::from(le16(bytes, CHECKSUM));
+            let right = if has(CHECKSUM_HIGH, 2) {
+                let crc = crc32c_without(crc, &bytes[OLD..], CHECKSUM_HIGH - OLD, 2);
+                crc == u32::from(le16(bytes, CHECKSUM_HIGH)) << 16 | low
+            } else {
+                crc32c(crc, &bytes[OLD..]) & 0xffff == low
+            };
+            if !right {
+                return Err(Ext4Error::Damaged("the checksum of an inode is wrong"));
+            }
+        }
+        let mode = u32::from(le16(bytes, 0));
+        let kind = Kind::from_mode(mode).filter(|_| mode >> 12 != 0);
+        let kind = kind.ok_or(Ext4Error::Damaged("an inode in use has no type"))?;
+        let flags = le32(bytes, 0x20);
+        // Two bits of seconds, which reach until 2446, and nanoseconds.
+        let time = |at: usize, more: usize| {
+            let more = if has(more, 4) { le32(bytes, more) } else { 0 };
+            let seconds = i64::from(le32(bytes, at).cast_signed()) + (i64::from(more & 3) << 32);
+            Timestamp { seconds, nanoseconds: (more >> 2).min(999_999_999) }
+        };
+        let blocks = wide(le16(bytes, 0x74).into(), le32(bytes, 0x1c));
+        let unit = if sb.huge_files && flags & HUGE_FILE != 0 {
+            u64::from(sb.block_size / 512)
+        } else {
+            1
+        };
+        let mut body = [0; 60];
+        body.copy_from_slice(&bytes[0x28..0x64]);
+        let metadata = Metadata {
+            device: 0,
+            inode: number.into(),
+            kind,
+            permissions: (mode & 0o7777) as u16,
+            links: le16(bytes, 0x1a).into(),
+            user: u32::from(le16(bytes, 0x78)) << 16 | u32::from(le16(bytes, 2)),
+            group: u32::from(le16(bytes, 0x7a)) << 16 | u32::from(le16(bytes, 0x18)),
+            special: special(kind, &body),
+            size: wide(le32(bytes, 0x6c), le32(bytes, 4)),
+            block_size: sb.block_size,
+            blocks: blocks.saturating_mul(unit),
+            accessed: time(0x8, 0x8c),
+            modified: time(0x10, 0x88),
+            changed: time(0xc, 0x84),
+            created: if has(0x90, 4) { time(0x90, 0x94) } else { Timestamp::default() },
+        };
+        if metadata.size > i64::MAX as u64 {
+            return Err(Ext4Error::Damaged("a file is longer than files can be"));
+        }
+        Ok(Self { number, metadata, flags, body, seed })
+    }
+
+    /// Whether its blocks are found by extents.
+    pub fn has_extents(&self) -> bool {
+        self.flags & EXTENTS != 0
+    }
+
+    /// Whether this directory has a hash tree.
+    pub fn has_index(&self) -> bool {
+        self.flags & INDEX != 0
+    }
+}
+
+/// The device that a file stands for: of 16 bits, or, when they are 0, of 32.
+fn special(kind: Kind, body: &[u8; 60]) -> u64 {
+    if !matches!(kind, Kind::CharacterDevice | Kind::BlockDevice) {
+        return 0;
+    }
+    match (le32(body, 0), le32(body, 4)) {
+        (0, new) => ukfile::device_number(new >> 8 & 0xfff, new & 0xff | new >> 12 & 0xf_ff00),
+        (old, _) => ukfile::device_number(old >> 8 & 0xff, old & 0xff),
+    }
+}

@@ -1,0 +1,63 @@
+//! Reads the file systems of Linux on disks: ext2, ext3, ext4.
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! # std::fs::create_dir_all(folder.path().join("tree/etc"))?;
+//! # std::fs::write(folder.path().join("tree/etc/motd"), "Hello from the disk\n")?;
+//! # let path = folder.path().join("image");
+//! # let tool = std::process::Command::new("mke2fs")
+//! #     .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+//! #     .args(["-q", "-F", "-t", "ext4", "-d"])
+//! #     .args([folder.path().join("tree").as_path(), &path])
+//! #     .arg("4M")
+//! #     .status();
+//! # if tool.is_err() {
+//! #     eprintln!("NOT TESTED: there is no mke2fs here");
+//! #     return Ok(());
+//! # }
+//! # let image = std::fs::read(path)?;
+//! use ext4::Ext4;
+//! use ukfile::OpenFlags;
+//! use vfs::{Context, Location, Mount, MountFlags};
+//!
+//! // In an image the source is a disk: `ukblkdev::disk("blk0")`.
+//! let fs = Ext4::new(Box::new(image))?;
+//! let mount = Mount::new(fs, b"blk0", MountFlags::READ_ONLY)?;
+//! let files = Context::new(Location::root_of(mount));
+//! let motd = files.open(None, b"/etc/motd", OpenFlags::READ_ONLY, 0)?;
+//! let mut text = [0; 100];
+//! let length = motd.read(&mut [&mut text])?;
+//! assert_eq!(&text[..length], b"Hello from the disk\n");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! - Nothing is written, whatever is called: changes are `EROFS`. A journal that was not finished is
+//!   read as if it had been replayed; the disk stays as it is.
+//! - Sparse files, extents that were reserved and not written, indirect blocks, blocks of 1 to
+//!   64 KiB; the numbers of files, their links, owners and times are the disk's.
+//! - Checksums of metadata (`metadata_csum`) are checked. What contradicts itself is `EUCLEAN`, never
+//!   a panic; a file system with a feature that is not known here is refused by name.
+//! - A directory is searched from its beginning: the hash trees of large ones are not used.
+//!
+//! Structures and names are those of Linux's *ext4 Data Structures and Algorithms*
+//! (Documentation/filesystems/ext4) and of jbd2 there.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod bytes;
+mod cache;
+mod directory;
+mod error;
+mod fs;
+mod inode;
+mod journal;
+mod map;
+mod node;
+mod superblock;
+mod volume;
+
+pub use cache::Source;
+pub use error::Ext4Error;
+pub use fs::{Ext4, KIND};

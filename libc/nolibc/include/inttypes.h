@@ -1,0 +1,43 @@
+#ifndef _INTTYPES_H
+#define _INTTYPES_H
+
+#include <stdint.h>
+
+#define PRId8 "hhd"
+#define PRId16 "hd"
+#define PRId32 "d"
+#define PRId64 "ld"
+#define PRIdMAX "jd"
+#define PRIdPTR "ld"
+#define PRIi8 "hhi"
+#define PRIi16 "hi"
+#define PRIi32 "i"
+#define PRIi64 "li"
+#define PRIiMAX "ji"
+#define PRIiPTR "li"
+#define PRIo8 "hho"
+#define PRIo16 "ho"
+#define PRIo32 "o"
+#define PRIo64 "lo"
+#define PRIoMAX "jo"
+#define PRIoPTR "lo"
+#define PRIu8 "hhu"
+#define PRIu16 "hu"
+#define PRIu32 "u"
+#define PRIu64 "lu"
+#define PRIuMAX "ju"
+#define PRIuPTR "lu"
+#define PRIx8 "hhx"
+#define PRIx16 "hx"
+#define PRIx32 "x"
+#define PRIx64 "lx"
+#define PRIxMAX "jx"
+#define PRIxPTR "lx"
+#define PRIX8 "hhX"
+#define PRIX16 "hX"
+#define PRIX32 "X"
+#define PRIX64 "lX"
+#define PRIXMAX "jX"
+#define PRIXPTR "lX"
+
+#endif
