@@ -296,7 +296,7 @@ fn what_was_reserved_and_not_written_is_zeros() {
     for name in ["before", "zzz behind"] {
         std::fs::write(made.tree().join(name), vec![0xee; 2 << 20]).unwrap();
     }
-    made.make(&["-t", "ext4", "-b", "4096"], "8M");
+    made.make(&["-t", "ext4", "-b", "4096"], "16M");
     // Its blocks are those that had something else.
     made.debugfs("rm before\nrm \"zzz behind\"\nfallocate file 1 50\n");
     let files = made.files();
