@@ -252,7 +252,14 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// The pipe that this node stands for was read from, or written to.
-    fn note_transfer(&self, _written: bool) {}
+    fn note_transfer(&self, written: bool) {
+        let now = Some(Timestamp::now());
+        // Those who may not change the times leave them.
+        let _ = self.change(&match written {
+            true => Change { modified: now, ..Change::default() },
+            false => Change { accessed: now, ..Change::default() },
+        });
+    }
 
     /// Reads from `offset` on into all of `buffers`, one after the other; less at the end. `touch`
     /// says whether it counts as an access.
