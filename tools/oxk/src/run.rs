@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use signal_hook::iterator::Signals;
+
 use crate::build::{self, Image, Progress};
 use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
 use crate::disk::Disk;
@@ -428,6 +430,7 @@ impl Launch {
             }
         }
         let mut helpers = self.start_helpers()?;
+        let signals = matches!(output, Output::Passed(_)).then(ending::watch).transpose()?;
         let mut child = command
             .stdout(stdout)
             .stderr(stderr)
@@ -462,6 +465,7 @@ impl Launch {
             child,
             machine: self.machine,
             files: self.files,
+            signals,
             pumps,
             captured,
             _helpers: helpers,
@@ -492,6 +496,8 @@ pub struct Running {
     child: Child,
     machine: Machine,
     files: Option<qemu::Files>,
+    /// Requests to end, when the output is passed on.
+    signals: Option<Signals>,
     pumps: Vec<std::thread::JoinHandle<()>>,
     captured: Vec<Collector>,
     /// They end with this.
@@ -511,8 +517,9 @@ impl Running {
     /// Waits for the end; returns the exit code of `oxk run`.
     pub fn code(mut self, timeout: Option<f64>) -> Result<u8> {
         let monitor = self.files.as_ref().and_then(qemu::Files::monitor);
-        let ending = Ending::of(Process::of_child(&self.child)?, monitor)?;
-        let code = self.wait(timeout, Some(&ending));
+        let process = Process::of_child(&self.child)?;
+        let ending = self.signals.take().map(|signals| Ending::of(signals, process, monitor));
+        let code = self.wait(timeout, ending.as_ref());
         for pump in self.pumps.drain(..) {
             // A pump ends with its pipe and does not panic.
             let _ = pump.join();

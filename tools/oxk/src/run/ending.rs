@@ -18,6 +18,15 @@ use crate::run::asking::Asking;
 /// How long an image has to shut down when it is asked to.
 pub const GRACE: Duration = Duration::from_secs(5);
 
+/// From here on requests to end wait for an [`Ending`]; before an image is started, so that none is
+/// missed.
+pub fn watch() -> Result<Signals> {
+    // Who ignores that the terminal goes (nohup) still does.
+    let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
+    let wanted = [SIGINT, SIGTERM, SIGQUIT].into_iter().chain(hang_up);
+    Signals::new(wanted).context("cannot watch for signals")
+}
+
 /// Passes requests to end on to an image, and ends it when it takes too long.
 #[derive(Debug)]
 pub struct Ending {
@@ -27,11 +36,7 @@ pub struct Ending {
 
 impl Ending {
     /// For a process, until this is dropped; `monitor` is that of a machine of QEMU.
-    pub fn of(process: Process, monitor: Option<&Path>) -> Result<Self> {
-        // Who ignores that the terminal goes (nohup) still does.
-        let hang_up = (!is_ignored(SIGHUP)).then_some(SIGHUP);
-        let wanted = [SIGINT, SIGTERM, SIGQUIT].into_iter().chain(hang_up);
-        let mut signals = Signals::new(wanted).context("cannot watch for signals")?;
+    pub fn of(mut signals: Signals, process: Process, monitor: Option<&Path>) -> Self {
         let asked = Arc::new(AtomicI32::new(0));
         let (handle, first) = (signals.handle(), asked.clone());
         let process = Arc::new(process);
@@ -56,7 +61,7 @@ impl Ending {
                 }
             }
         });
-        Ok(Self { asked, handle })
+        Self { asked, handle }
     }
 
     /// The exit code of a process that ends by the signal that came, if one came.
