@@ -206,7 +206,7 @@ fn what_a_program_finds_when_it_starts() {
         );
     }
     // What is checked stops a program before it writes behind what it knows the size of.
-    let said = call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--", "abcd"]);
+    let said = call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--", "abcdefgh"]);
     assert!(said.all().contains("poll 0, last g\n") && said.code != 0, "{}", said.all());
     assert!(said.all().contains("*** buffer overflow detected ***: terminated"), "{}", said.all());
     assert!(!said.all().contains("all of it"), "{}", said.all());

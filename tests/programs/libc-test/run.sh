@@ -21,6 +21,9 @@ libraries = ["rootfs", "posix-poll", "posix-eventfd", "posix-proc"]
 sources = ["main.c"]
 make = ["sh", "make.sh"]
 objects = ["objects/*.o"]
+# Without a limit it would have no number of blocks, which one test wants.
+[options.rootfs]
+size = "64M"
 [providers]
 files = "posix-files"
 sched = "ukschedpreempt"
