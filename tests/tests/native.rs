@@ -84,6 +84,8 @@ fn what_a_program_finds_when_it_starts() {
         static int order;
         _Thread_local int local = 7;
         static _Thread_local _Alignas(64) char aligned[64];
+        // Takes no place in the image's memory, only in that of each thread.
+        static _Thread_local char large[20000];
         __attribute__((constructor)) static void first(void) { order++; }
         extern int made(void);
         extern void part(int, char **);
@@ -97,10 +99,12 @@ fn what_a_program_finds_when_it_starts() {
             printf("constructors %d %d\n", order, made());
             char *volatile place = aligned;
             place[63] = 1;
+            char *volatile end = large + sizeof large - 1;
+            *end += 1;
             printf("local %d aligned %d\n", local, (int)((unsigned long)place % 64));
             printf("environment %s %s\n", getenv("A"), getenv("B") ? getenv("B") : "none");
             printf("auxv %ld %d\n", getauxval(AT_PAGESZ), getauxval(AT_RANDOM) != 0);
-            printf("tls %d\n", dl_iterate_phdr(headers, 0) >= 68);
+            printf("tls %d\n", dl_iterate_phdr(headers, 0) >= 20068 && *end == 1);
             printf("by number %ld %ld\n", syscall(SYS_getpid), syscall(SYS_gettid));
             errno = 0;
             long r = syscall(SYS_io_uring_setup, 1, 0);
