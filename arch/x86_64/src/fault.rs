@@ -52,12 +52,19 @@ impl Faulted {
         self.trap.rflags = self.trap.rflags & !FLAGS | all[RFLAGS] & FLAGS;
     }
 
-    /// Lets `action` handle the fault, given the registers and the address of those of the
-    /// floating-point unit, which it may change. Returns what it returns.
-    pub fn handle(&mut self, action: impl FnOnce(&mut [u64; 18], usize) -> bool) -> bool {
+    /// Lets `action` handle the fault, given its number, its error code, the address of the access, the
+    /// registers, and the address of those of the floating-point unit, both of which it may change.
+    /// Returns what it returns.
+    pub fn handle(
+        &mut self,
+        action: impl FnOnce(u64, u64, usize, &mut [u64; 18], usize) -> bool,
+    ) -> bool {
         let (mut registers, mut handled) = (self.registers(), false);
+        let (number, error, address) = (self.trap.vector, self.trap.error, self.address as usize);
         let floating_point = self.trap.fx.as_mut_ptr() as usize;
-        keep_upper_halves(|| handled = action(&mut registers, floating_point));
+        keep_upper_halves(|| {
+            handled = action(number, error, address, &mut registers, floating_point)
+        });
         self.set_registers(&registers);
         handled
     }

@@ -72,7 +72,17 @@ pub fn handle_with(handler: &'static Handler) {
     HANDLER.set(handler);
 }
 
-/// Who handles faults. For platforms.
-pub fn handler() -> Option<&'static Handler> {
-    HANDLER.get()
+/// End of the stack on which somebody handles a fault; `None` when nobody does. Code may use
+/// `red_zone` bytes below its stack pointer. For platforms.
+pub fn stack_for(number: u64, stack_pointer: usize, red_zone: usize) -> Option<usize> {
+    match (HANDLER.get()?.place)(number, stack_pointer)? {
+        // A stack pointer that is lost may be anything.
+        Place::Here => stack_pointer.checked_sub(red_zone),
+        Place::Below(top) => Some(top),
+    }
+}
+
+/// Has a fault handled; `false` when it is to be reported. For platforms.
+pub fn handle(fault: &mut Fault<'_>) -> bool {
+    HANDLER.get().is_some_and(|handler| (handler.handle)(fault))
 }

@@ -12,7 +12,7 @@ use hvt_abi::cpu_page::{
 use ukarch_x86_64::backtrace::{self, Registers};
 use ukarch_x86_64::fault::{self, Faulted, RED_ZONE};
 use ukarch_x86_64::trap::{REGISTER_NAMES, TrapFrame, exception_name};
-use ukplat::fault::{Fault, Handler, Place, handler};
+use ukplat::fault::{Fault, handle as handle_fault, stack_for};
 use ukplat::memory::PAGE_SIZE;
 use ukplat::{Exit, report, stack};
 
@@ -54,29 +54,21 @@ fn place(faulted: &Faulted) -> Option<usize> {
     if fault_stack(stack_pointer).is_some() {
         return None;
     }
-    match (handler()?.place)(faulted.trap.vector, stack_pointer)? {
-        Place::Here => Some(stack_pointer - RED_ZONE),
-        Place::Below(top) => Some(top),
-    }
+    stack_for(faulted.trap.vector, stack_pointer, RED_ZONE)
 }
 
 unsafe extern "C" fn handle(faulted: *mut Faulted) -> ! {
     // SAFETY: `handle_on` put it there, for this alone.
     let faulted = unsafe { &mut *faulted };
     timer::irq_enable();
-    if handler().is_some_and(|handler| run(handler, faulted)) {
+    let handled = faulted.handle(|number, error, address, registers, floating_point| {
+        handle_fault(&mut Fault { number, error, address, registers, floating_point })
+    });
+    if handled {
         // SAFETY: the registers are those of the code that waits for this, or what the program wants.
         unsafe { fault::resume(faulted) }
     }
     report(faulted)
-}
-
-fn run(handler: &Handler, faulted: &mut Faulted) -> bool {
-    let Faulted { trap, address, .. } = &*faulted;
-    let (number, error, address) = (trap.vector, trap.error, *address as usize);
-    faulted.handle(|registers, floating_point| {
-        (handler.handle)(&mut Fault { number, error, address, registers, floating_point })
-    })
 }
 
 fn report(faulted: &Faulted) -> ! {

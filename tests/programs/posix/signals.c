@@ -291,31 +291,31 @@ static void interruption(void)
 }
 
 /* Who gets what is sent to the process: a thread that does not block it. */
-static sem_t up;
+static sem_t up, end;
 static volatile pid_t taker;
 static void takes(int signal)
 {
 	taker = syscall(SYS_gettid);
 	count++;
+	/* The thread may not wait yet: an interrupted wait alone could be missed. */
+	sem_post(&end);
 }
 static void *stays(void *argument)
 {
 	sem_post(&up);
-	sem_wait(argument);
 	while (!count)
-		sem_wait(argument);
+		sem_wait(&end);
 	return (void *)(intptr_t)syscall(SYS_gettid);
 }
 
 static void threads(void)
 {
-	sem_t end;
 	pthread_t thread;
 	void *id;
 	sem_init(&up, 0, 0);
 	sem_init(&end, 0, 0);
 	handle(SIGUSR1, takes, 0);
-	CHECK(!pthread_create(&thread, 0, stays, &end));
+	CHECK(!pthread_create(&thread, 0, stays, 0));
 	sem_wait(&up);
 	block(SIG_BLOCK, SIGUSR1);
 	CHECK(!kill(getpid(), SIGUSR1));
