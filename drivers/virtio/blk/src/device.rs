@@ -120,8 +120,12 @@ impl BlockDevice for Block {
         let Some(slot) = lane.queue.next_slot() else {
             return Err(Refused { request, error: BlockError::Busy });
         };
-        // Below 2^64: `check` holds the end within the capacity, which was checked.
-        let sector = request.block * (u64::from(info.block_size) / SECTOR);
+        let sector = match request.operation {
+            // It is of the whole device, and must name no sector (virtio 1.2, 5.2.6.1).
+            Operation::Flush => 0,
+            // Below 2^64: `check` holds the end within the capacity, which was checked.
+            _ => request.block * (u64::from(info.block_size) / SECTOR),
+        };
         lane.extras.prepare(slot, request.operation, sector, sectors);
         let Request { operation, block, buffer, tag } = request;
         let in_flight = InFlight { operation, buffer, tag, slot, extras: lane.extras };
@@ -181,5 +185,30 @@ impl BlockDevice for Block {
             Some(lane) => lane.lock().queue.enable_interrupts(),
             None => true,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ukblkdev::Buffer;
+    use virtio_device::model::Model;
+    use virtio_device::{features, kinds};
+
+    #[test]
+    fn a_flush_names_no_block() {
+        let model = Model::new(kinds::BLOCK, features::VERSION_1, &[8]);
+        // Capacity in sectors.
+        model.config().write32(0, 64);
+        let block = Block::new(Box::new(model.clone())).unwrap();
+        let request = |operation, block, bytes| Request {
+            operation,
+            block,
+            buffer: Buffer::new(bytes).unwrap(),
+            tag: 0,
+        };
+        block.submit(0, request(Operation::Flush, u64::MAX, 0)).unwrap();
+        let refused = block.submit(0, request(Operation::Read, u64::MAX, 512)).unwrap_err();
+        assert_eq!(refused.error, BlockError::OutOfRange);
     }
 }
