@@ -10,8 +10,13 @@ const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
 /// Runs an application on linuxu with a text as its standard input.
 fn run_with_input(app: &str, input: &str, args: &[&str]) -> Outcome {
+    run_on_with_input(MACHINES[0], app, input, args)
+}
+
+fn run_on_with_input(machine: Machine, app: &str, input: &str, args: &[&str]) -> Outcome {
     let mut child = Command::new(OXK)
-        .args(["run", app, "--plat", "linuxu", "--timeout", "120"])
+        .args(["run", app, "--timeout", "120"])
+        .args(machine.args)
         .args(args)
         .current_dir(root())
         .stdin(Stdio::piped())
@@ -104,8 +109,11 @@ fn a_program_that_opens_files_has_them() {
             .expect(0, &["embedded: a=1\n", "entry: b.txt\n", "done\n"]);
     }
     let path = dir.path().to_str().unwrap();
-    run_with_input(path, "one\ntwo", &["--", "read"])
-        .expect(0, &["input: one\ninput: two", "done"]);
+    // Where the console can end, programs see it; a serial line cannot.
+    for machine in std::iter::once(MACHINES[0]).chain(hvt()) {
+        run_on_with_input(machine, path, "one\ntwo", &["--", "read"])
+            .expect(0, &["input: one\ninput: two", "done"]);
+    }
     call_in(OXK, dir.path(), &["graph"]).expect(0, &["posix-files provides files"]);
     // What the manifest chooses is taken, and then there are no files.
     call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--provider", "files=posix-stdio"])
@@ -225,10 +233,10 @@ fn kill_sqlite(machine: Machine, rounds: u64) {
     let own = ["run", "apps/sqlite", "--build-dir", "build/sqlite-share", "--dry-run"];
     let args = [&own[..], machine.args, &["--share", &share]].concat();
     let line = call(OXK, &[&args[..], &["--", "-batch", "/data/crash.db"]].concat());
-    let line = format!("exec {}", line.expect(0, &[]).out.trim());
-    let start = || {
+    let line = line.expect(0, &[]).out.trim().to_owned();
+    let start = |prefix: &str| {
         let mut command = Command::new("sh");
-        command.args(["-c", &line]).current_dir(root());
+        command.args(["-c", &format!("exec {prefix}{line}")]).current_dir(root());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap()
     };
     // Both tables get the same rows, in one transaction.
@@ -239,7 +247,7 @@ fn kill_sqlite(machine: Machine, rounds: u64) {
         where y is not length(x); select count(*) from b;\n";
     let mut confirmed = 0;
     for round in 0..rounds {
-        let mut child = start();
+        let mut child = start("");
         let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let writer = std::thread::spawn(move || {
             let make = "create table if not exists a (n integer primary key, x);
@@ -260,9 +268,11 @@ fn kill_sqlite(machine: Machine, rounds: u64) {
         child.wait().unwrap();
         writer.join().unwrap();
         confirmed = reader.join().unwrap().unwrap_or(confirmed);
-        let mut child = start();
+        // It ends because its input does.
+        let mut child = start("timeout 120 ");
         child.stdin.take().unwrap().write_all(check.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
+        assert_ne!(output.status.code(), Some(124), "round {round} on {} hangs", machine.name);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let lines: Vec<&str> = text.lines().collect();
         if confirmed > 0 {

@@ -19,7 +19,8 @@ pub enum Call {
     Exit = 1,
     /// Writes to the console: [`Stream`], address, length; the number of bytes written.
     ConsoleWrite = 2,
-    /// Takes what has arrived on the console, without waiting: address, length; how many bytes.
+    /// Takes what has arrived on the console, without waiting: address, length; how many bytes, or
+    /// [`Call::INPUT_ENDED`].
     ConsoleRead = 3,
     /// Waits until an interrupt is pending: at most so many nanoseconds, or [`NEVER`]. Ends also when
     /// there is input that the CPU's last [`Call::ConsoleRead`] did not find.
@@ -43,6 +44,9 @@ pub enum Call {
 }
 
 impl Call {
+    /// What [`Call::ConsoleRead`] gives when nothing will arrive any more.
+    pub const INPUT_ENDED: u64 = u64::MAX;
+
     /// Most bytes of one [`Call::Random`].
     pub const MAX_RANDOM: u64 = 256;
 

@@ -5,7 +5,7 @@
 
 use core::arch::asm;
 use core::sync::atomic::Ordering::{Relaxed, SeqCst};
-use core::sync::atomic::compiler_fence;
+use core::sync::atomic::{AtomicBool, compiler_fence};
 
 use hvt_abi::cpu_page::{ARGUMENTS, CALL, RESULT, STATUS};
 use hvt_abi::{Call, CallError};
@@ -70,10 +70,25 @@ pub fn console_write(stream: Stream, mut bytes: &[u8]) {
     }
 }
 
+/// Nothing will arrive on the console any more.
+static INPUT_ENDED: AtomicBool = AtomicBool::new(false);
+
 /// Takes what has arrived on the console.
 pub fn console_read(buf: &mut [u8]) -> usize {
     let arguments = [buf.as_mut_ptr() as u64, buf.len() as u64, 0, 0];
-    call(Call::ConsoleRead, arguments).map_or(0, |len| (len as usize).min(buf.len()))
+    match call(Call::ConsoleRead, arguments) {
+        Ok(Call::INPUT_ENDED) => {
+            INPUT_ENDED.store(true, Relaxed);
+            0
+        }
+        Ok(len) => (len as usize).min(buf.len()),
+        Err(_) => 0,
+    }
+}
+
+/// Whether a read found that nothing will arrive on the console any more.
+pub fn console_ended() -> bool {
+    INPUT_ENDED.load(Relaxed)
 }
 
 /// Waits for an interrupt, at most so many nanoseconds. Interrupts must be disabled.

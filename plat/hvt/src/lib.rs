@@ -80,6 +80,10 @@ impl Platform for Hvt {
     fn console_read(buf: &mut [u8]) -> usize {
         call::console_read(buf)
     }
+
+    fn console_ended() -> bool {
+        call::console_ended()
+    }
     #[inline]
     fn ticks() -> u64 {
         ukarch_x86_64::regs::rdtsc()

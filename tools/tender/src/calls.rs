@@ -4,6 +4,7 @@
 use hvt_abi::cpu_page::{ARGUMENT_COUNT, ARGUMENTS, CALL, PENDING, PENDING_CPU, RESULT, STATUS};
 use hvt_abi::{Call, CallError, NEVER, PAGE, Range, Rights, Stream};
 
+use crate::console::Input;
 use crate::guest::{Guest, Start};
 use crate::kick;
 use crate::layout::{LARGE_PAGE, WINDOW};
@@ -82,11 +83,16 @@ fn carry_out(
             // Not taken from the console unless the guest can have it.
             let mut bytes = vec![0; b.min(MAX_CONSOLE) as usize];
             guest.write(a, &bytes)?;
-            let len = guest.console.read(&mut bytes);
-            guest.kicks[cpu].await_input(len.is_none());
-            let len = len.unwrap_or(0);
-            guest.write(a, &bytes[..len])?;
-            Ok(len as u64)
+            let input = guest.console.read(&mut bytes);
+            guest.kicks[cpu].await_input(input == Input::None);
+            match input {
+                Input::Bytes(len) => {
+                    guest.write(a, &bytes[..len])?;
+                    Ok(len as u64)
+                }
+                Input::None => Ok(0),
+                Input::Ended => Ok(Call::INPUT_ENDED),
+            }
         }
         Call::Wait => {
             // One may have come after the guest looked and before it called.

@@ -13,6 +13,17 @@ pub enum Console {
     None,
 }
 
+/// What was on the console.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing yet.
+    None,
+    /// Nothing, now and later.
+    Ended,
+}
+
 fn poll(fd: c_int, events: i16, timeout_ms: c_int) -> bool {
     let mut entry = libc::pollfd { fd, events, revents: 0 };
     // SAFETY: one entry, alive during the call.
@@ -45,18 +56,28 @@ impl Console {
         }
     }
 
-    /// Takes what has arrived, without waiting; `None` when nothing has yet. After the end of input
-    /// there is never anything.
-    pub fn read(self, bytes: &mut [u8]) -> Option<usize> {
-        if self == Console::None || bytes.is_empty() {
-            return Some(0);
+    /// Takes what has arrived, without waiting.
+    pub fn read(self, bytes: &mut [u8]) -> Input {
+        if self == Console::None {
+            return Input::Ended;
+        }
+        if bytes.is_empty() {
+            return Input::Bytes(0);
         }
         if !poll(0, libc::POLLIN, 0) {
-            return None;
+            return Input::None;
         }
         // SAFETY: the slice lives during the call.
         let len = unsafe { libc::read(0, bytes.as_mut_ptr().cast(), bytes.len()) };
-        Some(usize::try_from(len).unwrap_or(0))
+        match usize::try_from(len) {
+            Ok(0) => Input::Ended,
+            Ok(len) => Input::Bytes(len),
+            Err(_) => match std::io::Error::last_os_error().raw_os_error() {
+                Some(libc::EINTR | libc::EAGAIN) => Input::None,
+                // No input, or none that can be read.
+                _ => Input::Ended,
+            },
+        }
     }
 }
 
