@@ -246,7 +246,7 @@ fn what_cannot_be_a_network_is_refused_before_anything_starts() {
     call(OXK, &["run", "apps/nettest", "--net", &net])
         .expect(125, &["error: cannot use the socket /nowhere/net", "help: start first"]);
     call(OXK, &["run", "apps/nettest", "--net", "wifi"])
-        .expect(2, &["one of user, user,tcp=8080:80, tap=NAME, socket=PATH is needed"]);
+        .expect(2, &["is none of user[,tcp=8080:80], tap=NAME, socket=PATH"]);
     let many = ["--net", "user"].repeat(5);
     call(OXK, &[&["run", "apps/nettest", "--plat", "linuxu"], &many[..]].concat())
         .expect(125, &["error: 5 network cards are more than", "help: run it with --plat hvt"]);

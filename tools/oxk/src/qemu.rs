@@ -10,7 +10,7 @@ use tempfile::TempPath;
 
 use crate::diagnostic::{Context as _, Diagnostic, Result};
 use crate::disk::Disk;
-use crate::net::Net;
+use crate::net::{self, Card};
 use crate::run::quote;
 use crate::share::Shared;
 
@@ -249,7 +249,7 @@ pub struct Spec<'a> {
     /// Directories of the host.
     pub shared: &'a [Shared],
     /// Network cards.
-    pub nets: &'a [Net],
+    pub nets: &'a [Card],
     /// Files for the exit code and the monitor.
     pub files: &'a Files,
 }
@@ -318,8 +318,8 @@ impl Spec<'_> {
             arg(&["-device", &self.virtio("9p", self.disks.len() + index, &options)]);
         }
         let others = self.disks.len() + self.shared.len();
-        for (index, net) in self.nets.iter().enumerate() {
-            let (netdev, options) = net.qemu(index);
+        for (index, card) in self.nets.iter().enumerate() {
+            let (netdev, options) = net::qemu(card, index);
             arg(&["-netdev", &netdev]);
             arg(&["-device", &self.virtio("net", others + index, &options)]);
         }

@@ -18,7 +18,7 @@ use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
 use crate::disk::Disk;
 use crate::guests::{detach, process::Process};
 use crate::net::passt::{self, Passt};
-use crate::net::{Kind, Net};
+use crate::net::{self, Card, Kind};
 use crate::option::{format_size, parse_size};
 use crate::pool::Machine;
 use crate::project::{Project, Target};
@@ -67,8 +67,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "DIR:/PATH[,ro]")]
     pub share: Vec<Share>,
     /// Network card: user[,tcp=8080:80][,udp=53], tap=NAME or socket=PATH; with ",mac=ADDRESS"
-    #[arg(long, value_name = "KIND")]
-    pub net: Vec<Net>,
+    #[arg(long, value_name = "KIND", value_parser = net::parse)]
+    pub net: Vec<Card>,
     /// QEMU machine model (kvm)
     #[arg(long, value_enum, default_value_t)]
     pub vmm_machine: qemu::Model,
@@ -211,7 +211,7 @@ fn disk_parameters(disks: &[Disk], resolution: &Resolution<'_>) -> Result<Vec<St
 const PROCESS_NETS: (&str, usize) = ("linuxu-net", 4);
 
 /// Parameters that give network cards to an image that is a process, and the helpers that they need.
-fn net_parameters(nets: &[Net], resolution: &Resolution<'_>) -> Result<(Vec<String>, Vec<Passt>)> {
+fn net_parameters(nets: &[Card], resolution: &Resolution<'_>) -> Result<(Vec<String>, Vec<Passt>)> {
     let (driver, most) = PROCESS_NETS;
     if nets.len() > most {
         return Err(Diagnostic::new(format!(
@@ -230,11 +230,11 @@ fn net_parameters(nets: &[Net], resolution: &Resolution<'_>) -> Result<(Vec<Stri
         let word = match &net.kind {
             Kind::User(forwards) => {
                 let passt = Passt::new(forwards)?;
-                let word = format!("fd={}{}", passt.descriptor(), net.mac_option());
+                let card = Card { kind: Kind::Descriptor(passt.descriptor()), mac: net.mac };
                 helpers.push(passt);
-                word
+                card.to_string()
             }
-            Kind::Tap(_) | Kind::Socket(_) => net.to_string(),
+            Kind::Tap(_) | Kind::Socket(_) | Kind::Descriptor(_) => net.to_string(),
         };
         parameters.push(format!("{driver}.net{index}={word}"));
     }
@@ -287,8 +287,8 @@ impl Launch {
         for disk in &args.disk {
             disk.check()?;
         }
-        for net in &args.net {
-            net.check()?;
+        for card in &args.net {
+            net::check(card)?;
         }
         let machine = resolution.platform.platform.as_ref().map_or(Machine::Process, |p| p.machine);
         let name = resolution.image_name();

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::disk::Disk;
-use crate::net::Net;
+use crate::net::Card;
 use crate::project::Project;
 use crate::share::Shared;
 
@@ -70,8 +70,9 @@ fn build(root: &Path) -> Result<PathBuf> {
 }
 
 /// What the tender is made of that changes with it.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 8] = [
     "tools/tender",
+    "tools/netcard",
     "plat/hvt-abi",
     "tools/p9server",
     "fs/p9",
@@ -123,7 +124,7 @@ pub struct Spec<'a> {
     /// Directories of the host.
     pub shared: &'a [Shared],
     /// Network cards.
-    pub nets: &'a [Net],
+    pub nets: &'a [Card],
     /// Further options of the tender.
     pub options: &'a [String],
 }

@@ -2,7 +2,9 @@
 
 use std::ffi::OsString;
 
-use crate::devices::{DiskArgs, NetArgs, ShareArgs};
+use netcard::Card;
+
+use crate::devices::{DiskArgs, ShareArgs};
 use crate::error::Error;
 use crate::layout::MAX_MEMORY;
 use crate::size;
@@ -59,7 +61,7 @@ pub struct Args {
     /// Shared directories.
     pub shares: Vec<ShareArgs>,
     /// Network cards.
-    pub nets: Vec<NetArgs>,
+    pub nets: Vec<Card>,
     /// No randomised addresses.
     pub fixed_addresses: bool,
     /// The port to wait for gdb on.

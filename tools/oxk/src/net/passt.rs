@@ -7,17 +7,12 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 
+use netcard::passt::{PROGRAM, arguments};
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use super::{Forward, Protocol};
+use super::Forward;
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::qemu::in_path;
-
-/// The program.
-const PROGRAM: &str = "passt";
-/// The network as the image sees it: that of QEMU's user networking, and of the tender.
-const NETWORK: [&str; 8] =
-    ["--address", "10.0.2.15", "--netmask", "24", "--gateway", "10.0.2.2", "--mtu", "1500"];
 
 /// A passt that is to be started, and the image's end of the socket to it.
 #[derive(Debug)]
@@ -81,20 +76,6 @@ fn keep_on_exec(fd: &OwnedFd) -> Result<()> {
         .context("cannot pass a socket on")
 }
 
-fn arguments(descriptor: i32, forwards: &[Forward]) -> Vec<String> {
-    let mut arguments = vec!["--foreground".to_owned(), "--quiet".into(), "--fd".into()];
-    arguments.push(descriptor.to_string());
-    arguments.extend(NETWORK.map(str::to_owned));
-    for Forward { protocol, address, host, guest } in forwards {
-        let option = match protocol {
-            Protocol::Tcp => "--tcp-ports",
-            Protocol::Udp => "--udp-ports",
-        };
-        arguments.extend([option.to_owned(), format!("{address}/{host}:{guest}")]);
-    }
-    arguments
-}
-
 /// The image has ended: nothing more is to be done.
 impl Drop for Running {
     fn drop(&mut self) {
@@ -107,21 +88,5 @@ impl Running {
     /// Leaves it to itself: it ends with the image.
     pub fn leave(self) {
         std::mem::forget(self);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::net::{Kind, Net};
-
-    #[test]
-    fn ports_are_passed_on() {
-        let net: Net = "user,tcp=0.0.0.0:8080:80,udp=53".parse().unwrap();
-        let Kind::User(forwards) = net.kind else { panic!("it is user") };
-        let line = arguments(5, &forwards).join(" ");
-        assert!(line.starts_with("--foreground --quiet --fd 5 --address 10.0.2.15 "), "{line}");
-        let ports = "--tcp-ports 0.0.0.0/8080:80 --udp-ports 127.0.0.1/53:53";
-        assert!(line.ends_with(ports), "{line}");
     }
 }

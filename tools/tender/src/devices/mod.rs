@@ -52,7 +52,7 @@ use std::os::fd::RawFd;
 pub use block::{Block, DiskArgs};
 pub use entropy::Entropy;
 pub use memory::DeviceMemory;
-pub use net::{Link, Net, NetArgs};
+pub use net::{Link, Net};
 pub use queue::Queue;
 pub use request::{Broken, MAX_BYTES, MAX_SEGMENTS, Pieces, Request};
 pub use share::{Share, ShareArgs};

@@ -4,10 +4,9 @@ mod link;
 mod passt;
 
 use std::ffi::c_long;
-use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
 
+use netcard::{Card, Kind};
 use virtio_bindings::virtio_ids::VIRTIO_ID_NET;
 use virtio_bindings::virtio_net::VIRTIO_NET_F_MAC;
 
@@ -26,102 +25,6 @@ const TRANSMIT: usize = 1;
 /// Frames that are taken at a time.
 const BATCH: usize = 64;
 
-/// `--net KIND[,OPTION…]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetArgs {
-    /// What is behind it.
-    pub kind: NetKind,
-    /// Hardware address; a random one when nobody says.
-    pub mac: Option<[u8; 6]>,
-}
-
-/// What frames go to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum NetKind {
-    /// A tap device of the host.
-    Tap(String),
-    /// The host's own sockets, by passt, with ports of the host that lead to the guest.
-    User(Vec<Forward>),
-    /// The stream socket of this path, on which somebody listens.
-    Socket(PathBuf),
-    /// An open stream socket.
-    Descriptor(RawFd),
-}
-
-/// A port of the host that leads to one of the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Forward {
-    /// UDP, else TCP.
-    pub udp: bool,
-    /// Address of the host.
-    pub address: Ipv4Addr,
-    /// Port of the host.
-    pub host: u16,
-    /// Port of the guest.
-    pub guest: u16,
-}
-
-impl std::str::FromStr for NetArgs {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut words = text.split(',');
-        let first = words.next().unwrap_or_default();
-        let mut kind = match first.split_once('=') {
-            None if first == "user" => NetKind::User(Vec::new()),
-            Some(("tap", name)) if (1..16).contains(&name.len()) => NetKind::Tap(name.to_owned()),
-            Some(("socket", path)) if !path.is_empty() => NetKind::Socket(path.into()),
-            Some(("fd", number)) => match number.parse() {
-                Ok(fd @ 3..) => NetKind::Descriptor(fd),
-                _ => return Err(format!("`{number}` is not the number of an open descriptor")),
-            },
-            _ => {
-                return Err(format!("`{first}` is none of user, tap=NAME, socket=PATH, fd=NUMBER"));
-            }
-        };
-        let mut mac = None;
-        for word in words {
-            match (word.split_once('='), &mut kind) {
-                (Some(("mac", address)), _) => {
-                    let parsed = parse_mac(address);
-                    mac = Some(parsed.ok_or_else(|| {
-                        format!("`{address}` is not a hardware address as 02:00:00:00:00:01")
-                    })?);
-                }
-                (Some((protocol @ ("tcp" | "udp"), ports)), NetKind::User(forwards)) => {
-                    let forward = parse_ports(protocol == "udp", ports);
-                    forwards.push(forward.ok_or_else(|| {
-                        format!("`{ports}` are not ports as 8080:80, 80, 0.0.0.0:8080:80")
-                    })?);
-                }
-                _ => return Err(format!("`{word}` is no option of `{first}`")),
-            }
-        }
-        Ok(Self { kind, mac })
-    }
-}
-
-/// An address of one station.
-fn parse_mac(text: &str) -> Option<[u8; 6]> {
-    let mut parts = text.split(':').map(|part| u8::from_str_radix(part, 16).ok());
-    let mut mac = [0; 6];
-    for byte in &mut mac {
-        *byte = parts.next()??;
-    }
-    (parts.next().is_none() && mac[0] & 1 == 0 && mac != [0; 6]).then_some(mac)
-}
-
-/// `[ADDRESS:]HOST[:GUEST]`. Without an address it is for this machine alone.
-fn parse_ports(udp: bool, text: &str) -> Option<Forward> {
-    let (address, ports) = match text.split_once(':') {
-        Some((first, rest)) if first.contains('.') => (first.parse().ok()?, rest),
-        _ => (Ipv4Addr::LOCALHOST, text),
-    };
-    let (host, guest) = ports.split_once(':').unwrap_or((ports, ports));
-    let port = |text: &str| text.parse().ok().filter(|port| *port != 0);
-    Some(Forward { udp, address, host: port(host)?, guest: port(guest)? })
-}
-
 /// A network device.
 #[derive(Debug)]
 pub struct Net {
@@ -137,12 +40,12 @@ impl Net {
     ///
     /// # Errors
     /// [`Error::Net`], [`Error::NoPasst`].
-    pub fn open(args: &NetArgs) -> Result<Self, Error> {
+    pub fn open(args: &Card) -> Result<Self, Error> {
         let link = match &args.kind {
-            NetKind::Tap(name) => Link::tap(name)?,
-            NetKind::User(forwards) => passt::start(forwards)?,
-            NetKind::Socket(path) => Link::connect(path)?,
-            NetKind::Descriptor(fd) => Link::descriptor(*fd)?,
+            Kind::Tap(name) => Link::tap(name)?,
+            Kind::User(forwards) => passt::start(forwards)?,
+            Kind::Socket(path) => Link::connect(path)?,
+            Kind::Descriptor(fd) => Link::descriptor(*fd)?,
         };
         Ok(Self::new(link, args.mac.unwrap_or_else(random_mac)))
     }
@@ -255,36 +158,6 @@ impl Device for Net {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn options_are_read_or_refused() {
-        let read = |text: &str| text.parse::<NetArgs>();
-        assert_eq!(read("tap=tap0").unwrap().kind, NetKind::Tap("tap0".into()));
-        assert_eq!(read("socket=/run/net").unwrap().kind, NetKind::Socket("/run/net".into()));
-        let args = read("user,tcp=0.0.0.0:8080:80,udp=53,mac=02:00:00:00:00:0a").unwrap();
-        let address = Ipv4Addr::UNSPECIFIED;
-        let tcp = Forward { udp: false, address, host: 8080, guest: 80 };
-        let udp = Forward { udp: true, address: Ipv4Addr::LOCALHOST, host: 53, guest: 53 };
-        assert_eq!(args.kind, NetKind::User(vec![tcp, udp]));
-        assert_eq!(args.mac, Some([2, 0, 0, 0, 0, 10]));
-        for (text, cause) in [
-            ("", "is none of user"),
-            ("tap=", "is none of user"),
-            ("tap=abcdefghijklmnop", "is none of user"),
-            ("fd=2", "not the number of an open descriptor"),
-            ("user,tcp=0:80", "are not ports"),
-            ("user,tcp=80:99999", "are not ports"),
-            ("user,tcp=1.2.3:80", "are not ports"),
-            ("user,tcp=1.2.3.4:80:80:80", "are not ports"),
-            ("socket=", "is none of user"),
-            ("tap=a,tcp=80", "is no option of `tap=a`"),
-            ("user,mac=01:00:00:00:00:00", "is not a hardware address"),
-            ("user,mac=02:00:00:00:00", "is not a hardware address"),
-        ] {
-            let said = read(text).unwrap_err();
-            assert!(said.contains(cause), "{text}: {said}");
-        }
-    }
 
     #[test]
     fn addresses_are_of_one_station_and_local() {
