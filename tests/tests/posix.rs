@@ -42,12 +42,16 @@ const POSIX: &str = "
 ";
 
 /// What each part of the program says when everything was as it should be.
-const NOTHING_WRONG: [&str; 8] = [
+const NOTHING_WRONG: [&str; 12] = [
     "threads: 0 failures\n",
     "cancellation: 0 failures\n",
     "signals: 0 failures\n",
     "timers: 0 failures\n",
     "system: 0 failures\n",
+    "through /dev/console\n",
+    "through /dev/stdout\n",
+    "through /dev/fd/1\n",
+    "files: 0 failures\n",
     "mappings: 0 failures\n",
     "rights of memory are enforced\n",
     "faults: 0 failures\n",

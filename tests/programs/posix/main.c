@@ -12,6 +12,7 @@ int main(int argc, char **argv)
 		{ "signals", test_signals },
 		{ "timers", test_timers },
 		{ "system", test_system },
+		{ "files", test_files },
 		{ "mappings", test_mappings },
 		{ "faults", test_faults },
 	};
