@@ -35,6 +35,12 @@ fn users_and_groups() {
     assert_eq!(ids(nr::getresuid), [0; 3]);
     assert_eq!(call!(nr::getresuid, 0, 0, 0), Errno::EFAULT.to_raw());
     assert_eq!((call!(nr::getgroups, 0, 0), call!(nr::getgroups, -1, 0)), (0, EINVAL));
+    let mut list = [0u32; 3];
+    assert_eq!(call!(nr::setgroups, 2usize, &[7u32, 5]), 0);
+    assert_eq!((call!(nr::getgroups, 0, 0), call!(nr::getgroups, 1, &mut list)), (2, EINVAL));
+    assert_eq!((call!(nr::getgroups, 3, &mut list), list), (2, [7, 5, 0]));
+    assert_eq!(call!(nr::setgroups, 1usize, 0), Errno::EFAULT.to_raw());
+    assert_eq!(call!(nr::getgroups, 0, 0), 2);
     assert_eq!((call!(nr::setgroups, 0, 0), call!(nr::setgroups, 65_537usize, 0)), (0, EINVAL));
     // Groups first: they can be chosen as long as the user is 0.
     assert_eq!(call!(nr::setregid, 10u32, KEEP), 0);
