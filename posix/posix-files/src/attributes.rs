@@ -1,7 +1,7 @@
 //! Permissions, owners, times, sizes.
 
 use fdtab::TABLE;
-use syscall_shim::{CStrPtr, UserPtr, syscall};
+use syscall_shim::{CStrPtr, Mode, UserPtr, syscall};
 use ukerrno::Errno;
 use ukfile::{OpenFlags, Timestamp};
 use vfs::{Allocate, Follow, Location, SetTime};
@@ -44,28 +44,28 @@ fn open_place(fd: i32) -> Result<Location, Errno> {
 
 /// Sets permissions (fchmodat2(2)).
 #[syscall]
-fn fchmodat2(directory: i32, path: CStrPtr, mode: u32, flags: u32) -> Result<(), Errno> {
+fn fchmodat2(directory: i32, path: CStrPtr, mode: Mode, flags: u32) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
     let (context, location) = place(directory, path.path()?, flags)?;
-    context.set_permissions(&location, (mode & 0o7777) as u16)
+    context.set_permissions(&location, (mode.0 & 0o7777) as u16)
 }
 
 /// Sets permissions (fchmodat(2)).
 #[syscall]
-fn fchmodat(directory: i32, path: CStrPtr, mode: u32) -> Result<(), Errno> {
+fn fchmodat(directory: i32, path: CStrPtr, mode: Mode) -> Result<(), Errno> {
     fchmodat2(directory, path, mode, 0)
 }
 
 /// Sets permissions (chmod(2)).
 #[syscall]
-fn chmod(path: CStrPtr, mode: u32) -> Result<(), Errno> {
+fn chmod(path: CStrPtr, mode: Mode) -> Result<(), Errno> {
     fchmodat2(AT_FDCWD, path, mode, 0)
 }
 
 /// Sets permissions of an open file (fchmod(2)).
 #[syscall]
-fn fchmod(fd: i32, mode: u32) -> Result<(), Errno> {
-    context()?.set_permissions(&open_place(fd)?, (mode & 0o7777) as u16)
+fn fchmod(fd: i32, mode: Mode) -> Result<(), Errno> {
+    context()?.set_permissions(&open_place(fd)?, (mode.0 & 0o7777) as u16)
 }
 
 /// `-1` leaves the user, or the group.
@@ -215,7 +215,7 @@ fn fallocate(fd: i32, mode: u32, offset: i64, length: i64) -> Result<(), Errno> 
 
 /// Sets the permissions that new files do not get (umask(2)).
 #[syscall]
-fn umask(mask: u32) -> Result<u32, Errno> {
-    let mask = (mask & 0o777) as u16;
+fn umask(mask: Mode) -> Result<u32, Errno> {
+    let mask = (mask.0 & 0o777) as u16;
     update(|context| core::mem::replace(&mut context.umask, mask)).map(u32::from)
 }
