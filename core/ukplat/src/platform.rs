@@ -39,7 +39,7 @@ pub trait Platform {
     fn ticks_to_ns(ticks: u64) -> u64;
     /// Nanoseconds since an arbitrary point before boot; never goes back.
     fn monotonic_ns() -> u64;
-    /// Nanoseconds since 1970-01-01T00:00:00 UTC.
+    /// Nanoseconds since 1970-01-01T00:00:00 UTC, before anybody [sets](crate::set_wall_ns) them.
     fn wall_ns() -> u64;
 
     /// See [`crate::entropy`]. The default is for platforms that have none.
@@ -413,8 +413,8 @@ pub fn monotonic_ns() -> u64 {
     (bound().monotonic_ns)()
 }
 
-/// Wall-clock time in nanoseconds since 1970-01-01T00:00:00 UTC.
-pub fn wall_ns() -> u64 {
+/// Wall-clock time as the machine has it.
+pub(crate) fn machine_wall_ns() -> u64 {
     (bound().wall_ns)()
 }
 

@@ -4,7 +4,41 @@
 #include <signal.h>
 #include <sys/time.h>
 #include <time.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/timerfd.h>
 #include "check.h"
+
+/* One clock: whoever asks for the time sees that it was set. */
+static void clock_is_set(void)
+{
+	struct timespec now, next;
+	struct stat status;
+	CHECK(!clock_gettime(CLOCK_REALTIME, &now));
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
+	struct itimerspec soon = { .it_value = { .tv_sec = now.tv_sec + 9000 } };
+	CHECK(fd >= 0 && !timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &soon, 0));
+	next = now;
+	next.tv_sec += 10000;
+	CHECK(!clock_settime(CLOCK_REALTIME, &next));
+	unsigned long long count;
+	FAILS(read(fd, &count, sizeof count), ECANCELED);
+	CHECK(read(fd, &count, sizeof count) == 8 && count == 1);
+	close(fd);
+	fd = open("/tmp/new", O_WRONLY | O_CREAT, 0600);
+	CHECK(fd >= 0 && !fstat(fd, &status) && status.st_mtime >= next.tv_sec && !close(fd));
+	CHECK(!unlink("/tmp/new") && time(0) >= next.tv_sec);
+	long boot = 0;
+	char line[200];
+	FILE *file = fopen("/proc/stat", "r");
+	while (file && fgets(line, sizeof line, file))
+		sscanf(line, "btime %ld", &boot);
+	if (file)
+		fclose(file);
+	/* The guest has not been running for that long. */
+	CHECK(boot > now.tv_sec);
+	CHECK(!clock_settime(CLOCK_REALTIME, &now));
+}
 
 static volatile sig_atomic_t count;
 static volatile siginfo_t seen;
@@ -97,4 +131,5 @@ void test_timers(void)
 	sem_wait(&called);
 	sem_wait(&called);
 	CHECK(!timer_delete(timer));
+	clock_is_set();
 }
