@@ -42,7 +42,7 @@ const POSIX: &str = "
 ";
 
 /// What each part of the program says when everything was as it should be.
-const NOTHING_WRONG: [&str; 12] = [
+const NOTHING_WRONG: [&str; 13] = [
     "threads: 0 failures\n",
     "cancellation: 0 failures\n",
     "signals: 0 failures\n",
@@ -53,6 +53,7 @@ const NOTHING_WRONG: [&str; 12] = [
     "through /dev/fd/1\n",
     "files: 0 failures\n",
     "mappings: 0 failures\n",
+    "exhaustion: 0 failures\n",
     "rights of memory are enforced\n",
     "faults: 0 failures\n",
 ];
@@ -206,5 +207,5 @@ fn how_programs_end() {
         .expect(142, &["alarmed\n", "ended by signal 14 (SIGALRM)"]);
     // The short form of an option's name.
     call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--set", "strace=true", "--", "term"])
-        .expect(143, &["tkill(thread 1, signal 15) = 0 <0.0"]);
+        .expect(143, &["tkill(thread 1, signal SIGTERM) = 0 <0.0"]);
 }

@@ -19,6 +19,8 @@ const WAKE_BITSET: i32 = 10;
 const PRIVATE: i32 = 128;
 const CLOCK_REALTIME: i32 = 256;
 const ALL_BITS: u32 = u32::MAX;
+/// Waiters that are woken with one look at the queue.
+const AT_ONCE: usize = 8;
 
 /// Who waits, as far as it can be woken.
 #[cfg(all(feature = "threads", not(feature = "model")))]
@@ -48,16 +50,40 @@ fn unpark(waiter: Waiter) {
     let Waiter = waiter;
 }
 
+/// Makes room for that many threads that wait at once. C libraries take a wait that fails for one
+/// that is over, and wait again: when memory runs out, they would do so for ever.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn reserve(threads: usize) -> Result<(), Errno> {
+    QUEUE.lock().reserve(threads)
+}
+
 /// Wakes at most `count` threads that wait for the word at an address; returns how many.
 pub fn wake(address: usize, count: usize) -> usize {
     wake_bits(address, count, ALL_BITS)
 }
 
 fn wake_bits(address: usize, count: usize, bits: u32) -> usize {
-    let woken = QUEUE.lock().take(address, count, bits);
-    let count = woken.len();
-    woken.into_iter().for_each(unpark);
-    count
+    let end = QUEUE.lock().end();
+    wake_before(address, count, bits, end)
+}
+
+/// Wakes those with tickets before `end`: none who waits again because he was just woken.
+fn wake_before(address: usize, count: usize, bits: u32, end: u64) -> usize {
+    let mut woken = 0;
+    while woken < count {
+        // A few at a time, without memory for a list: it may have run out.
+        let mut some = [None; AT_ONCE];
+        let places = AT_ONCE.min(count - woken);
+        let taken = QUEUE.lock().take(address, bits, end, &mut some[..places]);
+        some.into_iter().flatten().for_each(unpark);
+        woken += taken;
+        if taken < places {
+            break;
+        }
+    }
+    woken
 }
 
 /// See futex(2). `other` is a time to wait, or a second number of threads.
@@ -138,7 +164,7 @@ fn wait(
         if place.load(SeqCst) != expected {
             return Err(Errno::EAGAIN);
         }
-        queue.add(word.address(), bits, this())
+        queue.add(word.address(), bits, this())?
     };
     loop {
         let waited = wait_once(deadline_ns);
@@ -186,11 +212,21 @@ fn requeue(
     if expected.is_some_and(|expected| place.load(SeqCst) != expected) {
         return Err(Errno::EAGAIN);
     }
-    let woken = queue.take(word.address(), wake, ALL_BITS);
+    // Those that are to be woken go first, and nobody comes in between: they are a part of those that
+    // wait now.
+    let (mut some, mut count) = ([None; AT_ONCE], 0);
+    while count < wake {
+        let places = AT_ONCE.min(wake - count);
+        let end = queue.end();
+        let taken = queue.take(word.address(), ALL_BITS, end, &mut some[..places]);
+        some.iter_mut().filter_map(Option::take).for_each(unpark);
+        count += taken;
+        if taken < places {
+            break;
+        }
+    }
     let moved = queue.requeue(word.address(), target, move_on);
     drop(queue);
-    let count = woken.len();
-    woken.into_iter().for_each(unpark);
     // `REQUEUE` tells those that were woken, `CMP_REQUEUE` those that were moved as well.
     Ok(if expected.is_some() { count + moved } else { count })
 }

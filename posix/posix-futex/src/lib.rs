@@ -16,11 +16,9 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
-extern crate alloc;
-
 mod calls;
 mod queue;
 #[cfg(test)]
 mod tests;
 
-pub use calls::wake;
+pub use calls::{reserve, wake};

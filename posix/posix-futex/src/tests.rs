@@ -10,20 +10,30 @@ const WAKE: i32 = 1;
 const WAKE_OP: i32 = 5;
 const WAIT_BITSET: i32 = 9;
 
+/// Takes at most `count` waiters.
+fn take(queue: &mut Queue<char>, address: usize, count: usize, bits: u32) -> Vec<char> {
+    let mut some = vec![None; count];
+    let taken = queue.take(address, bits, queue.end(), &mut some);
+    assert!(some[..taken].iter().all(Option::is_some) && some[taken..].iter().all(Option::is_none));
+    some.into_iter().flatten().collect()
+}
+
 #[test]
 fn waiters_are_woken_in_order_and_by_their_bits() {
     let mut queue = Queue::new();
     let tickets: Vec<u64> = [(8, 1, 'a'), (4, 1, 'x'), (8, 2, 'b'), (8, 3, 'c')]
-        .map(|(at, bits, who)| queue.add(at, bits, who))
+        .map(|(at, bits, who)| queue.add(at, bits, who).unwrap())
         .into();
-    assert_eq!(queue.take(8, 1, 2), ['b']);
+    assert_eq!(take(&mut queue, 8, 1, 2), ['b']);
     assert!(!queue.waits(tickets[2]) && queue.waits(tickets[3]));
+    assert_eq!(queue.requeue(8, 8, 5), 2, "to where they are");
     assert_eq!(queue.requeue(8, 4, 1), 1);
-    assert_eq!(queue.take(8, 9, u32::MAX), ['c']);
-    assert_eq!(queue.take(4, 9, u32::MAX), ['a', 'x']);
-    let last = queue.add(8, 1, 'z');
+    assert_eq!(take(&mut queue, 8, 9, u32::MAX), ['c']);
+    assert_eq!(queue.take(4, u32::MAX, tickets[1], &mut [None; 9]), 1, "those before a ticket");
+    assert_eq!(take(&mut queue, 4, 9, u32::MAX), ['x']);
+    let last = queue.add(8, 1, 'z').unwrap();
     assert!(queue.remove(last) && !queue.remove(last));
-    assert!(queue.take(8, 9, u32::MAX).is_empty());
+    assert!(take(&mut queue, 8, 9, u32::MAX).is_empty());
 }
 
 #[test]

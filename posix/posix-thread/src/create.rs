@@ -74,6 +74,9 @@ pub fn begin_program(name: &str) {
     #[cfg(feature = "threads")]
     task::MAIN.set_thread(uksched::current());
     task::MAIN.set_name(name.as_bytes());
+    // At boot there is memory, or nothing goes at all.
+    #[cfg(feature = "threads")]
+    let _ = posix_futex::reserve(1);
 }
 
 /// Ends the calling thread, and unmaps the range, of which the thread's stack may be a part.
@@ -124,7 +127,7 @@ mod threads {
         let wants = |flag| how.flags & flag != 0;
         let clear = if wants(CLONE_CHILD_CLEARTID) { how.child_id } else { 0 };
         let parent = task::current();
-        let child = table::add(parent.id, clear);
+        let child = table::add(parent.id, clear)?;
         let id = child.id;
         for (flag, place) in
             [(CLONE_PARENT_SETTID, how.parent_id), (CLONE_CHILD_SETTID, how.child_id)]

@@ -30,4 +30,5 @@ void test_timers(void);
 void test_system(void);
 void test_files(void);
 void test_mappings(void);
+void test_exhaustion(void);
 void test_faults(void);

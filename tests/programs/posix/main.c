@@ -14,6 +14,7 @@ int main(int argc, char **argv)
 		{ "system", test_system },
 		{ "files", test_files },
 		{ "mappings", test_mappings },
+		{ "exhaustion", test_exhaustion },
 		{ "faults", test_faults },
 	};
 	if (argc > 2)
