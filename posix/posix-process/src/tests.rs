@@ -68,9 +68,16 @@ fn users_and_groups() {
         (0, EPERM)
     );
     assert_eq!(call!(nr::setuid, 300u32), EPERM);
+    // A hard limit can be lowered, and not be raised again.
+    let (mut limit, data_size) = ([0u64; 2], 2u32);
+    assert_eq!(call!(nr::setrlimit, data_size, &[5u64, 6]), 0);
+    assert_eq!(call!(nr::setrlimit, data_size, &[6u64, 7]), EPERM);
+    assert_eq!(call!(nr::prlimit64, 0, data_size, &[6u64, 6], &mut limit), 0);
+    assert_eq!(limit, [5, 6]);
     assert_eq!((call!(nr::setfsuid, 300u32), call!(nr::setfsuid, KEEP)), (200, 200));
     assert_eq!((call!(nr::setgid, 77u32), call!(nr::setgroups, 0, 0)), (EPERM, EPERM));
     assert_eq!(call!(nr::setuid, 0u32), 0);
+    assert_eq!(call!(nr::setrlimit, data_size, &[6u64, 7]), 0, "user 0 may");
     assert_eq!(ids(nr::getresuid), [100, 0, 0]);
     assert_eq!(call!(nr::setreuid, KEEP, 100u32), 0);
     assert_eq!(ids(nr::getresuid), [100, 100, 0]);
