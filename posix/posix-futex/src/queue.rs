@@ -46,6 +46,22 @@ impl<T: Copy> Queue<T> {
         self.waiting.range_from(&(address, 0)).take_while(move |((place, _), _)| *place == address)
     }
 
+    /// How many wait for an address.
+    pub fn count(&self, address: usize) -> usize {
+        self.of(address).count()
+    }
+
+    /// The waiter of an address with the greatest key, the first among equals, and its ticket.
+    pub fn greatest<K: Ord>(&self, address: usize, key: impl Fn(&T) -> K) -> Option<(u64, T)> {
+        let all = self.of(address).map(|((_, ticket), (_, waiter))| (*ticket, *waiter));
+        all.min_by_key(|(_, waiter)| core::cmp::Reverse(key(waiter)))
+    }
+
+    /// All waiters, of all addresses.
+    pub fn all(&self) -> impl Iterator<Item = T> {
+        self.waiting.values().map(|(_, waiter)| *waiter)
+    }
+
     /// Takes at most `count` waiters of an address out whom any of the bits wakes.
     pub fn take(&mut self, address: usize, count: usize, bits: u32) -> Vec<T> {
         let all = self.of(address);
