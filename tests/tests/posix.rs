@@ -149,6 +149,46 @@ fn the_list_of_system_calls_is_what_is_registered() {
     assert!(libraries.len() == 10 && listed.len() > 200, "{} of {libraries:?}", listed.len());
 }
 
+/// What the C library makes of the end of a program and of threads: the calls, and what the programs
+/// of these tests do that makes them.
+const BY_THE_LIBRARY: [(&str, &str); 4] = [
+    ("clone_thread", "pthread_create("),
+    ("exit", "pthread_exit("),
+    ("exit_and_unmap", "PTHREAD_CREATE_DETACHED"),
+    ("exit_group", "return failures ? 1 : 0;"),
+];
+
+/// Each call that is registered is made by a test: by number, or in a program in C.
+#[test]
+fn every_system_call_has_a_test() {
+    let texts = |folder: std::path::PathBuf| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+    };
+    let no_word = |c: char| !c.is_alphanumeric() && c != '_';
+    let mut made = BTreeSet::new();
+    for library in std::fs::read_dir(root().join("posix")).unwrap() {
+        let library = library.unwrap().path();
+        let tests = texts(library.join("tests")).chain([library.join("src/tests.rs")]);
+        for path in tests.filter(|path| path.exists()) {
+            let text = std::fs::read_to_string(path).unwrap();
+            let names = text.split("nr::").skip(1).filter_map(|rest| rest.split(no_word).next());
+            made.extend(names.map(str::to_owned));
+        }
+    }
+    let mut programs = String::new();
+    for path in texts(root().join("tests/programs/posix")) {
+        programs += &std::fs::read_to_string(path).unwrap();
+    }
+    let functions = programs.split('(').filter_map(|before| before.rsplit(no_word).next());
+    made.extend(functions.map(str::to_owned));
+    let by_the_library = BY_THE_LIBRARY.iter().filter(|(_, by)| programs.contains(by));
+    made.extend(by_the_library.map(|(call, _)| (*call).to_owned()));
+    let registered = syscall_shim::registered().iter().map(|call| call.name);
+    let untested: Vec<&str> = registered.filter(|name| !made.contains(*name)).collect();
+    assert!(untested.is_empty(), "no test makes these calls: {untested:?}");
+}
+
 #[test]
 fn the_calls_of_an_image() {
     let said = call(OXK, &["syscalls", "apps/c-hello", "--json"]);
