@@ -139,7 +139,7 @@ fn system_calls_are_measured_in_every_way() {
     };
     let cycles = |platform: &str, what: &str| value(platform, what, "cycles");
     for platform in ["linuxu"].into_iter().chain(image_tests::hvt().map(|_| "hvt")) {
-        for what in ["loop", "function", "library", "number"] {
+        for what in ["loop", "function", "wrapper", "library", "number"] {
             assert!(cycles(platform, what) > 0.0, "{what} on {platform}");
         }
     }

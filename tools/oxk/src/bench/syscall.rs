@@ -16,6 +16,7 @@ use crate::tender;
 const KINDS: [(&str, &str); 6] = [
     ("loop", "nothing: the loop alone"),
     ("function", "a call of a function"),
+    ("wrapper", "a call of a function that calls another"),
     ("library", "a system call of the C library: a call of its handler"),
     ("number", "syscall(2) with a number in a variable: by the table"),
     (TRAPPED, "an instruction of the program that traps: by the table"),
