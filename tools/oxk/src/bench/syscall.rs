@@ -13,7 +13,7 @@ use crate::run;
 use crate::tender;
 
 /// What the application names its measurements, and what they are.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 7] = [
     ("loop", "nothing: the loop alone"),
     ("function", "a call of a function"),
     ("wrapper", "a call of a function that calls another"),
