@@ -58,23 +58,37 @@ const NOTHING_WRONG: [&str; 13] = [
     "faults: 0 failures\n",
 ];
 
+/// Makes instructions for system calls arrive; everything else is as without.
+const TRAP: &str = "trap=syscall-trap";
+
+/// What the part of the program says that has such instructions.
+const TRAPS: [&str; 2] = ["by instruction\n", "traps: 0 failures\n"];
+
 #[test]
 fn threads_and_signals_with_a_preemptive_scheduler() {
     let dir = program("posix", &format!("{POSIX}sched = \"ukschedpreempt\"\n"));
     for machine in ["linuxu", "kvm"] {
-        call_in(OXK, dir.path(), &["run", "--plat", machine]).expect(0, &NOTHING_WRONG);
+        let run = ["run", "--plat", machine, "--provider", TRAP];
+        call_in(OXK, dir.path(), &run).expect(0, &NOTHING_WRONG);
+        let traps = [&run[..], &["--", "traps"]].concat();
+        call_in(OXK, dir.path(), &traps).expect(0, &TRAPS);
     }
     // Faults and memory are the tender's business there.
     if hvt().is_some() {
-        let wanted = ["faults: 0 failures\n", "mappings: 0 failures\n"];
-        for (part, wanted) in ["faults", "mappings"].into_iter().zip(wanted) {
-            call_in(OXK, dir.path(), &["run", "--plat", "hvt", "--", part]).expect(0, &[wanted]);
+        for part in ["faults", "mappings"] {
+            let run = ["run", "--plat", "hvt", "--", part];
+            call_in(OXK, dir.path(), &run).expect(0, &[&format!("{part}: 0 failures\n")]);
         }
     }
     // The same on several CPUs.
-    let two = call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--cpus", "2"]);
+    let run = ["run", "--plat", "linuxu", "--cpus", "2", "--provider", TRAP];
+    let two = call_in(OXK, dir.path(), &run);
     two.expect(0, &NOTHING_WRONG);
     two.expect(0, &["the vector unit complains\n"]);
+    call_in(OXK, dir.path(), &[&run[..], &["--", "traps"]].concat()).expect(0, &TRAPS);
+    // Guests of the tender have no way in.
+    call_in(OXK, dir.path(), &["build", "--plat", "hvt", "--provider", TRAP])
+        .expect(1, &["`syscall-trap`", "does not work on hvt", "platforms: linuxu, kvm"]);
 }
 
 #[test]
@@ -83,7 +97,8 @@ fn threads_and_signals_with_a_cooperative_scheduler() {
     call_in(OXK, dir.path(), &["run", "--plat", "linuxu"]).expect(0, &NOTHING_WRONG);
 }
 
-/// What is checked of files as memory and of faults is what the host does.
+/// What is checked of files as memory, of faults, and of system calls by instruction is what the
+/// host does.
 #[test]
 fn the_host_finds_the_same() {
     let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -97,7 +112,7 @@ fn the_host_finds_the_same() {
         .args(["-lpthread", "-lm"])
         .status();
     assert!(compiler.unwrap().success());
-    for part in ["mappings", "faults"] {
+    for part in ["mappings", "faults", "traps"] {
         let run = std::process::Command::new(&program).arg(part).arg(folder.path()).output();
         let said = String::from_utf8(run.unwrap().stdout).unwrap();
         assert!(said.contains(&format!("{part}: 0 failures\n")), "{said}");

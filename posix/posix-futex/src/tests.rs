@@ -43,7 +43,7 @@ fn waiters_are_woken_in_order_and_by_their_bits() {
 fn the_greatest_waiter_is_the_first_of_equals() {
     let mut queue = Queue::new();
     for (address, who) in [(8, (1, 'a')), (8, (5, 'b')), (8, (5, 'c')), (4, (9, 'd'))] {
-        queue.add(address, 1, who);
+        assert!(queue.add(address, 1, who).is_ok());
     }
     assert_eq!(queue.count(8), 3);
     let (ticket, first) = queue.greatest(8, |(urgency, _)| *urgency).unwrap();
