@@ -247,7 +247,7 @@ fn the_host_answers_pings_over_a_tap_device() {
 
 /// Whether a program is installed; when not, says that a test is not run.
 fn is_there(program: &str) -> bool {
-    let is_there = oxk::qemu::in_path(program).is_some();
+    let is_there = oxk::install::in_path(program).is_some();
     if !is_there {
         let text = format!("\nNOT RUN: tests with {program}, which is not installed here.\n");
         let _ = std::io::stderr().write_all(text.as_bytes());

@@ -192,7 +192,7 @@ fn says_on_the_wire(what: &str, lines: &[Lines], text: &str) -> Vec<u8> {
     let sent = std::thread::spawn(move || {
         let (mut wire, _) = listener.accept().unwrap();
         wire.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        wire.write_all(b"\0\0\0\x0ehello, hostile").unwrap();
+        let _ = wire.write_all(b"\0\0\0\x0ehello, hostile");
         let mut sent = Vec::new();
         let _ = wire.read_to_end(&mut sent);
         sent
