@@ -296,3 +296,41 @@ fn sealed_memory(guest: &Guest) -> Vec<u8> {
     add(crate::memory::TABLES, 16 * PAGE);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_and_answers_reach_the_guest() {
+        let machine = Machine::new();
+        let [net, share] = [NET, SHARE].map(|device| Driver::new(machine.guest, device));
+        net.set_up(2, SIZE.into());
+        share.set_up(1, SIZE.into());
+        // Room of 64 bytes and of 3200, and one frame of 80 bytes 7.
+        machine.take_frames(&mut Script(&[0, 0, 4, 0, 100, 200, 1, 7, 10]), 0);
+        assert_eq!(net.completed(0, SIZE), (1, 0, 92));
+        assert_eq!(net.read::<2>(net.data() + 62), [7, 7]);
+        assert_eq!(net.read::<2>(net.data() + 127), [7, 0]);
+        // Which version? This one. The directory? Here it is.
+        machine.ask_share(&mut Script(&[0, 0, 200, 10]), 0);
+        assert_eq!(share.completed(0, SIZE), (1, 0, 21));
+        assert_eq!(share.read::<5>(share.data() + 200), [21, 0, 0, 0, 101]);
+        machine.ask_share(&mut Script(&[1, 0, 200, 10]), 1);
+        assert_eq!(share.read::<5>(share.data() + 200), [20, 0, 0, 0, 105]);
+    }
+
+    #[test]
+    fn what_one_script_left_on_the_wire_is_gone_for_the_next() {
+        let machine = Machine::new();
+        for _ in 0..200 {
+            machine.send(&[1; 60]);
+        }
+        machine.be_quiet();
+        let net = Driver::new(machine.guest, NET);
+        net.set_up(2, SIZE.into());
+        machine.take_frames(&mut Script(&[0, 0, 4, 0, 100, 200, 1, 7, 10]), 0);
+        assert_eq!(net.completed(0, SIZE), (1, 0, 92));
+        assert_eq!(net.read::<1>(net.data() + 62), [7]);
+    }
+}
