@@ -41,6 +41,7 @@ pub mod report;
 pub mod rights;
 pub mod stack;
 pub mod stop;
+pub mod syscall;
 pub mod vm;
 mod wall;
 

@@ -6,7 +6,9 @@ use posix_time::{Clock, TimeSpec};
 use syscall_shim::{Errno, UserPtr, UserWord, syscall};
 use uklock::Mutex;
 
+use crate::pi;
 use crate::queue::Queue;
+use crate::waiter::{Waiter, this, unpark, wait_once};
 
 // Operations and flags (`linux/futex.h`).
 const WAIT: i32 = 0;
@@ -14,6 +16,9 @@ const WAKE: i32 = 1;
 const REQUEUE: i32 = 3;
 const CMP_REQUEUE: i32 = 4;
 const WAKE_OP: i32 = 5;
+const LOCK_PI: i32 = 6;
+const UNLOCK_PI: i32 = 7;
+const TRYLOCK_PI: i32 = 8;
 const WAIT_BITSET: i32 = 9;
 const WAKE_BITSET: i32 = 10;
 const PRIVATE: i32 = 128;
@@ -22,33 +27,7 @@ const ALL_BITS: u32 = u32::MAX;
 /// Waiters that are woken with one look at the queue.
 const AT_ONCE: usize = 8;
 
-/// Who waits, as far as it can be woken.
-#[cfg(all(feature = "threads", not(feature = "model")))]
-type Waiter = uksched::ThreadRef;
-#[cfg(feature = "model")]
-type Waiter = uklock::model::ThreadRef;
-/// The only flow of control waits, so nobody is there to wake it.
-#[cfg(not(any(feature = "threads", feature = "model")))]
-#[derive(Clone, Copy)]
-struct Waiter;
-
 static QUEUE: Mutex<Queue<Waiter>> = Mutex::new(Queue::new());
-
-fn this() -> Waiter {
-    #[cfg(feature = "model")]
-    return uklock::model::current();
-    #[cfg(all(feature = "threads", not(feature = "model")))]
-    return uksched::current();
-    #[cfg(not(any(feature = "threads", feature = "model")))]
-    Waiter
-}
-
-fn unpark(waiter: Waiter) {
-    #[cfg(any(feature = "threads", feature = "model"))]
-    waiter.unpark();
-    #[cfg(not(any(feature = "threads", feature = "model")))]
-    let Waiter = waiter;
-}
 
 /// Makes room for that many threads that wait at once. C libraries take a wait that fails for one
 /// that is over, and wait again: when memory runs out, they would do so for ever.
@@ -127,6 +106,12 @@ fn futex(
                 Ok(wake(aligned(address)?, count(value as usize)?))
             }
         }
+        LOCK_PI => {
+            let at = timeout(other)?.map(|ns| Clock::Real.deadline_ns(ns));
+            pi::lock(word.atomic()?, word.address(), pi::Patience::Until(at))
+        }
+        TRYLOCK_PI => pi::lock(word.atomic()?, word.address(), pi::Patience::None),
+        UNLOCK_PI => pi::unlock(word.atomic()?, word.address()),
         _ => Err(Errno::ENOSYS),
     }
 }
@@ -177,26 +162,6 @@ fn wait(
             return Err(error);
         }
     }
-}
-
-/// Waits until somebody wakes the thread, with or without a reason.
-fn wait_once(deadline_ns: Option<u64>) -> Result<(), Errno> {
-    // Without threads an interrupt is what interrupts: none may come between looking and waiting.
-    #[cfg(not(any(feature = "threads", feature = "model")))]
-    let _irq = ukplat::irq::disable();
-    if uklock::interrupted() {
-        return Err(Errno::EINTR);
-    }
-    if deadline_ns.is_some_and(|deadline| ukplat::monotonic_ns() >= deadline) {
-        return Err(Errno::ETIMEDOUT);
-    }
-    #[cfg(feature = "model")]
-    uklock::model::park(deadline_ns);
-    #[cfg(all(feature = "threads", not(feature = "model")))]
-    uksched::park(deadline_ns);
-    #[cfg(not(any(feature = "threads", feature = "model")))]
-    ukplat::idle_until(deadline_ns);
-    Ok(())
 }
 
 fn requeue(

@@ -68,6 +68,22 @@ impl<T: Copy> Queue<T> {
         here.map(|((_, ticket), waiter)| (*ticket, waiter))
     }
 
+    /// How many wait for an address.
+    pub fn count(&self, address: usize) -> usize {
+        self.of(address, 0).count()
+    }
+
+    /// The waiter of an address with the greatest key, the first among equals, and its ticket.
+    pub fn greatest<K: Ord>(&self, address: usize, key: impl Fn(&T) -> K) -> Option<(u64, T)> {
+        let all = self.of(address, 0).map(|(ticket, (_, waiter))| (ticket, *waiter));
+        all.min_by_key(|(_, waiter)| core::cmp::Reverse(key(waiter)))
+    }
+
+    /// All waiters, of all addresses.
+    pub fn all(&self) -> impl Iterator<Item = T> {
+        self.waiting.values().map(|(_, waiter)| *waiter)
+    }
+
     /// Takes waiters of an address with tickets before `end` out whom any of the bits wakes, as
     /// many as there are places for them; returns how many.
     pub fn take(&mut self, address: usize, bits: u32, end: u64, to: &mut [Option<T>]) -> usize {

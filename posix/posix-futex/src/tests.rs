@@ -8,6 +8,9 @@ use crate::queue::Queue;
 const WAIT: i32 = 0;
 const WAKE: i32 = 1;
 const WAKE_OP: i32 = 5;
+const LOCK_PI: i32 = 6;
+const UNLOCK_PI: i32 = 7;
+const TRYLOCK_PI: i32 = 8;
 const WAIT_BITSET: i32 = 9;
 
 /// Takes at most `count` waiters.
@@ -37,6 +40,56 @@ fn waiters_are_woken_in_order_and_by_their_bits() {
 }
 
 #[test]
+fn the_greatest_waiter_is_the_first_of_equals() {
+    let mut queue = Queue::new();
+    for (address, who) in [(8, (1, 'a')), (8, (5, 'b')), (8, (5, 'c')), (4, (9, 'd'))] {
+        assert!(queue.add(address, 1, who).is_ok());
+    }
+    assert_eq!(queue.count(8), 3);
+    let (ticket, first) = queue.greatest(8, |(urgency, _)| *urgency).unwrap();
+    assert_eq!(first, (5, 'b'));
+    queue.remove(ticket);
+    assert_eq!(queue.greatest(8, |(urgency, _)| *urgency).unwrap().1, (5, 'c'));
+    assert_eq!(queue.greatest(7, |(urgency, _)| *urgency), None);
+    assert_eq!(queue.all().count(), 3);
+}
+
+#[test]
+fn locks_whose_word_names_the_owner() {
+    let mut word = 0u32;
+    let time = [0i64, 1];
+    assert_eq!(call!(nr::futex, &word, LOCK_PI, 0, 0, 0, 0), Errno::ENOSYS.to_raw());
+    // The caller is 7, and 9 is there too.
+    static THREADS: crate::Threads =
+        crate::Threads { current: || 7, exists: |number| [7, 9].contains(&number) };
+    crate::set_threads(&THREADS);
+    for operation in [LOCK_PI, TRYLOCK_PI] {
+        word = 0;
+        assert_eq!(call!(nr::futex, &mut word, operation, 0, 0, 0, 0), 0);
+        assert_eq!(word, 7);
+        assert_eq!(call!(nr::futex, &mut word, operation, 0, 0, 0, 0), Errno::EDEADLK.to_raw());
+        assert_eq!(call!(nr::futex, &mut word, UNLOCK_PI, 0, 0, 0, 0), 0);
+        assert_eq!(word, 0);
+        // The owner ended.
+        word = 1 << 30;
+        assert_eq!(call!(nr::futex, &mut word, operation, 0, 0, 0, 0), 0);
+        assert_eq!(word, 7 | 1 << 30);
+        // No thread of this number.
+        word = 8;
+        assert_eq!(call!(nr::futex, &mut word, operation, 0, 0, 0, 0), Errno::ESRCH.to_raw());
+    }
+    word = 9;
+    assert_eq!(call!(nr::futex, &mut word, UNLOCK_PI, 0, 0, 0, 0), Errno::EPERM.to_raw());
+    assert_eq!(call!(nr::futex, &mut word, TRYLOCK_PI, 0, 0, 0, 0), Errno::EAGAIN.to_raw());
+    assert_eq!(word, 9);
+    assert_eq!(call!(nr::futex, &mut word, LOCK_PI, 0, &time, 0, 0), Errno::ETIMEDOUT.to_raw());
+    assert_eq!(word, 9 | 1 << 31);
+    let odd = &raw const word as usize + 1;
+    assert_eq!(call!(nr::futex, odd, LOCK_PI, 0, 0, 0, 0), Errno::EINVAL.to_raw());
+    assert_eq!(call!(nr::futex, &word, LOCK_PI, 0, &[0i64, -1], 0, 0), Errno::EINVAL.to_raw());
+}
+
+#[test]
 fn waiting_ends_at_the_deadline() {
     let word = 3u32;
     let start = ukplat::monotonic_ns();
@@ -62,7 +115,7 @@ fn wrong_arguments() {
         assert_eq!(call!(nr::futex, 0, operation, 0, 0, 0, 0), Errno::EFAULT.to_raw());
     }
     assert_eq!(call!(nr::futex, &words[0], WAKE, -1, 0, 0, 0), Errno::EINVAL.to_raw());
-    for operation in [6, 7, 8, 99, WAKE | 256] {
+    for operation in [11, 12, 99, WAKE | 256] {
         assert_eq!(call!(nr::futex, &words[0], operation, 0, 0, 0, 0), Errno::ENOSYS.to_raw());
     }
 }

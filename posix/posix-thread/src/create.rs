@@ -69,8 +69,15 @@ fn clone_thread(
     }
 }
 
+/// By which locks of the program name their owners.
+static NUMBERS: posix_futex::Threads = posix_futex::Threads {
+    current: || crate::gettid() as u32,
+    exists: |number| i32::try_from(number).is_ok_and(crate::exists),
+};
+
 /// The calling thread is the first of the program of this name.
 pub fn begin_program(name: &str) {
+    posix_futex::set_threads(&NUMBERS);
     #[cfg(feature = "threads")]
     task::MAIN.set_thread(uksched::current());
     task::MAIN.set_name(name.as_bytes());
@@ -190,6 +197,7 @@ mod threads {
             exit_group(code);
         }
         task.tell_end();
+        posix_futex::thread_ended();
     }
 
     /// The first function on the program's stack.
@@ -222,6 +230,7 @@ mod threads {
             exit_group(code);
         }
         task::MAIN.tell_end();
+        posix_futex::thread_ended();
         uksched::exit()
     }
 }

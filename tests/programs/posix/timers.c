@@ -1,8 +1,12 @@
 /* Timers that send signals. */
 #include <pthread.h>
 #include <semaphore.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -56,8 +60,30 @@ static void notified(union sigval value)
 	sem_post(&called);
 }
 
+/* Timers and counters that are read. */
+static void files(void)
+{
+	uint64_t value = 0;
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC), counter = eventfd(0, EFD_NONBLOCK);
+	CHECK(timer >= 0 && counter >= 0);
+	struct itimerspec spec = { .it_value.tv_nsec = 2000000, .it_interval.tv_nsec = 1000000 }, now;
+	CHECK(!timerfd_settime(timer, 0, &spec, 0));
+	CHECK(!timerfd_gettime(timer, &now) && now.it_interval.tv_nsec == 1000000);
+	struct pollfd both[] = { { timer, POLLIN }, { counter, POLLIN } };
+	CHECK(poll(both, 2, -1) == 1 && both[0].revents == POLLIN && !both[1].revents);
+	CHECK(read(timer, &value, sizeof value) == sizeof value && value >= 1);
+	FAILS(read(counter, &value, sizeof value), EAGAIN);
+	CHECK(write(counter, &(uint64_t){ 40 }, sizeof value) == sizeof value);
+	CHECK(write(counter, &(uint64_t){ 2 }, sizeof value) == sizeof value);
+	CHECK(poll(both + 1, 1, -1) == 1 && both[1].revents == POLLIN);
+	CHECK(read(counter, &value, sizeof value) == sizeof value && value == 42);
+	FAILS(timerfd_settime(counter, 0, &spec, 0), EINVAL);
+	CHECK(!close(timer) && !close(counter));
+}
+
 void test_timers(void)
 {
+	files();
 	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
 	CHECK(!sigaction(SIGALRM, &action, 0) && !sigaction(SIGRTMIN, &action, 0));
 	sigset_t alarms, old, none;
