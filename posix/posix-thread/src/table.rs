@@ -135,11 +135,14 @@ pub fn exists(id: i32) -> bool {
 
 /// The smallest number of a thread of the program that fits. Threads neither begin nor end
 /// meanwhile.
-pub fn find_number(mut fits: impl FnMut(i32) -> bool) -> Option<i32> {
+pub fn find_number(fits: impl FnMut(i32) -> bool) -> Option<i32> {
     #[cfg(feature = "threads")]
     return threads::find_number(fits);
     #[cfg(not(feature = "threads"))]
-    fits(MAIN.id).then_some(MAIN.id)
+    {
+        let mut fits = fits;
+        fits(MAIN.id).then_some(MAIN.id)
+    }
 }
 
 /// How many threads the program has.
