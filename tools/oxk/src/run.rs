@@ -187,7 +187,7 @@ fn under_gdbserver(
 ) -> Result<(PathBuf, Vec<String>)> {
     let image = program.to_string_lossy().into_owned();
     let words = std::iter::once(image).chain(arguments);
-    let Some(server) = qemu::in_path("gdbserver") else {
+    let Some(server) = crate::install::in_path("gdbserver") else {
         let mut line = format!("gdb -s {} --args", quote(&dbg.to_string_lossy()));
         line.extend(words.map(|word| format!(" {}", quote(&word))));
         return Err(Diagnostic::new("there is no gdbserver here, which opens a port on a process")
