@@ -291,7 +291,7 @@ fn addresses_differ_at_every_start_unless_they_are_fixed() {
     let Some(machine) = hvt() else { return };
     let state = state();
     let places = |options: &[&str]| {
-        let mut args = vec!["run", "apps/selftest", "--memory", "8M"];
+        let mut args = vec!["run", "apps/selftest"];
         args.extend(machine.args);
         args.extend(options);
         args.extend(["--", "touch"]);

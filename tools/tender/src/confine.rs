@@ -46,14 +46,15 @@ fn done(what: &'static str, result: c_int) -> Result<(), Error> {
 pub fn drop_rights(shares: &[ShareArgs]) -> Result<(), Error> {
     // SAFETY: no pointers.
     unsafe {
-        // No new rights by programs that it could start, no look into it by others of the user.
+        // No new rights by programs that it could start.
         done("PR_SET_NO_NEW_PRIVS", libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
-        done("PR_SET_DUMPABLE", libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0))?;
         if shares.is_empty() && libc::geteuid() == 0 {
             become_nobody()?;
         }
+        drop_capabilities()?;
+        // No look into it by others of the user; after what sets this anew (proc(5)).
+        done("PR_SET_DUMPABLE", libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0))?;
     }
-    drop_capabilities()?;
     let wrong = failed("Landlock");
     // As much of it as the kernel has.
     let abi = ABI::V5;

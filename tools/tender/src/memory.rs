@@ -172,8 +172,8 @@ pub struct Tables {
     free: Vec<u64>,
 }
 
-/// Bytes of tables that are taken from the host at a time.
-const TABLES_AT_ONCE: u64 = 4 * PAGE;
+/// Bytes of the tables that the smallest guest has.
+const FIRST_TABLES: u64 = 12 * PAGE;
 /// Physical address of the first table.
 pub const TABLES: u64 = SYSTEM + LARGE_PAGE;
 
@@ -181,6 +181,9 @@ impl Tables {
     /// For this much memory.
     pub fn new(ram: std::sync::Arc<GuestRam>, memory: u64) -> Self {
         let end = TABLES + Layout::table_memory(memory / PAGE * PAGE);
+        // Else the first look at each, and the first write to it, would be a fault. Not later: the
+        // tender is confined when it makes the others.
+        ram.populate(TABLES, FIRST_TABLES.min(end - TABLES), Populate::Own);
         Self { ram, next: TABLES, end, free: Vec::new() }
     }
 }
@@ -201,10 +204,6 @@ impl TableMemory for Tables {
         let address = self.next;
         (address < self.end).then(|| {
             self.next += PAGE;
-            if (address - TABLES).is_multiple_of(TABLES_AT_ONCE) {
-                // The first look at a page, and the first write to it, would each be a fault.
-                self.ram.populate(address, TABLES_AT_ONCE.min(self.end - address), Populate::Own);
-            }
             NewTable { address, fresh: true }
         })
     }
