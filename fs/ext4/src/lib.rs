@@ -46,16 +46,26 @@
 
 extern crate alloc;
 
+mod allocate;
 mod bytes;
 mod cache;
+mod content;
 mod directory;
+mod draft;
 mod error;
+mod extents;
 mod fs;
+mod group;
 mod inode;
 mod journal;
+mod log;
 mod map;
+mod names;
 mod node;
+mod orphans;
 mod superblock;
+mod transaction;
+mod tree;
 mod volume;
 
 pub use cache::Source;

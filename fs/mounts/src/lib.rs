@@ -72,7 +72,7 @@ pub fn init(_boot: &'static BootInfo, config: &'static Config) -> Result<(), Ini
 /// `ENODEV` when there is no such kind of file system; `ENOTDIR`; what the file system says.
 pub fn mount(files: &Context, entry: &Entry) -> Result<(), Errno> {
     let kind = vfs::by_name(&entry.kind)?;
-    let file_system = (kind.open)(&entry.source, &entry.options)?;
+    let file_system = (kind.open)(&entry.source, &entry.options, entry.flags)?;
     make_directories(files, &entry.path)?;
     let at: Location = files.resolve(None, &entry.path, Follow::Yes)?;
     if at.node.kind() != Kind::Directory {
