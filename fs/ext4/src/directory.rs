@@ -36,7 +36,7 @@ impl Volume {
         visit: &mut dyn FnMut(&DirectoryEntry<'_>) -> Result<bool, Ext4Error>,
     ) -> Result<(), Ext4Error> {
         let size = u64::from(self.sb.block_size);
-        let blocks = directory.metadata.size / size;
+        let blocks = self.blocks_of(directory.metadata.size)?;
         let bytes = fallible::zeroed(self.sb.block_size as usize);
         let mut bytes = bytes.map_err(|_| Ext4Error::OutOfMemory)?;
         let mut block = from / size;
@@ -56,6 +56,13 @@ impl Volume {
             block += 1;
         }
         Ok(())
+    }
+
+    /// How many blocks a directory of such a size has: not more than the disk, for nobody to go
+    /// through the same ones again and again.
+    pub fn blocks_of(&self, size: u64) -> Result<u64, Ext4Error> {
+        let blocks = size / u64::from(self.sb.block_size);
+        if blocks <= self.sb.blocks { Ok(blocks) } else { Err(DAMAGED) }
     }
 
     /// Whether it is a block of entries: a directory with a hash tree has others. Checks the

@@ -171,10 +171,13 @@ impl Ext4 {
     }
 }
 
-impl Drop for Ext4 {
-    /// Unmounted: what nobody wrote until now is written.
+impl Drop for Shared {
+    /// Unmounted, and the last file is closed: what nobody wrote until now is written.
     fn drop(&mut self) {
-        let _ = self.sync();
+        let mut volume = self.volume.write();
+        self.delete_dead(&mut volume);
+        // There is nobody to be told.
+        let _ = volume.settle();
     }
 }
 

@@ -64,7 +64,7 @@ impl Log {
             ));
         }
         let [end, first] = [0x10, 0x14].map(|at| be32(&superblock, at));
-        let blocks = inode.metadata.size / u64::from(size);
+        let blocks = (inode.metadata.size / u64::from(size)).min(volume.sb.blocks);
         if first == 0 || first >= end || u64::from(end) > blocks {
             return Err(DAMAGED);
         }

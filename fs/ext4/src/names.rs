@@ -105,7 +105,7 @@ impl Volume {
         visit: &mut dyn FnMut(u64, Box<[u8]>) -> Result<Option<T>, Ext4Error>,
     ) -> Result<Option<T>, Ext4Error> {
         let directory = self.view(draft)?;
-        let blocks = draft.size() / u64::from(self.sb.block_size);
+        let blocks = self.blocks_of(draft.size())?;
         let mut at = 0;
         while at < blocks {
             let run = self.run(&directory, at)?;
@@ -242,7 +242,7 @@ impl Volume {
         }
         let directory = self.view(draft)?;
         let size = self.sb.block_size as usize;
-        let blocks = draft.size() / size as u64;
+        let blocks = self.blocks_of(draft.size())?;
         let end = self.entries_end(draft);
         let mut nodes = 0;
         let mut levels = 0;

@@ -209,10 +209,10 @@ fn mounts_say_what_they_need() {
         let paths: Vec<&str> = manifest.mounts.iter().map(|m| m.path.as_str()).collect();
         assert_eq!(paths, ["/d", "/t", "/z"]);
         assert!(manifest.mounts[1].is_read_only());
-        let disks = ["a", "b,mount=/z", "c,mount=/e"].map(|disk| disk.parse().unwrap());
+        let disks = ["a", "b,ro,mount=/z", "c,mount=/e"].map(|disk| disk.parse().unwrap());
         manifest.add_disks(&disks);
         let entries: Vec<String> = manifest.mounts.iter().filter_map(|m| m.own_entry()).collect();
-        assert_eq!(entries, ["blk1 /z ext4 ro", "blk2 /e ext4 ro"]);
+        assert_eq!(entries, ["blk1 /z ext4 ro", "blk2 /e ext4 defaults"]);
         assert_eq!(manifest.libraries.last().unwrap().value, "ext4");
     });
 }

@@ -154,7 +154,7 @@ impl Manifest {
             self.put_mount(MountSpec {
                 source: MountSource::Library(library.clone(), format!("blk{index}")),
                 path,
-                options: "ro".to_owned(),
+                options: if disk.read_only { "ro" } else { "" }.to_owned(),
             });
             self.libraries.push(library);
             self.require(MOUNTS);
