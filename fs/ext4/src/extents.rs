@@ -216,6 +216,13 @@ impl Volume {
             };
             if let Some(next) = &next {
                 self.check_extent(next)?;
+                // They are in order.
+                if next.at <= at {
+                    return Err(DAMAGED);
+                }
+            }
+            if let Some(before) = &before {
+                self.check_extent(before)?;
             }
             return Ok((next, before));
         }
@@ -226,7 +233,7 @@ impl Volume {
         if extent.blocks == 0
             || extent.first == 0
             || end.is_none_or(|end| end > self.sb.blocks)
-            || extent.end() > 1 << 32
+            || extent.end() > u32::MAX.into()
         {
             return Err(DAMAGED);
         }

@@ -230,13 +230,11 @@ impl Volume {
         if self.changes.is_empty() {
             return self.cache.flush();
         }
-        self.seal_metadata()?;
-        let result = self.commit_to_log();
-        if result.is_err() {
+        let result = self.seal_metadata().and_then(|()| self.commit_to_log());
+        match result {
+            Ok(()) => self.changes.finish(),
             // What the disk has is a state of before; nothing is added to it.
-            self.failed = true;
-        } else {
-            self.changes.finish();
+            Err(_) => self.failed = true,
         }
         result
     }
