@@ -137,7 +137,7 @@ fn system_calls_are_measured_in_every_way() {
         row.unwrap_or_else(|| panic!("no {what} on {platform}"))["cycles"].as_f64().unwrap()
     };
     for platform in ["linuxu"].into_iter().chain(image_tests::hvt().map(|_| "hvt")) {
-        for what in ["loop", "function", "library", "number"] {
+        for what in ["loop", "function", "wrapper", "library", "number"] {
             assert!(cycles(platform, what) > 0.0, "{what} on {platform}");
         }
     }

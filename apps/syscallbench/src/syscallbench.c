@@ -19,15 +19,26 @@ static uint64_t ticks(void)
 /* A volatile number is one that the compiler does not know. */
 static volatile long by_table = SYS_getppid;
 
-static __attribute__((noinline)) long function(void)
+static __attribute__((noipa)) long function(void)
 {
 	__asm__ volatile("" : : : "memory");
 	return 0;
 }
 
+/* As calls of a C library are: the handler's result is made an int. */
+static __attribute__((noipa)) int wrapper(void)
+{
+	return (int)function();
+}
+
 static void call_function(void)
 {
 	function();
+}
+
+static void call_wrapper(void)
+{
+	wrapper();
 }
 
 static void call_library(void)
@@ -70,6 +81,7 @@ int main(int argc, char **argv)
 {
 	MEASURE("loop", nothing);
 	MEASURE("function", call_function);
+	MEASURE("wrapper", call_wrapper);
 	MEASURE("library", call_library);
 	MEASURE("number", call_by_number);
 	if (argc > 1 && !strcmp(argv[1], "linux"))

@@ -53,6 +53,11 @@ impl<K, V> SortedMap<K, V> {
         self.entries.iter_mut().map(|(key, value)| (&*key, value))
     }
 
+    /// Keeps the entries for which `keep` says so; it sees them in the order of their keys.
+    pub fn retain(&mut self, mut keep: impl FnMut(&K, &mut V) -> bool) {
+        self.entries.retain_mut(|(key, value)| keep(key, value));
+    }
+
     /// All keys in their order.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
         self.iter().map(|(key, _)| key)
@@ -144,7 +149,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn agrees_with_a_tree(steps in prop::collection::vec((0u8..4, 0u8..20, any::<u16>()), 0..100)) {
+        fn agrees_with_a_tree(steps in prop::collection::vec((0u8..5, 0u8..20, any::<u16>()), 0..100)) {
             let (mut map, mut model) = (SortedMap::new(), BTreeMap::new());
             for (what, key, value) in steps {
                 match what {
@@ -153,6 +158,10 @@ mod tests {
                     2 => {
                         let other = model.entry(key).or_insert(value);
                         prop_assert_eq!(map.get_or_insert_with(key, || value), other);
+                    }
+                    3 => {
+                        map.retain(|_, v| *v % 4 != value % 4);
+                        model.retain(|_, v| *v % 4 != value % 4);
                     }
                     _ => map.values_mut().chain(model.values_mut()).for_each(|v| *v ^= value),
                 }

@@ -6,7 +6,6 @@
 //! Where a file has users outside of the image ([`vfs::Node::lock`]), they are told what its locks on
 //! bytes come to together, the image being one user for them.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +14,7 @@ use syscall_shim::{Plain, UserPtr};
 use ukerrno::Errno;
 use ukfile::{Description, Kind};
 use uklock::{Mutex, WaitQueue};
+use ukmap::SortedMap;
 use vfs::{LockKind, Node, RangeLock};
 
 /// `struct flock`
@@ -100,7 +100,7 @@ struct Locks {
 /// How often it is looked whether somebody outside still is in the way, in nanoseconds.
 const LOOK_NS: u64 = 10_000_000;
 
-static LOCKS: Mutex<BTreeMap<Key, Locks>> = Mutex::new(BTreeMap::new());
+static LOCKS: Mutex<SortedMap<Key, Locks>> = Mutex::new(SortedMap::new());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static WAITING: WaitQueue = WaitQueue::new();
 
@@ -174,7 +174,7 @@ enum Tried {
 
 fn try_lock(file: &Description, key: Key, lock: &Lock, free: bool) -> Result<Tried, Errno> {
     let mut all = LOCKS.lock();
-    let locks = all.entry(key).or_default();
+    let locks = all.get_or_insert_with(key, Locks::default);
     if !free && locks.list.iter().any(|other| lock.conflicts(other)) {
         return Ok(Tried::Blocked { outside: false });
     }

@@ -93,8 +93,14 @@ impl Function {
                 unsafe extern \"C\" fn entry(
                     a: usize, b: usize, c: usize, d: usize, e: usize, f: usize,
                 ) -> isize {{
+                    // SAFETY: the words are what the caller of the entry gave.
+                    unsafe {{ ::syscall_shim::run(&CALL, handler, [a, b, c, d, e, f]) }}
+                }}
+                unsafe extern \"C\" fn handler(
+                    a: usize, b: usize, c: usize, d: usize, e: usize, f: usize,
+                ) -> isize {{
                     let words = [a, b, c, d, e, f];
-                    ::syscall_shim::run(&CALL, &words, || {{ {takes} {call} }})
+                    ::syscall_shim::once(&CALL, &words, || {{ {takes} {call} }})
                 }}
                 ::syscall_shim::__entry!(CALL, \"oxikraft_syscall_{plain_name}\");
                 static CALL: ::syscall_shim::Syscall = ::syscall_shim::Syscall {{
@@ -103,6 +109,7 @@ impl Function {
                     library: env!(\"CARGO_PKG_NAME\"),
                     returns: {returns},
                     entry,
+                    handler,
                     parameters: ::syscall_shim::__parameters!({traces}),
                 }};
             }};"

@@ -1,6 +1,6 @@
 //! What happens between a call and the application: signals are delivered there.
 
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use ukplat::StaticRef;
 
@@ -42,8 +42,11 @@ pub struct Delivery {
     pub end_call: fn(),
 }
 
-static REQUESTED: AtomicBool = AtomicBool::new(false);
-static NOTED: AtomicBool = AtomicBool::new(false);
+/// [`REQUESTED`] and [`NOTED`]: in one word, so that a call that nothing happens after costs one look
+/// before its handler and one after.
+static ATTENTION: AtomicU8 = AtomicU8::new(0);
+const REQUESTED: u8 = 1;
+const NOTED: u8 = 2;
 static DELIVERY: StaticRef<Delivery> = StaticRef::new();
 
 /// Sets what delivers signals.
@@ -52,64 +55,87 @@ pub fn on_call_end(delivery: &'static Delivery) {
 }
 
 /// Whether the function is to be called after every call from now on, until this says otherwise.
-/// Without a request a call costs one load and two comparisons more.
 pub fn request_call_end(requested: bool) {
-    REQUESTED.store(requested, Ordering::Release);
+    if requested {
+        ATTENTION.fetch_or(REQUESTED, Ordering::Release);
+    } else {
+        ATTENTION.fetch_and(!REQUESTED, Ordering::Release);
+    }
 }
 
 /// Whether delivery is requested.
 #[inline]
 pub fn is_call_end_requested() -> bool {
-    REQUESTED.load(Ordering::Acquire)
+    ATTENTION.load(Ordering::Acquire) & REQUESTED != 0
 }
 
-/// Makes calls tell when they begin and end, from now on. Until then a call costs one load and one
-/// comparison for this.
+/// Makes calls tell when they begin and end, from now on.
 pub fn note_calls() {
-    NOTED.store(true, Ordering::Relaxed);
+    ATTENTION.fetch_or(NOTED, Ordering::Relaxed);
 }
 
-/// A call begins; returns whether its end is to be told.
-#[inline]
-pub(crate) fn begin() -> bool {
-    let noted = NOTED.load(Ordering::Relaxed);
-    if noted {
-        tell(|delivery| delivery.begin_call);
-    }
-    noted
+/// Whether more has to be done for a call than to run its handler.
+#[inline(always)]
+pub(crate) fn is_attended() -> bool {
+    ATTENTION.load(Ordering::Acquire) != 0
 }
 
-/// A call ends whose beginning was told.
-#[inline]
-pub(crate) fn end(noted: bool) {
-    if noted {
-        tell(|delivery| delivery.end_call);
-    }
-}
-
+/// A call from its beginning on. The words come as parameters because those of callers are in
+/// registers.
+///
+/// # Safety
+/// The words must be what the call's manual page says.
 #[cold]
-#[inline(never)]
-fn tell(what: fn(&Delivery) -> fn()) {
-    if let Some(delivery) = DELIVERY.get() {
-        what(delivery)();
+pub(crate) unsafe extern "C" fn attended(
+    call: &'static Syscall,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+) -> isize {
+    let noted = ATTENTION.load(Ordering::Relaxed) & NOTED != 0;
+    let delivery = DELIVERY.get().filter(|_| noted);
+    if let Some(delivery) = delivery {
+        (delivery.begin_call)();
     }
+    // SAFETY: the caller's promise.
+    let result = unsafe {
+        let result = (call.handler)(a, b, c, d, e, f);
+        ended(call, result, a, b, c, d, e, f)
+    };
+    if let Some(delivery) = delivery {
+        (delivery.end_call)();
+    }
+    result
 }
 
-#[inline]
-pub(crate) fn run(call: &'static Syscall, words: &[usize; WORDS], result: isize) -> Then {
-    if is_call_end_requested() || result == Errno::EPIPE.to_raw() {
-        slow(Ended { call, words, result })
-    } else {
-        Then::Return(result)
-    }
-}
-
+/// What follows a handler's result, until there is one for the application.
+///
+/// # Safety
+/// The words must be what the call's manual page says.
 #[cold]
-fn slow(ended: Ended<'_>) -> Then {
-    match DELIVERY.get() {
-        Some(delivery) => (delivery.after_call)(ended),
-        None => Then::Return(ended.result),
+pub(crate) unsafe extern "C" fn ended(
+    call: &'static Syscall,
+    mut result: isize,
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    e: usize,
+    f: usize,
+) -> isize {
+    let words = &[a, b, c, d, e, f];
+    while is_call_end_requested() || result == Errno::EPIPE.to_raw() {
+        let Some(delivery) = DELIVERY.get() else { break };
+        match (delivery.after_call)(Ended { call, words, result }) {
+            Then::Return(result) => return result,
+            // SAFETY: the caller's promise.
+            Then::Again => result = unsafe { (call.handler)(a, b, c, d, e, f) },
+        }
     }
+    result
 }
 
 pub(crate) fn with_mask<R>(

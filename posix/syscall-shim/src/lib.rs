@@ -60,7 +60,7 @@ pub use argument::{plain, take, trace, words};
 pub use counters::calls;
 pub use missing::missing;
 pub use syscall_macros::{Plain, syscall};
-pub use table::{Parameter, Syscall, WORDS, by_number, dispatch, registered};
+pub use table::{Entry, Parameter, Syscall, WORDS, by_number, dispatch, registered};
 pub use ukerrno::Errno;
 pub use user::{CStrPtr, Plain, Raw, Scope, UserPtr, UserSlice, UserSliceMut, UserWord};
 
@@ -84,33 +84,49 @@ pub fn with_mask<R>(
     }
 }
 
-/// A call of a registered handler: what the options of the image put around it.
+/// A call of a registered handler, which is given besides its description so that it can become
+/// part of the caller: what the options of the image put around it.
+///
+/// # Safety
+/// The words must be what the call's manual page says.
 #[doc(hidden)]
 #[inline(always)]
-pub fn run(call: &'static Syscall, words: &[usize; WORDS], handler: impl Fn() -> isize) -> isize {
-    let _ = (call, words);
+pub unsafe fn run(call: &'static Syscall, handler: Entry, words: [usize; WORDS]) -> isize {
     #[cfg(feature = "counters")]
     counters::count(call.number);
-    let once = || {
-        #[cfg(feature = "strace")]
-        let started = strace::begin(call, words);
-        let result = handler();
-        #[cfg(feature = "strace")]
-        strace::end(call, words, started, result);
-        result
-    };
+    // The words stay in registers: nothing on the way has them as an array.
+    let [a, b, c, d, e, f] = words;
     #[cfg(feature = "after-call")]
-    {
-        let noted = after::begin();
-        loop {
-            if let Then::Return(result) = after::run(call, words, once()) {
-                after::end(noted);
-                return result;
-            }
-        }
+    if after::is_attended() {
+        // SAFETY: the caller's promise.
+        return unsafe { after::attended(call, a, b, c, d, e, f) };
     }
-    #[cfg(not(feature = "after-call"))]
-    once()
+    // SAFETY: the caller's promise.
+    let result = unsafe { handler(a, b, c, d, e, f) };
+    #[cfg(feature = "after-call")]
+    if after::is_attended() || result == Errno::EPIPE.to_raw() {
+        // SAFETY: the caller's promise.
+        return unsafe { after::ended(call, result, a, b, c, d, e, f) };
+    }
+    let _ = call;
+    result
+}
+
+/// Runs a handler, once.
+#[doc(hidden)]
+#[inline(always)]
+pub fn once(
+    call: &'static Syscall,
+    words: &[usize; WORDS],
+    handler: impl FnOnce() -> isize,
+) -> isize {
+    let _ = (call, words);
+    #[cfg(feature = "strace")]
+    let started = strace::begin(call, words);
+    let result = handler();
+    #[cfg(feature = "strace")]
+    strace::end(call, words, started, result);
+    result
 }
 
 /// What a description holds of its parameters: nothing, where nobody prints them.

@@ -8,6 +8,9 @@ use crate::{missing, nr};
 /// Words of arguments that a call has at most.
 pub const WORDS: usize = 6;
 
+/// A function that takes the words of a call in registers.
+pub type Entry = unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> isize;
+
 /// A registered handler, as `#[syscall]` makes it.
 pub struct Syscall {
     /// Its number.
@@ -19,7 +22,10 @@ pub struct Syscall {
     /// Whether it ever returns.
     pub returns: bool,
     /// The symbol `uk_sys_NAME`. The words must be what the manual page says.
-    pub entry: unsafe extern "C" fn(usize, usize, usize, usize, usize, usize) -> isize,
+    pub entry: Entry,
+    /// The handler without what happens between a call and the application.
+    #[doc(hidden)]
+    pub handler: Entry,
     /// Its parameters; empty without the option `strace`.
     pub parameters: &'static [Parameter],
 }

@@ -12,9 +12,10 @@ use crate::run;
 use crate::tender;
 
 /// What the application names its measurements, and what they are.
-const KINDS: [(&str, &str); 5] = [
+const KINDS: [(&str, &str); 6] = [
     ("loop", "nothing: the loop alone"),
     ("function", "a call of a function"),
+    ("wrapper", "a call of a function that calls another"),
     ("library", "a system call of the C library: a call of its handler"),
     ("number", "syscall(2) with a number in a variable: by the table"),
     ("linux", "Linux's own, by its instruction"),
