@@ -216,18 +216,24 @@ proptest! {
     fn nothing_that_was_confirmed_is_lost(
         shape in 0..SHAPES.len(),
         steps in prop::collection::vec(step(), 10..120),
+        before in 0..150usize,
         cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 6),
     ) {
         if !tools() {
             return Ok(());
         }
-        let start = make(SHAPES[shape], "4M");
-        let disk = Recorder::new(start.clone());
+        let disk = Recorder::new(make(SHAPES[shape], "4M"));
+        let (fs, files) = disk.mount();
+        // So that the journal begins again anywhere in between.
+        for n in 0..before {
+            let file = files.open(None, b"/before", WRITE | OpenFlags::APPEND, 0o600).unwrap();
+            file.write(&[&vec![9; n]]).unwrap();
+            file.file().sync(SyncKind::All).unwrap();
+        }
+        let start = disk.content();
         disk.record();
-        let promises = {
-            let (fs, files) = disk.mount();
-            run(&disk, &files, &fs, &steps).unwrap()
-        };
+        let promises = run(&disk, &files, &fs, &steps).unwrap();
+        drop((fs, files));
         check(&disk.content()).map_err(TestCaseError::fail)?;
         let events = disk.events();
         for (at, seed) in cuts {
