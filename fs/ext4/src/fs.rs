@@ -13,6 +13,7 @@ use vfs::{FileSystem, FileSystemType, MountFlags, NodeRef, Statistics};
 
 use crate::Ext4Error;
 use crate::cache::Source;
+use crate::claim::Claim;
 use crate::inode::{Inode, ROOT};
 use crate::node::{Ext4Node, Place};
 use crate::volume::Volume;
@@ -241,7 +242,7 @@ fn open(source: &[u8], options: &[u8], flags: MountFlags) -> Result<Arc<dyn File
     let opened = if flags.contains(MountFlags::READ_ONLY) {
         Ext4::new(Box::new(disk))
     } else {
-        Ext4::writable(Box::new(disk), &mut |why| tell(why))
+        Ext4::writable(Box::new(Claim::new(disk)?), &mut |why| tell(why))
     };
     match opened {
         Ok(fs) => Ok(fs),

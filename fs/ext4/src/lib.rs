@@ -59,6 +59,7 @@ extern crate alloc;
 mod allocate;
 mod bytes;
 mod cache;
+mod claim;
 mod content;
 mod directory;
 mod draft;

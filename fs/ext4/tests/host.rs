@@ -412,6 +412,12 @@ fn errors_of_the_disk_are_errors_of_calls() {
     assert_eq!(kind, Some(Errno::ENODEV), "nobody has registered it");
     let name = disk.name().as_bytes();
     assert!((ext4::KIND.open)(name, b"", MountFlags::empty()).is_ok());
+    {
+        let first = (ext4::KIND.open)(name, b"", MountFlags::empty());
+        let second = (ext4::KIND.open)(name, b"", MountFlags::empty());
+        assert!(first.is_ok() && second.err() == Some(Errno::EBUSY), "one writes to a disk");
+        assert!((ext4::KIND.open)(name, b"", MountFlags::READ_ONLY).is_ok());
+    }
     assert!((ext4::KIND.open)(&[b"/dev/", name].concat(), b"", MountFlags::empty()).is_ok());
     assert_eq!(
         (ext4::KIND.open)(name, b"commit=5", MountFlags::empty()).err(),
