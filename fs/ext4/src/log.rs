@@ -145,9 +145,11 @@ impl Log {
         block_size - if self.seed.is_some() { 4 } else { 0 }
     }
 
-    fn tags_in(&self, block_size: usize) -> usize {
-        // The first one is followed by 16 bytes.
-        (self.usable(block_size) - HEAD - 16) / self.tag_length()
+    /// Copies that are written at once, behind a descriptor of their own.
+    fn copies_at_once(&self, block_size: usize) -> usize {
+        // The first tag is followed by 16 bytes.
+        let tags = (self.usable(block_size) - HEAD - 16) / self.tag_length();
+        tags.min((CHUNK / block_size).max(2))
     }
 
     fn revokes_in(&self, block_size: usize) -> usize {
@@ -250,7 +252,7 @@ impl Volume {
         let size = self.sb.block_size as usize;
         let blocks = self.changes.blocks.len();
         let needed = blocks
-            + blocks.div_ceil(log.tags_in(size))
+            + blocks.div_ceil(log.copies_at_once(size))
             + self.changes.revoked.len().div_ceil(log.revokes_in(size))
             + 1;
         if needed > (log.end - log.first) as usize {
@@ -323,7 +325,7 @@ impl Volume {
 
     fn write_copies(&self, log: &mut Log) -> Result<(), Ext4Error> {
         let size = self.sb.block_size as usize;
-        let per = log.tags_in(size).min((CHUNK / size).max(2));
+        let per = log.copies_at_once(size);
         let mut blocks = self.changes.blocks.iter();
         let mut left = blocks.len();
         while left > 0 {
