@@ -6,7 +6,7 @@ pub mod markdown;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -102,21 +102,26 @@ pub fn call_in(tool: &str, dir: &Path, args: &[&str]) -> Outcome {
     }
 }
 
-/// Clock ticks of CPU time (a hundredth of a second each) that an image uses in `time`, with
-/// arguments that make it idle for two seconds longer: booting takes time of its own. The image is
-/// run without the tool in between.
-pub fn idle_ticks(tool: &str, app: &str, machine: Machine, args: &[&str], time: Duration) -> u64 {
+/// Builds an image and starts it, without the tool in between.
+pub fn start(tool: &str, app: &str, machine: Machine, args: &[&str]) -> Child {
     let mut all = vec!["run", app, "--dry-run"];
     all.extend(machine.args);
     all.extend(args);
     let line = call(tool, &all).expect(0, &[]).out.trim().to_owned();
-    let mut child = Command::new("sh")
+    Command::new("sh")
         .args(["-c", &format!("exec {line}")])
         .current_dir(root())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
-        .expect("a shell can be started");
+        .expect("a shell can be started")
+}
+
+/// Clock ticks of CPU time (a hundredth of a second each) that an image uses in `time`, with
+/// arguments that make it idle for two seconds longer: booting takes time of its own. The image is
+/// run without the tool in between.
+pub fn idle_ticks(tool: &str, app: &str, machine: Machine, args: &[&str], time: Duration) -> u64 {
+    let mut child = start(tool, app, machine, args);
     std::thread::sleep(Duration::from_millis(1500));
     let before = cpu_ticks(child.id());
     std::thread::sleep(time);

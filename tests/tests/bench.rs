@@ -131,11 +131,13 @@ fn system_calls_are_measured_in_every_way() {
     let said = call(OXK, &["bench", "syscall", "--json"]);
     said.expect(0, &[]);
     let report: Value = serde_json::from_str(&said.out).unwrap();
-    let cycles = |platform: &str, what: &str| {
+    let value = |platform: &str, what: &str, unit: &str| {
         let rows = report.as_array().unwrap();
         let row = rows.iter().find(|row| row["platform"] == platform && row["what"] == what);
-        row.unwrap_or_else(|| panic!("no {what} on {platform}"))["cycles"].as_f64().unwrap()
+        let row = row.unwrap_or_else(|| panic!("no {what} on {platform}"));
+        row[unit].as_f64().unwrap_or_else(|| panic!("no {unit} of {what} on {platform}"))
     };
+    let cycles = |platform: &str, what: &str| value(platform, what, "cycles");
     for platform in ["linuxu"].into_iter().chain(image_tests::hvt().map(|_| "hvt")) {
         for what in ["loop", "function", "wrapper", "library", "number"] {
             assert!(cycles(platform, what) > 0.0, "{what} on {platform}");
@@ -143,6 +145,14 @@ fn system_calls_are_measured_in_every_way() {
     }
     // Far apart wherever this runs: a call, and a change into kernel mode and back.
     assert!(cycles("linuxu", "library") < cycles("linuxu", "linux"), "{report}");
+    // There a trap is a signal: into Linux, back, and once more.
+    assert!(cycles("linuxu", "linux") < cycles("linuxu", "trapped"), "{report}");
+    // Whoever executes them, instructions are as many.
+    let instructions = |what: &str| value("kvm", what, "instructions");
+    assert!(instructions("loop") < instructions("function"), "{report}");
+    assert!(instructions("function") < instructions("library"), "{report}");
+    assert!(instructions("library") < instructions("number"), "{report}");
+    assert!(instructions("number") < instructions("trapped"), "{report}");
 }
 
 #[test]

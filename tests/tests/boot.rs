@@ -172,3 +172,40 @@ fn idle_images_use_no_cpu() {
     assert!(child.wait().unwrap().success());
     assert!(ticks <= 2, "sleeping took {ticks} clock ticks of CPU time");
 }
+
+#[test]
+fn what_is_run_says_where_and_why_there() {
+    let (what, why) = match oxk::tender::kvm_opens() {
+        true => ("in a virtual machine of the tender", "because /dev/kvm opens\n"),
+        false => ("as a process", "because /dev/kvm does not open\n"),
+    };
+    call(OXK, &["run", "apps/hello"]).expect(0, &[what, why]);
+    let named = call(OXK, &["run", "apps/hello", "--plat", "linuxu"]);
+    assert!(!named.expect(0, &["as a process"]).all().contains("because"), "{named:?}");
+}
+
+#[test]
+fn the_console_is_a_file_or_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("it's said");
+    let said = || std::fs::read_to_string(&file).unwrap().replace('\r', "");
+    for machine in machines() {
+        let to_file = ["--console", file.to_str().unwrap()];
+        let hello = run(OXK, "apps/hello", machine, &to_file);
+        assert!(!hello.expect(0, &[]).all().contains("Hello"), "{}", hello.all());
+        assert!(said().contains("Hello, world!"), "{}: {}", machine.name, said());
+        // Made anew, and with names in reports.
+        let crash = [&to_file[..], &["--", "crash", "null-read"]].concat();
+        assert!(!selftest(machine, &crash).expect(102, &[]).all().contains("fault: "));
+        let report = said();
+        for text in ["fault: ", "ukcrash::null_read", "(debug/ukcrash/src/"] {
+            assert!(report.contains(text), "{}: {text}: {report}", machine.name);
+        }
+        assert!(!report.contains("Hello"), "{report}");
+        let none = run(OXK, "apps/hello", machine, &["--console", "none"]);
+        assert!(!none.expect(0, &[]).all().contains("Hello"), "{}", none.all());
+    }
+    let nowhere = dir.path().join("no/where");
+    run(OXK, "apps/hello", image_tests::MACHINES[0], &["--console", nowhere.to_str().unwrap()])
+        .expect(125, &["cannot write the console to ", "no/where: "]);
+}

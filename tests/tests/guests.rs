@@ -220,3 +220,95 @@ fn a_guest_that_waits_shuts_down_and_a_busy_one_is_ended() {
         assert!(time > Duration::from_secs(4), "it had time to shut down: {time:?}");
     }
 }
+
+/// The lines `NAME VALUE` of a file in /proc.
+fn values<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    text.lines().filter_map(move |line| line.strip_prefix(name)).map(str::trim)
+}
+
+/// KiB of a kind that a process has of a file.
+fn kib_of(process: u64, file: &str, kind: &str) -> u64 {
+    let maps = std::fs::read_to_string(format!("/proc/{process}/smaps")).unwrap();
+    let mut inside = false;
+    let mut sum = 0;
+    for line in maps.lines() {
+        let first = line.split_whitespace().next().unwrap_or_default();
+        if !first.ends_with(':') {
+            inside = line.ends_with(file);
+        } else if inside && first == kind {
+            sum += line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap();
+        }
+    }
+    sum
+}
+
+#[test]
+fn guests_in_the_background_share_their_image_and_have_no_rights() {
+    let Some(machine) = hvt() else { return };
+    let state = state();
+    let path = state.path();
+    let mut start = vec!["run", "apps/echo", "--detach"];
+    start.extend(machine.args);
+    for name in ["echo", "echo-2"] {
+        call(path, &start).expect(0, &[&format!("{name}\n")]);
+        wait_for("it says that it is ready", || {
+            call(path, &["logs", name]).all().contains("ready on ")
+        });
+    }
+    let listed = call(path, &["ps", "--json"]);
+    let list: serde_json::Value = serde_json::from_str(&listed.out).unwrap();
+    let root = rustix::process::geteuid().is_root();
+    for guest in list.as_array().unwrap() {
+        let process = guest["pid"].as_u64().unwrap();
+        let mut threads = 0;
+        for task in std::fs::read_dir(format!("/proc/{process}/task")).unwrap() {
+            let text = std::fs::read_to_string(task.unwrap().path().join("status")).unwrap();
+            let value = |name| values(&text, name).next().unwrap_or_default();
+            for name in ["CapInh:", "CapPrm:", "CapEff:", "CapAmb:"] {
+                assert_eq!(value(name), "0000000000000000", "{name}: {text}");
+            }
+            assert_eq!((value("NoNewPrivs:"), value("Seccomp:")), ("1", "2"), "{text}");
+            if root {
+                let nobody = "65534\t65534\t65534\t65534";
+                let ids = (value("Uid:"), value("Gid:"), value("Groups:"));
+                assert_eq!(ids, (nobody, nobody, ""), "{text}");
+            }
+            threads += 1;
+        }
+        assert!(threads > 0, "{listed:?}");
+        // The process has given up being looked into, by all but root.
+        if root {
+            let image = guest["image"].as_str().unwrap();
+            let shared = kib_of(process, image, "Shared_Clean:");
+            let copied = kib_of(process, image, "Private_Dirty:");
+            assert!(shared > copied, "{shared} KiB shared, {copied} KiB copied of {image}");
+        }
+    }
+}
+
+#[test]
+fn addresses_differ_at_every_start_unless_they_are_fixed() {
+    let Some(machine) = hvt() else { return };
+    let state = state();
+    let places = |options: &[&str]| {
+        let mut args = vec!["run", "apps/selftest", "--memory", "8M"];
+        args.extend(machine.args);
+        args.extend(options);
+        args.extend(["--", "touch"]);
+        let said = call(state.path(), &args).expect(0, &["touched "]).all();
+        said.lines().find(|line| line.starts_with("touched ")).unwrap().to_owned()
+    };
+    assert_ne!(places(&[]), places(&[]));
+    assert_eq!(places(&["--fixed-addresses"]), places(&["--fixed-addresses"]));
+}
+
+#[test]
+fn the_monitor_is_small() {
+    if hvt().is_none() {
+        return;
+    }
+    let line = call(state().path(), &["run", "apps/hello", "--plat", "hvt", "--dry-run"]);
+    let program = line.expect(0, &[]).out.split_whitespace().next().unwrap().to_owned();
+    let len = root().join(program).metadata().unwrap().len();
+    assert!(len <= 3 << 20, "{len} bytes");
+}

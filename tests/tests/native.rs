@@ -42,6 +42,12 @@ fn only_what_the_program_calls_is_in_the_image() {
     for name in ["getpid", "uname", "readv", "prctl", "setuid", "open", "poll"] {
         assert!(!handled.iter().chain(&missing).any(|h| h == name), "{name} in {handled:?}");
     }
+    // No way in for instructions.
+    let bytes = std::fs::read(&dbg).unwrap();
+    for name in ["syscall_trap", "uk_syscall_trapped", "ukarch_x86_647syscall"] {
+        let is_there = bytes.windows(name.len()).any(|part| part == name.as_bytes());
+        assert!(!is_there, "{name} in the image");
+    }
     // So no library for files is there either.
     call(OXK, &["graph", "apps/c-hello", "--plat", "linuxu"])
         .expect(0, &["posix-stdio provides files"]);

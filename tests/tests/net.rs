@@ -5,10 +5,10 @@ use std::io::{Read as _, Write as _};
 use std::net::UdpSocket;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use image_tests::{MACHINES, Machine, Outcome, call, hvt, machines, root, run};
+use image_tests::{MACHINES, Machine, Outcome, call, cpu_ticks, hvt, machines, root, run, start};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -39,27 +39,50 @@ impl Wire {
     }
 }
 
-/// Runs an image with a network card whose other end the test has.
-fn with_wire(machine: Machine, args: &[&str], talk: impl FnOnce(Wire)) -> Outcome {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("net");
-    let listener = UnixListener::bind(&path).unwrap();
-    let net = format!("socket={},{MAC}", path.display());
-    std::thread::scope(|scope| {
-        let all = [&["--net", net.as_str()][..], args].concat();
-        let image = scope.spawn(move || run(OXK, "apps/nettest", machine, &all));
+/// A stream socket that an image connects its network card to.
+struct Plug {
+    dir: tempfile::TempDir,
+    listener: UnixListener,
+}
+
+impl Plug {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join("net")).unwrap();
         listener.set_nonblocking(true).unwrap();
+        Self { dir, listener }
+    }
+
+    /// The value of `--net`.
+    fn option(&self) -> String {
+        format!("socket={},{MAC}", self.dir.path().join("net").display())
+    }
+
+    /// The other end, unless the image ended before it connected.
+    fn wire(&self, mut has_ended: impl FnMut() -> bool) -> Option<Wire> {
+        let end = Instant::now() + PATIENCE;
         let stream = loop {
-            match listener.accept() {
-                Ok((stream, _)) => break Some(stream),
-                Err(_) if image.is_finished() => break None,
+            match self.listener.accept() {
+                Ok((stream, _)) => break stream,
+                Err(_) if has_ended() || Instant::now() > end => return None,
                 Err(_) => std::thread::sleep(Duration::from_millis(5)),
             }
         };
-        if let Some(stream) = stream {
-            stream.set_nonblocking(false).unwrap();
-            stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            talk(Wire(stream));
+        stream.set_nonblocking(false).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Some(Wire(stream))
+    }
+}
+
+/// Runs an image with a network card whose other end the test has.
+fn with_wire(machine: Machine, args: &[&str], talk: impl FnOnce(Wire)) -> Outcome {
+    let plug = Plug::new();
+    let net = plug.option();
+    std::thread::scope(|scope| {
+        let all = [&["--net", net.as_str()][..], args].concat();
+        let image = scope.spawn(move || run(OXK, "apps/nettest", machine, &all));
+        if let Some(wire) = plug.wire(|| image.is_finished()) {
+            talk(wire);
         }
         image.join().unwrap()
     })
@@ -132,6 +155,35 @@ fn frames_come_and_go_on_every_machine() {
 }
 
 #[test]
+fn a_card_without_traffic_uses_no_cpu_time() {
+    for machine in machines() {
+        let plug = Plug::new();
+        let args = ["--net", &plug.option(), "--", "serve", "10.0.0.2"];
+        let mut image = start(OXK, "apps/nettest", machine, &args);
+        let ended = |image: &mut Child| image.try_wait().unwrap().is_some();
+        let mut wire = plug.wire(|| ended(&mut image)).expect("the image connects");
+        wire.receive();
+        wire.send(&question());
+        wire.receive();
+        let before = cpu_ticks(image.id());
+        std::thread::sleep(Duration::from_millis(1500));
+        let ticks = cpu_ticks(image.id()) - before;
+        // As frames still come, the image only had nothing to do.
+        wire.send(&question());
+        wire.receive();
+        wire.send(&frame(GUEST, LOCAL, b"stop"));
+        let end = Instant::now() + PATIENCE;
+        while !ended(&mut image) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = image.kill();
+        image.wait().unwrap();
+        // Two percent of a CPU of the host, and the end of the boot.
+        assert!(ticks <= 5, "{}: an idle network card took {ticks} clock ticks", machine.name);
+    }
+}
+
+#[test]
 fn network_cards_of_images_with_threads_and_cpus() {
     for (name, more) in
         [("preempt", &["--provider", "sched=ukschedpreempt"][..]), ("cpus", &["--cpus", "2"])]
@@ -147,11 +199,8 @@ fn network_cards_of_images_with_threads_and_cpus() {
 #[test]
 fn interfaces_are_listed() {
     for machine in machines() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("net");
-        let _listener = UnixListener::bind(&path).unwrap();
-        let net = format!("socket={},{MAC}", path.display());
-        let args = ["--net", net.as_str(), "--", "list"];
+        let plug = Plug::new();
+        let args = ["--net", &plug.option(), "--", "list"];
         let said = run(OXK, "apps/nettest", machine, &args);
         said.expect(0, &["net0: 02:00:00:00:00:02, 1500 bytes, up", "1 interfaces"]);
         run(OXK, "apps/nettest", machine, &["--", "list"]).expect(0, &["0 interfaces"]);
@@ -198,7 +247,7 @@ fn the_host_answers_pings_over_a_tap_device() {
 
 /// Whether a program is installed; when not, says that a test is not run.
 fn is_there(program: &str) -> bool {
-    let is_there = oxk::qemu::in_path(program).is_some();
+    let is_there = oxk::install::in_path(program).is_some();
     if !is_there {
         let text = format!("\nNOT RUN: tests with {program}, which is not installed here.\n");
         let _ = std::io::stderr().write_all(text.as_bytes());

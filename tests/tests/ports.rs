@@ -4,7 +4,7 @@ use std::io::{BufRead as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use image_tests::{MACHINES, Machine, Outcome, call, call_in, hvt, root, run};
+use image_tests::{MACHINES, Machine, Outcome, call, call_in, hvt, machines, root, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
@@ -124,10 +124,6 @@ fn a_program_that_opens_files_has_them() {
         .expect(1, &["there is no file or folder `none`", "oxk.toml:7:"]);
 }
 
-fn linuxu_and_kvm() -> impl Iterator<Item = Machine> {
-    MACHINES.into_iter().take(2)
-}
-
 #[test]
 fn lua_runs_programs() {
     let program = r##"
@@ -140,8 +136,12 @@ fn lua_runs_programs() {
         print(pcall(error, { code = 7 }))
         for i = 1, 100000 do local s = ("x"):rep(i % 100) end
         print(io.open("/none"))
+        for _, name in ipairs { "/dev/console", "/dev/stdout", "/dev/fd/1" } do
+            local f = assert(io.open(name, "w"))
+            f:write("to ", name, "\n") f:close()
+        end
     "##;
-    for machine in linuxu_and_kvm() {
+    for machine in machines() {
         run(OXK, "apps/lua", machine, &["--", "-e", program]).expect(
             0,
             &[
@@ -150,6 +150,7 @@ fn lua_runs_programs() {
                 "42\n",
                 "false\ttable: ",
                 "nil\t/none: No such file or directory\t2\n",
+                "to /dev/console\nto /dev/stdout\nto /dev/fd/1\n",
             ],
         );
         run(OXK, "apps/lua", machine, &["--", "-e", "os.exit(7)"]).expect(7, &[]);
@@ -180,7 +181,7 @@ fn sqlite_keeps_databases_in_files() {
                select group_concat(b, ' ') from (select b from t order by a);
                pragma integrity_check; pragma journal_mode;
                select length(hex(randomblob(20))), json_extract('{\"k\": [1, 2]}', '$.k[1]')";
-    for machine in linuxu_and_kvm() {
+    for machine in machines() {
         run(OXK, "apps/sqlite", machine, &["--", "/data/test.db", sql])
             .expect(0, &["x y X1 Y2\nok\ndelete\n40|2\n"]);
         run(OXK, "apps/sqlite", machine, &["--", "/data/test.db", "select * from none"])
@@ -213,9 +214,30 @@ fn sqlite_keeps_databases_in_files() {
         .expect(1, &["near \"selec\": syntax error"]);
     run_with_input("apps/sqlite", "", &["--", "/none/a.db", "create table t(a)"])
         .expect(1, &["unable to open database"]);
+    run_with_input("apps/sqlite", ".output /dev/stdout\nselect 'through', 6;\n", &[])
+        .expect(0, &["through|6\n"]);
     let junk = ".shell true\n.load x\n.read /none\nselect 5;\n";
     run_with_input("apps/sqlite", junk, &["--", "-init", "/dev/null", "/data/a.db"])
         .expect(1, &["5\n"]);
+}
+
+/// With what shared directories need SQLite is another image.
+const SHARES: [&str; 4] = ["run", "apps/sqlite", "--build-dir", "build/sqlite-share"];
+
+#[test]
+fn sqlite_keeps_databases_of_the_host_in_a_virtual_machine() {
+    let dir = tempfile::tempdir().unwrap();
+    let share = format!("{}:/data", dir.path().display());
+    let run = |sql: &str| {
+        let more = ["--timeout", "120", "--share", &share, "--", "/data/test.db", sql];
+        call(OXK, &[&SHARES[..], MACHINES[1].args, &more].concat())
+    };
+    run("create table t(a, b unique); insert into t values (1, 'x'), (2, 'y')").expect(0, &[]);
+    run("update t set a = a + 5; begin; delete from t; rollback; pragma integrity_check;
+         select sum(a), group_concat(b) from t")
+    .expect(0, &["ok\n13|x,y\n"]);
+    let header = std::fs::read(dir.path().join("test.db")).unwrap();
+    assert!(header.starts_with(b"SQLite format 3\0"));
 }
 
 /// The image is killed at any moment, many times; what it had confirmed is there, and whole.
@@ -248,7 +270,7 @@ fn make_disk(path: &std::path::Path) -> bool {
 }
 
 /// An image with a shared directory and a disk: it is another one than that without.
-const WITH_DISK: [&str; 4] = ["run", "apps/sqlite", "--build-dir", "build/sqlite-share"];
+const WITH_DISK: [&str; 4] = ["run", "apps/sqlite", "--build-dir", "build/sqlite-disk"];
 
 #[test]
 fn sqlite_keeps_databases_on_disks() {

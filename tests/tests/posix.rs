@@ -42,34 +42,53 @@ const POSIX: &str = "
 ";
 
 /// What each part of the program says when everything was as it should be.
-const NOTHING_WRONG: [&str; 8] = [
+const NOTHING_WRONG: [&str; 13] = [
     "threads: 0 failures\n",
     "cancellation: 0 failures\n",
     "signals: 0 failures\n",
     "timers: 0 failures\n",
     "system: 0 failures\n",
+    "through /dev/console\n",
+    "through /dev/stdout\n",
+    "through /dev/fd/1\n",
+    "files: 0 failures\n",
     "mappings: 0 failures\n",
+    "exhaustion: 0 failures\n",
     "rights of memory are enforced\n",
     "faults: 0 failures\n",
 ];
+
+/// Makes instructions for system calls arrive; everything else is as without.
+const TRAP: &str = "trap=syscall-trap";
+
+/// What the part of the program says that has such instructions.
+const TRAPS: [&str; 2] = ["by instruction\n", "traps: 0 failures\n"];
 
 #[test]
 fn threads_and_signals_with_a_preemptive_scheduler() {
     let dir = program("posix", &format!("{POSIX}sched = \"ukschedpreempt\"\n"));
     for machine in ["linuxu", "kvm"] {
-        call_in(OXK, dir.path(), &["run", "--plat", machine]).expect(0, &NOTHING_WRONG);
+        let run = ["run", "--plat", machine, "--provider", TRAP];
+        call_in(OXK, dir.path(), &run).expect(0, &NOTHING_WRONG);
+        let traps = [&run[..], &["--", "traps"]].concat();
+        call_in(OXK, dir.path(), &traps).expect(0, &TRAPS);
     }
     // Faults and memory are the tender's business there.
     if hvt().is_some() {
-        let wanted = ["faults: 0 failures\n", "mappings: 0 failures\n"];
-        for (part, wanted) in ["faults", "mappings"].into_iter().zip(wanted) {
-            call_in(OXK, dir.path(), &["run", "--plat", "hvt", "--", part]).expect(0, &[wanted]);
+        for part in ["faults", "mappings"] {
+            let run = ["run", "--plat", "hvt", "--", part];
+            call_in(OXK, dir.path(), &run).expect(0, &[&format!("{part}: 0 failures\n")]);
         }
     }
     // The same on several CPUs.
-    let two = call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--cpus", "2"]);
+    let run = ["run", "--plat", "linuxu", "--cpus", "2", "--provider", TRAP];
+    let two = call_in(OXK, dir.path(), &run);
     two.expect(0, &NOTHING_WRONG);
     two.expect(0, &["the vector unit complains\n"]);
+    call_in(OXK, dir.path(), &[&run[..], &["--", "traps"]].concat()).expect(0, &TRAPS);
+    // Guests of the tender have no way in.
+    call_in(OXK, dir.path(), &["build", "--plat", "hvt", "--provider", TRAP])
+        .expect(1, &["`syscall-trap`", "does not work on hvt", "platforms: linuxu, kvm"]);
 }
 
 #[test]
@@ -78,7 +97,8 @@ fn threads_and_signals_with_a_cooperative_scheduler() {
     call_in(OXK, dir.path(), &["run", "--plat", "linuxu"]).expect(0, &NOTHING_WRONG);
 }
 
-/// What is checked of files as memory and of faults is what the host does.
+/// What is checked of files as memory, of faults, and of system calls by instruction is what the
+/// host does.
 #[test]
 fn the_host_finds_the_same() {
     let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -92,7 +112,7 @@ fn the_host_finds_the_same() {
         .args(["-lpthread", "-lm"])
         .status();
     assert!(compiler.unwrap().success());
-    for part in ["mappings", "faults"] {
+    for part in ["mappings", "faults", "traps"] {
         let run = std::process::Command::new(&program).arg(part).arg(folder.path()).output();
         let said = String::from_utf8(run.unwrap().stdout).unwrap();
         assert!(said.contains(&format!("{part}: 0 failures\n")), "{said}");
@@ -142,6 +162,46 @@ fn the_list_of_system_calls_is_what_is_registered() {
         .collect();
     assert_eq!(listed, registered);
     assert!(libraries.len() == 10 && listed.len() > 200, "{} of {libraries:?}", listed.len());
+}
+
+/// What the C library makes of the end of a program and of threads: the calls, and what the programs
+/// of these tests do that makes them.
+const BY_THE_LIBRARY: [(&str, &str); 4] = [
+    ("clone_thread", "pthread_create("),
+    ("exit", "pthread_exit("),
+    ("exit_and_unmap", "PTHREAD_CREATE_DETACHED"),
+    ("exit_group", "return failures ? 1 : 0;"),
+];
+
+/// Each call that is registered is made by a test: by number, or in a program in C.
+#[test]
+fn every_system_call_has_a_test() {
+    let texts = |folder: std::path::PathBuf| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+    };
+    let no_word = |c: char| !c.is_alphanumeric() && c != '_';
+    let mut made = BTreeSet::new();
+    for library in std::fs::read_dir(root().join("posix")).unwrap() {
+        let library = library.unwrap().path();
+        let tests = texts(library.join("tests")).chain([library.join("src/tests.rs")]);
+        for path in tests.filter(|path| path.exists()) {
+            let text = std::fs::read_to_string(path).unwrap();
+            let names = text.split("nr::").skip(1).filter_map(|rest| rest.split(no_word).next());
+            made.extend(names.map(str::to_owned));
+        }
+    }
+    let mut programs = String::new();
+    for path in texts(root().join("tests/programs/posix")) {
+        programs += &std::fs::read_to_string(path).unwrap();
+    }
+    let functions = programs.split('(').filter_map(|before| before.rsplit(no_word).next());
+    made.extend(functions.map(str::to_owned));
+    let by_the_library = BY_THE_LIBRARY.iter().filter(|(_, by)| programs.contains(by));
+    made.extend(by_the_library.map(|(call, _)| (*call).to_owned()));
+    let registered = syscall_shim::registered().iter().map(|call| call.name);
+    let untested: Vec<&str> = registered.filter(|name| !made.contains(*name)).collect();
+    assert!(untested.is_empty(), "no test makes these calls: {untested:?}");
 }
 
 #[test]
@@ -202,5 +262,5 @@ fn how_programs_end() {
         .expect(142, &["alarmed\n", "ended by signal 14 (SIGALRM)"]);
     // The short form of an option's name.
     call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--set", "strace=true", "--", "term"])
-        .expect(143, &["tkill(thread 1, signal 15) = 0 <0.0"]);
+        .expect(143, &["tkill(thread 1, signal SIGTERM) = 0 <0.0"]);
 }

@@ -1,4 +1,4 @@
-//! The x86-64 architecture: registers, traps, page tables, contexts, memory functions, call chains.
+//! The x86-64 architecture: registers, traps, system calls by instruction, page tables, contexts, memory functions, call chains.
 //!
 //! ```
 //! // Call chains follow frame pointers; this crate's memory functions and trap entries are
@@ -17,5 +17,6 @@ pub mod page_table;
 pub mod random;
 pub mod regs;
 pub mod segment;
+pub mod syscall;
 pub mod trap;
 pub mod vector;

@@ -176,7 +176,8 @@ pub struct Tables {
     gates: [Gate; VECTORS],
 }
 
-const CODE: u16 = 0x08;
+/// Selector of the code segment; that of the stack segment follows it, as `syscall` wants.
+pub(crate) const CODE: u16 = 0x08;
 const DATA: u16 = 0x10;
 const TASK: u16 = 0x18;
 
@@ -288,6 +289,7 @@ impl core::fmt::Debug for Tables {
 
 // What the entry code and the CPU rely on.
 const _: () = {
+    assert!(DATA == CODE + 8);
     assert!(size_of::<TaskState>() == 104);
     assert!(size_of::<Gate>() == 16);
     assert!(offset_of!(TrapFrame, registers) == 512);

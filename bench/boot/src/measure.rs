@@ -1,6 +1,7 @@
 //! Running images and reading what they and the monitor say.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::process::{Command, Output, Stdio};
 
 use bench_report::Spread;
@@ -22,6 +23,10 @@ pub struct Results {
     pub runs: u32,
     /// From the start of the process to its end, by platform.
     pub whole: Rows,
+    /// From the start of the process to the first thing that the image says, just before `main`.
+    pub first: Rows,
+    /// From there to the end of the process.
+    pub rest: Rows,
     /// From the first instruction to `main`, as the guest says, by platform.
     pub guest: Rows,
     /// Parts of the start by the tender.
@@ -41,6 +46,46 @@ fn now_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// A run, with times on the monotonic clock.
+struct Run {
+    start: u64,
+    /// When the first byte came on either stream.
+    first: Option<u64>,
+    end: u64,
+    output: Output,
+}
+
+/// Reads all, and when the first of it came.
+fn read(mut from: impl Read) -> (Option<u64>, Vec<u8>) {
+    let mut bytes = vec![0; 4096];
+    // What cannot be read is missed below.
+    let len = from.read(&mut bytes).unwrap_or(0);
+    let first = (len > 0).then(now_ns);
+    bytes.truncate(len);
+    let _ = from.read_to_end(&mut bytes);
+    (first, bytes)
+}
+
+/// Runs a shell command. QEMU ends with a code of its own, so that only the output tells whether
+/// all went well.
+fn shell(name: &str, line: &str) -> Result<Run, String> {
+    let wrong = |e| format!("cannot start {name}: {e}");
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec {line}")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let start = now_ns();
+    let mut child = command.spawn().map_err(wrong)?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let (out, err) = std::thread::scope(|scope| {
+        let err = scope.spawn(|| err.map(read).unwrap_or_default());
+        (out.map(read).unwrap_or_default(), err.join().unwrap_or_default())
+    });
+    let status = child.wait().map_err(wrong)?;
+    let end = now_ns();
+    let first = [out.0, err.0].into_iter().flatten().min();
+    Ok(Run { start, first, end, output: Output { status, stdout: out.1, stderr: err.1 } })
+}
+
 /// Runs a command; its start and end on the monotonic clock.
 fn run(name: &str, command: &mut Command) -> Result<(u64, Output, u64), String> {
     let start = now_ns();
@@ -57,12 +102,6 @@ fn run_well(name: &str, command: &mut Command) -> Result<(u64, Output, u64), Str
         return Ok((start, output, end));
     }
     Err(format!("{name} ended with {}: {}", output.status, text_of(&output)))
-}
-
-/// Runs a shell command. QEMU ends with a code of its own, so that only the output tells whether
-/// all went well.
-fn shell(name: &str, line: &str) -> Result<(u64, Output, u64), String> {
-    run(name, Command::new("sh").args(["-c", &format!("exec {line}")]))
 }
 
 fn text_of(output: &Output) -> String {
@@ -105,17 +144,17 @@ struct Start {
     parts: Vec<(&'static str, f64)>,
     /// What the kernel takes of it for the machine.
     kernel: f64,
-    /// From exec to the guest's first instruction.
-    to_guest: f64,
-    /// From there to `main`, as the guest says.
+    /// From exec to the first thing that the guest says, just before `main`.
+    to_main: f64,
+    /// From the first instruction to `main`, as the guest says.
     guest: f64,
     /// From exec to the end.
     whole: f64,
 }
 
-fn start(tender: &str, image: &str, megabytes: u64) -> Result<Start, String> {
+fn start(tender: &str, options: &[&str], image: &str, megabytes: u64) -> Result<Start, String> {
     let mut command = Command::new(tender);
-    command.args(["--times", "--memory", &format!("{megabytes}M"), image]);
+    command.args(options).args(["--times", "--memory", &format!("{megabytes}M"), image]);
     command.args(["ukboot.trace=yes", "--"]);
     let (spawned, output, ended) = run_well("tender", &mut command)?;
     let text = text_of(&output);
@@ -141,12 +180,15 @@ fn start(tender: &str, image: &str, megabytes: u64) -> Result<Start, String> {
     let own = parts.iter().filter(|(what, _)| what.starts_with("tender")).map(|(_, us)| us).sum();
     let guest = number(&text, "boot: ", "total").ok_or_else(|| missing("boot: total"))? / 1e3;
     parts.push(("the tender's own share of these", own));
+    let exit = point("exit")?;
+    // What the guest does not see: the machine's first entry, and its first exit, by which it speaks.
+    parts.push(("the way into the guest, and once out of it", (exit - last) / 1e3 - guest));
     parts.push(("guest: first instruction to main", guest));
     parts.push(("end: exit call to the end of the process", (ended as f64 - point("end")?) / 1e3));
-    let to_guest = (last - spawned as f64) / 1e3;
-    parts.push(("exec to main", to_guest + guest));
+    let to_main = (exit - spawned as f64) / 1e3;
+    parts.push(("exec to main", to_main));
     let whole = (ended - spawned) as f64 / 1e3;
-    Ok(Start { parts, kernel, to_guest, guest, whole })
+    Ok(Start { parts, kernel, to_main, guest, whole })
 }
 
 /// Least memory in KiB with which hello ends well, by bisection.
@@ -173,37 +215,52 @@ fn smallest(tender: &str, image: &str) -> Option<u64> {
 /// A message.
 pub fn all(args: &Args) -> Result<Results, String> {
     let (mut whole, mut guest, mut parts) = (Table::default(), Table::default(), Table::default());
+    let (mut first, mut rest) = (Table::default(), Table::default());
     let mut calls = Table::default();
     let sizes = if args.quick { &MEMORY[..2] } else { &MEMORY[..] };
     let mut by_memory: BTreeMap<u64, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
     for _ in 0..args.runs {
+        let mut add = |name: &str, start: &Start| {
+            whole.add(name, start.whole);
+            first.add(name, start.to_main);
+            guest.add(name, start.guest);
+            rest.add(name, start.whole - start.to_main);
+        };
         if let Some((tender, image)) = &args.tender {
             for size in sizes {
-                let start = start(tender, image, *size)?;
+                let start = start(tender, &[], image, *size)?;
                 let entry = by_memory.entry(*size).or_default();
                 entry.0.push(start.kernel);
-                entry.1.push(start.to_guest + start.guest);
+                entry.1.push(start.to_main);
                 if *size == USUAL {
-                    whole.add("hvt", start.whole);
-                    guest.add("hvt", start.guest);
+                    add("hvt", &start);
                     for (what, us) in start.parts {
                         parts.add(what, us);
                     }
                 }
             }
+            add("hvt, its pages shared", &self::start(tender, &["--share-pages"], image, USUAL)?);
         }
         for (name, line) in &args.runs_of {
-            let (start, output, end) = shell(name, line)?;
-            whole.add(name, (end - start) as f64 / 1e3);
-            let text = text_of(&output);
+            let run = shell(name, line)?;
+            let text = text_of(&run.output);
             let boot = number(&text, "boot: ", "total");
-            let silent = || format!("{name} told no boot time, {}: {text}", output.status);
-            guest.add(name, boot.ok_or_else(silent)? / 1e3);
+            let silent = || format!("{name} told no boot time, {}: {text}", run.output.status);
+            let us = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e3;
+            let said = run.first.ok_or_else(silent)?;
+            let start = Start {
+                parts: Vec::new(),
+                kernel: 0.0,
+                to_main: us(run.start, said),
+                guest: boot.ok_or_else(silent)? / 1e3,
+                whole: us(run.start, run.end),
+            };
+            add(name, &start);
         }
     }
     for (name, line) in &args.calls {
         for _ in 0..args.runs.min(5) {
-            let (_, output, _) = shell(name, line)?;
+            let Run { output, .. } = shell(name, line)?;
             let text = text_of(&output);
             if !text.contains("\ncall ") && !text.starts_with("call ") {
                 return Err(format!("{name} measured no calls, {}: {text}", output.status));
@@ -228,6 +285,8 @@ pub fn all(args: &Args) -> Result<Results, String> {
     Ok(Results {
         runs: args.runs,
         whole: whole.rows(),
+        first: first.rows(),
+        rest: rest.rows(),
         guest: guest.rows(),
         parts: parts.rows(),
         by_memory: by_memory.into_iter().filter_map(spread).collect(),
@@ -246,6 +305,15 @@ mod tests {
         assert_eq!(number(text, "boot: ", "total"), Some(77.0));
         assert_eq!(number(text, "tender: ", "run"), Some(9.0));
         assert_eq!(number(text, "tender: ", "main"), None);
+    }
+
+    #[test]
+    fn the_first_word_has_a_time() {
+        let run = shell("x", "sh -c 'echo one >&2; sleep 0.2; echo two'").unwrap();
+        let first = run.first.unwrap();
+        assert!(run.start < first && first + 200_000_000 <= run.end, "{first}");
+        assert_eq!(text_of(&run.output), "two\none\n");
+        assert_eq!(shell("x", "true").unwrap().first, None);
     }
 
     #[test]

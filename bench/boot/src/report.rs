@@ -23,7 +23,9 @@ pub fn text(results: &Results) -> String {
         }
     };
     table("hello, from exec to the end of the process", &results.whole);
+    table("hello, from exec to main: to the first thing that it says, just before", &results.first);
     table("hello, from the first instruction to main, as the guest says", &results.guest);
+    table("hello, from main to the end of the process", &results.rest);
     table("hvt in parts, 64 MiB of memory", &results.parts);
     if !results.by_memory.is_empty() {
         let _ = writeln!(out, "\nhvt by memory{:>31}{:>26}", "kernel's part", "exec to main");
@@ -81,6 +83,8 @@ pub fn json(results: &Results) -> serde_json::Value {
     serde_json::json!({
         "runs": results.runs,
         "whole_us": rows(&results.whole),
+        "to_main_us": rows(&results.first),
+        "from_main_us": rows(&results.rest),
         "guest_us": rows(&results.guest),
         "hvt_parts_us": rows(&results.parts),
         "hvt_by_memory_us": memory,
@@ -109,7 +113,9 @@ pub fn svg(results: &Results) -> String {
     let parts = results.parts.iter().map(|(name, s)| panel(name, vec![bar("hvt", *s)]));
     let mut start = vec![
         panel("exec to the end", of(&results.whole)),
+        panel("exec to main", of(&results.first)),
         panel("first instruction to main", of(&results.guest)),
+        panel("main to the end", of(&results.rest)),
     ];
     start.retain(|panel| !panel.bars.is_empty());
     let mut memory = vec![
@@ -139,6 +145,8 @@ mod tests {
         let results = Results {
             runs: 1,
             whole: vec![row("hvt"), row("linuxu")],
+            first: vec![row("hvt, its pages shared")],
+            rest: vec![row("QEMU q35")],
             guest: vec![row("hvt")],
             parts: vec![row("kernel: virtual CPU")],
             by_memory: vec![(64, Spread::exact(1.0), Spread::exact(2.0))],
@@ -146,7 +154,9 @@ mod tests {
             smallest: Some(200 << 10),
         };
         for form in [text(&results), json(&results).to_string(), svg(&results)] {
-            for name in ["hvt", "linuxu", "kernel: virtual CPU", "64 MiB"] {
+            for name in
+                ["hvt", "linuxu", "pages shared", "QEMU q35", "kernel: virtual CPU", "64 MiB"]
+            {
                 assert!(form.contains(name), "{name}: {form}");
             }
         }

@@ -27,6 +27,15 @@ pub fn arc<T>(value: T) -> Result<Arc<T>, Errno> {
     Ok(Arc::new(value))
 }
 
+/// A value in a block of its own, made as [`arc`] makes it.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn boxed<T>(value: T) -> Result<Box<T>, Errno> {
+    reserve(size_of::<T>())?;
+    Ok(Box::new(value))
+}
+
 /// Looks whether there is memory for a shared value of this size.
 ///
 /// # Errors

@@ -19,6 +19,7 @@
 
 extern crate alloc;
 
+use alloc::collections::TryReserveError;
 use alloc::vec::Vec;
 
 /// A map in one sorted piece of memory.
@@ -106,6 +107,25 @@ impl<K: Ord, V> SortedMap<K, V> {
         }
     }
 
+    /// Makes room, so that inserting that many more takes no memory.
+    ///
+    /// # Errors
+    /// There is no memory; the map is as it was.
+    pub fn try_reserve(&mut self, more: usize) -> Result<(), TryReserveError> {
+        self.entries.try_reserve(more)
+    }
+
+    /// Gives a key a value, as [`SortedMap::insert`], where memory may run out.
+    ///
+    /// # Errors
+    /// There is no memory; the map is as it was, and the value is dropped.
+    pub fn try_insert(&mut self, key: K, value: V) -> Result<Option<V>, TryReserveError> {
+        if !self.contains_key(&key) {
+            self.entries.try_reserve(1)?;
+        }
+        Ok(self.insert(key, value))
+    }
+
     /// The value of a key, which is made when it is not there.
     pub fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
         let at = match self.place(&key) {
@@ -153,6 +173,9 @@ mod tests {
             let (mut map, mut model) = (SortedMap::new(), BTreeMap::new());
             for (what, key, value) in steps {
                 match what {
+                    0 if value % 2 == 0 => {
+                        prop_assert_eq!(map.try_insert(key, value), Ok(model.insert(key, value)));
+                    }
                     0 => prop_assert_eq!(map.insert(key, value), model.insert(key, value)),
                     1 => prop_assert_eq!(map.remove(&key), model.remove(&key)),
                     2 => {

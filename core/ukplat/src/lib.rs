@@ -41,7 +41,9 @@ pub mod report;
 pub mod rights;
 pub mod stack;
 pub mod stop;
+pub mod syscall;
 pub mod vm;
+mod wall;
 
 pub use boot::{BootInfo, InitError, parse_size};
 pub use cells::{StaticRef, StrCell};
@@ -57,5 +59,6 @@ pub use memory::{MemoryKind, MemoryMap, MemoryRegion};
 pub use platform::{
     Platform, PlatformTable, arch, backtrace, console_ended, console_read, console_write, entropy,
     idle_until, monotonic_ns, name, relax, set_thread_pointer, terminate, thread_pointer, ticks,
-    ticks_to_ns, timer_arm, timer_on_expiry, wall_ns,
+    ticks_to_ns, timer_arm, timer_on_expiry,
 };
+pub use wall::{WallSet, on_wall_set, set_wall_ns, wall_ns};

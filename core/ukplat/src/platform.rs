@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::local::{Word, single};
 use crate::rights::{Rights, RightsError};
 use crate::stack::Frames;
+use crate::syscall::{Handler, TrapError};
 use crate::vm::{self, FrameSource, VmError};
 
 /// What a platform gives. All functions are called after the platform's own entry code ran.
@@ -39,7 +40,7 @@ pub trait Platform {
     fn ticks_to_ns(ticks: u64) -> u64;
     /// Nanoseconds since an arbitrary point before boot; never goes back.
     fn monotonic_ns() -> u64;
-    /// Nanoseconds since 1970-01-01T00:00:00 UTC.
+    /// Nanoseconds since 1970-01-01T00:00:00 UTC, before anybody [sets](crate::set_wall_ns) them.
     fn wall_ns() -> u64;
 
     /// See [`crate::entropy`]. The default is for platforms that have none.
@@ -120,6 +121,15 @@ pub trait Platform {
     /// # Safety
     /// Code that uses thread-local variables must find there what it expects.
     unsafe fn set_thread_pointer(value: usize);
+
+    /// See [`crate::syscall::handle_with`].
+    ///
+    /// # Errors
+    /// See there.
+    fn trap_syscalls(handler: Handler) -> Result<(), TrapError> {
+        let _ = handler;
+        Err(TrapError::Unsupported)
+    }
 
     /// The current CPU's word. The default is for platforms with one CPU; with several, each of
     /// these three is one instruction as far as moving between CPUs goes.
@@ -277,6 +287,7 @@ pub struct PlatformTable {
         unsafe fn(usize, usize, Rights, &mut dyn FrameSource) -> Result<(), RightsError>,
     thread_pointer: fn() -> usize,
     set_thread_pointer: unsafe fn(usize),
+    pub(crate) trap_syscalls: fn(Handler) -> Result<(), TrapError>,
     pub(crate) word_load: fn(Word) -> usize,
     pub(crate) word_store: fn(Word, usize),
     pub(crate) word_add: fn(Word, usize),
@@ -322,6 +333,7 @@ impl PlatformTable {
             set_rights: P::set_rights,
             thread_pointer: P::thread_pointer,
             set_thread_pointer: P::set_thread_pointer,
+            trap_syscalls: P::trap_syscalls,
             word_load: P::word_load,
             word_store: P::word_store,
             word_add: P::word_add,
@@ -413,8 +425,8 @@ pub fn monotonic_ns() -> u64 {
     (bound().monotonic_ns)()
 }
 
-/// Wall-clock time in nanoseconds since 1970-01-01T00:00:00 UTC.
-pub fn wall_ns() -> u64 {
+/// Wall-clock time as the machine has it.
+pub(crate) fn machine_wall_ns() -> u64 {
     (bound().wall_ns)()
 }
 

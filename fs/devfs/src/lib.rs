@@ -19,7 +19,7 @@
 //! As Linux's devtmpfs it is a file system in memory with device files in it, so that programs may
 //! add links and files of their own; what a device file does is the driver's that has registered
 //! its number ([`vfs::register_devices`]). Those of the memory (`null(4)`, `full(4)`, `random(4)`) are
-//! here.
+//! here; the console's is that of whoever has descriptors.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -35,9 +35,23 @@ use vfs::{Context, FileSystem, FileSystemType, Location, Mount, MountFlags};
 /// The major number of the devices of the memory.
 const MEMORY: u32 = 1;
 
-/// Names and minor numbers.
-const DEVICES: [(&str, u32); 5] =
-    [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)];
+/// The major number of terminals that stand for another: the console, and that of the process.
+const CONSOLE: u32 = 5;
+
+/// Names, permissions, and numbers (Linux's `Documentation/admin-guide/devices.txt`).
+const DEVICES: [(&str, u16, u32, u32); 7] = [
+    ("null", 0o666, MEMORY, 3),
+    ("zero", 0o666, MEMORY, 5),
+    ("full", 0o666, MEMORY, 7),
+    ("random", 0o666, MEMORY, 8),
+    ("urandom", 0o666, MEMORY, 9),
+    ("console", 0o600, CONSOLE, 1),
+    ("tty", 0o666, CONSOLE, 0),
+];
+
+/// Links to descriptors: names in C and in the shell for what is open already.
+const LINKS: [(&str, &str); 4] =
+    [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")];
 
 /// A device of the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,15 +137,17 @@ pub fn file_system() -> Result<Arc<dyn FileSystem>, Errno> {
     let mount = Mount::new(fs.clone(), b"devfs", MountFlags::empty())?;
     let mut files = Context::new(Location::root_of(mount));
     files.umask = 0;
-    for (name, minor) in DEVICES {
-        let number = device_number(MEMORY, minor);
-        files.make_node(None, name.as_bytes(), Kind::CharacterDevice, 0o666, number)?;
+    for (name, permissions, major, minor) in DEVICES {
+        let number = device_number(major, minor);
+        files.make_node(None, name.as_bytes(), Kind::CharacterDevice, permissions, number)?;
     }
-    // Where `shm_open` of C libraries makes its files, and what names of descriptors lead to.
+    for (name, target) in LINKS {
+        files.make_symlink(target.as_bytes(), None, name.as_bytes())?;
+    }
+    // Where `shm_open` of C libraries makes its files.
     files.make_directory(None, b"shm", 0o777)?;
     let shm = files.resolve(None, b"shm", vfs::Follow::No)?;
     files.set_permissions(&shm, 0o1777)?;
-    files.make_symlink(b"/proc/self/fd", None, b"fd")?;
     Ok(fs)
 }
 
@@ -179,5 +195,9 @@ mod tests {
         assert_eq!(open("/disk").err(), Some(Errno::ENXIO));
         let shm = files.metadata(None, b"/shm", vfs::Follow::No).unwrap();
         assert_eq!(shm.permissions, 0o1777);
+        // Nobody has registered the console here: it is no file to be made.
+        let console = files.open(None, b"/console", OpenFlags::WRITE_ONLY | OpenFlags::CREATE, 0);
+        assert_eq!(console.err(), Some(Errno::ENXIO));
+        assert_eq!(files.read_link(None, b"/stdout").as_deref(), Ok(&b"fd/1"[..]));
     }
 }

@@ -86,26 +86,38 @@ const RWF_APPEND: usize = 0x10;
 /// `STATX_BASIC_STATS | STATX_BTIME`
 const STATX_MASK: usize = 0x7ff | 0x800;
 
+/// Makes a system call; negative results are `-errno`.
+///
+/// # Safety
+/// As the call itself: pointers must be valid for what the kernel does with them.
+// What is in this section the host takes for the platform's, where programs make calls of their own.
+#[cfg_attr(feature = "trap", inline(never), unsafe(link_section = ".text.host_calls"))]
+#[cfg_attr(not(feature = "trap"), inline)]
+unsafe fn call_once(number: usize, args: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the kernel keeps all registers but rax, rcx and r11; what it does with memory is
+    // the caller's promise.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
+            in("r10") args[3], in("r8") args[4], in("r9") args[5],
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
 /// Makes a system call, again when a signal interrupts it.
 ///
 /// # Safety
 /// As the call itself: pointers must be valid for what the kernel does with them.
 unsafe fn call(number: usize, args: [usize; 6]) -> Result<usize, Errno> {
     loop {
-        let result: isize;
-        // SAFETY: the kernel keeps all registers but rax, rcx and r11; what it does with memory is
-        // the caller's promise.
-        unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") number as isize => result,
-                in("rdi") args[0], in("rsi") args[1], in("rdx") args[2],
-                in("r10") args[3], in("r8") args[4], in("r9") args[5],
-                lateout("rcx") _, lateout("r11") _,
-                options(nostack),
-            );
-        }
-        match from_raw(result) {
+        // SAFETY: the caller's promise.
+        match from_raw(unsafe { call_once(number, args) }) {
             Err(Errno::EINTR) => {}
             result => return result,
         }
@@ -120,18 +132,8 @@ impl Drop for Fd {
     fn drop(&mut self) {
         // Not repeated: Linux has closed it even when it says `EINTR`, which `call` would take for
         // a reason to close what another thread just opened.
-        let result: isize;
         // SAFETY: takes no pointer; the descriptor is this value's own.
-        unsafe {
-            asm!(
-                "syscall",
-                inlateout("rax") nr::CLOSE as isize => result,
-                in("rdi") self.raw(),
-                lateout("rcx") _, lateout("r11") _,
-                options(nostack),
-            );
-        }
-        let _ = result;
+        unsafe { call_once(nr::CLOSE, [self.raw(), 0, 0, 0, 0, 0]) };
     }
 }
 

@@ -76,6 +76,15 @@ pub trait Directory: Sync {
 
     /// Where the symbolic link of a number leads to; `None` when there is no such number.
     fn link(&self, number: u64) -> Option<Vec<u8>>;
+
+    /// Where following the link of a number leads to, when that is not the path that it tells.
+    /// `through` is the mount in which the link is.
+    ///
+    /// # Errors
+    /// As [`vfs::Node::jump`].
+    fn jump(&self, _number: u64, _through: &Arc<Mount>) -> Result<Option<Location>, Errno> {
+        Ok(None)
+    }
 }
 
 /// A directory of directories that come and go. They are named by numbers, and have the same files.

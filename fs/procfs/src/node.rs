@@ -8,10 +8,10 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ukerrno::Errno;
 use ukfile::{Kind, Metadata, Scatter, Timestamp};
-use vfs::{Change, Entry, Node, NodeRef, WriteAt};
+use vfs::{Change, Entry, Location, Node, NodeRef, WriteAt};
 
 use crate::tree::Entries;
-use crate::{Content, Family, Member, text_of};
+use crate::{Content, Directory, Family, Member, text_of};
 
 /// Positions below stand for `.` and `..`.
 const FIRST: u64 = 2;
@@ -27,8 +27,8 @@ pub struct ProcNode {
 enum What {
     Directory(Entries),
     Content(Content),
-    /// An entry of a directory that has links.
-    Link(Vec<u8>),
+    /// An entry of a directory that has links, by its number.
+    Link(&'static dyn Directory, u64),
     /// One of a family, by its number.
     One(&'static dyn Family, u64),
     /// A file of one of a family.
@@ -83,7 +83,7 @@ impl Node for ProcNode {
             What::Directory(_)
             | What::Content(Content::Directory(_) | Content::Family(_))
             | What::One(..) => Kind::Directory,
-            What::Content(Content::Link(_)) | What::Link(_) => Kind::Symlink,
+            What::Content(Content::Link(_)) | What::Link(..) => Kind::Symlink,
             What::Content(Content::Text(_) | Content::Setting(..)) | What::Member(..) => {
                 Kind::Regular
             }
@@ -129,8 +129,11 @@ impl Node for ProcNode {
         match &self.what {
             What::Directory(entries) => Ok(entries.lock().get(name).ok_or(Errno::ENOENT)?.clone()),
             What::Content(Content::Directory(directory)) => {
-                let target = directory.link(number()?).ok_or(Errno::ENOENT)?;
-                Ok(Self::new(name, None, What::Link(target)))
+                let number = number()?;
+                if directory.next(number) != Some(number) {
+                    return Err(Errno::ENOENT);
+                }
+                Ok(Self::new(name, None, What::Link(*directory, number)))
             }
             What::Content(Content::Family(family)) => {
                 let number = number()?;
@@ -232,8 +235,17 @@ impl Node for ProcNode {
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {
         match &self.what {
             What::Content(Content::Link(target)) => Ok(target().into()),
-            What::Link(target) => Ok(target.as_slice().into()),
+            What::Link(directory, number) => {
+                directory.link(*number).map(Arc::from).ok_or(Errno::ENOENT)
+            }
             _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn jump(&self, link: &Location) -> Result<Option<Location>, Errno> {
+        match &self.what {
+            What::Link(directory, number) => directory.jump(*number, &link.mount),
+            _ => Ok(None),
         }
     }
 

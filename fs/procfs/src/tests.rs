@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, Seek};
@@ -16,6 +16,14 @@ impl Directory for Even {
 
     fn link(&self, number: u64) -> Option<Vec<u8>> {
         (number.is_multiple_of(2) && number < 9).then(|| format!("even:[{number}]").into_bytes())
+    }
+
+    fn jump(&self, number: u64, through: &Arc<Mount>) -> Result<Option<Location>, Errno> {
+        match number {
+            2 => Err(Errno::ENOMEM),
+            4 => Ok(Some(Location::root_of(through.clone()))),
+            _ => Ok(None),
+        }
     }
 }
 
@@ -120,6 +128,19 @@ fn texts_links_settings_and_directories() {
     for missing in [&b"/a/even/5"[..], b"/a/even/04", b"/a/even/x", b"/nothing"] {
         assert_eq!(target(missing), Err(Errno::ENOENT));
     }
+    // Links that lead somewhere without a path.
+    let there = |path: &[u8]| files.metadata(None, path, Follow::Yes).map(|found| found.kind);
+    assert_eq!(there(b"/a/even/4"), Ok(Kind::Directory));
+    assert_eq!(there(b"/a/even/4/a/even/4/a/link"), Ok(Kind::Regular));
+    assert_eq!(there(b"/a/even/4/a/none"), Err(Errno::ENOENT));
+    assert_eq!(
+        (there(b"/a/even/2"), there(b"/a/even/6")),
+        (Err(Errno::ENOMEM), Err(Errno::ENOENT))
+    );
+    let create = OpenFlags::CREATE | OpenFlags::WRITE_ONLY;
+    assert_eq!(files.open(None, b"/a/even/4", create, 0).err(), Some(Errno::EISDIR));
+    let made = files.make_directory(None, b"/a/even/4/a", 0);
+    assert_eq!(made, Err(Errno::EEXIST), "on the way to the last name too");
     let names = |path: &[u8]| {
         let node = files.resolve(None, path, Follow::Yes).unwrap().node;
         let mut names = Vec::new();

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use core::any::Any;
 
 use crate::lock::RangeLock;
+use crate::mount::Location;
 use ukerrno::Errno;
 use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, Timestamp};
 
@@ -239,6 +240,15 @@ pub trait Node: Any + Send + Sync {
     /// `EINVAL`
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {
         Err(Errno::EINVAL)
+    }
+
+    /// Where following this symbolic link leads to when that is no path, as that of an open file is
+    /// (`/proc/self/fd`). `link` is the link itself.
+    ///
+    /// # Errors
+    /// `ENOENT` when it leads nowhere any more; `ENOMEM`
+    fn jump(&self, _link: &Location) -> Result<Option<Location>, Errno> {
+        Ok(None)
     }
 
     /// Opens the node: of a device or a named pipe gives the file that does what is to be done.

@@ -66,12 +66,12 @@ impl Context {
                     if exclusive {
                         return Err(Errno::EEXIST);
                     }
-                    // `/`, `.` and `..` are directories.
-                    let name = name.ok_or(Errno::EISDIR)?;
                     if location.node.kind() == Kind::Directory {
                         return Err(Errno::EISDIR);
                     }
-                    self.check_sticky_open(&name.0, &location)?;
+                    if let Some((directory, _)) = name {
+                        self.check_sticky_open(&directory, &location)?;
+                    }
                 }
                 self.open_found(location, flags)
             }

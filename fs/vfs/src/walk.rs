@@ -42,7 +42,8 @@ pub(crate) enum End {
     Found {
         /// What it is.
         location: Location,
-        /// Its name and the directory that has it; `None` for `/`, `.` and `..`.
+        /// Its name and the directory that has it; `None` for `/`, `.` and `..`, and where a link
+        /// leads to no path ([`Node::jump`](crate::Node::jump)).
         name: Option<(Location, Name)>,
     },
     /// At a name that is not there, in a directory that is.
@@ -122,11 +123,16 @@ impl<'a> Walk<'a> {
         here.up().unwrap_or(here).enter()
     }
 
-    /// Puts the target of a link in front of what is left of the path.
-    fn follow(&mut self, link: &Location, rest: usize) -> Result<(), Errno> {
+    /// Follows a link: puts its target in front of what is left of the path, which has to be walked
+    /// anew then, unless it leads somewhere else than a path.
+    fn follow(&mut self, link: &Location, rest: usize) -> Result<Option<Location>, Errno> {
         self.links += 1;
         if self.links > MAX_LINKS {
             return Err(Errno::ELOOP);
+        }
+        let place = link.node.jump(link)?;
+        if place.is_some() {
+            return Ok(place);
         }
         let target = link.node.read_link()?;
         if target.is_empty() {
@@ -141,7 +147,7 @@ impl<'a> Walk<'a> {
             path.extend_from_slice(rest);
         }
         self.path = Cow::Owned(path);
-        Ok(())
+        Ok(None)
     }
 
     /// Walks to the end.
@@ -179,7 +185,10 @@ impl<'a> Walk<'a> {
                 let link = Location { mount: here.mount.clone(), node };
                 // With the slash, if there was one: it then must be a directory.
                 let rest = if last && !slash { next } else { range.end };
-                self.follow(&link, rest)?;
+                if let Some(place) = self.follow(&link, rest)? {
+                    here = place;
+                    continue;
+                }
                 if self.path[0] == b'/' {
                     here = self.context.root.clone();
                 }
@@ -232,7 +241,10 @@ impl<'a> Walk<'a> {
             let node = here.child(bytes)?;
             if node.kind() == Kind::Symlink {
                 let link = Location { mount: here.mount.clone(), node };
-                self.follow(&link, next)?;
+                if let Some(place) = self.follow(&link, next)? {
+                    here = place;
+                    continue;
+                }
                 if self.path[0] == b'/' {
                     here = self.context.root.clone();
                 }

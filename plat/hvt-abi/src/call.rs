@@ -50,6 +50,9 @@ impl Call {
     /// Most bytes of one [`Call::Random`].
     pub const MAX_RANDOM: u64 = 256;
 
+    /// Most bytes whose rights, or aliases, one call changes.
+    pub const MAX_MEMORY: u64 = 1 << 30;
+
     /// All calls.
     pub const ALL: [Self; 12] = [
         Self::Exit,

@@ -80,7 +80,9 @@ pub unsafe fn start(
     crate::cpus::init(config.cpus, told.cpus as usize);
     #[cfg(not(feature = "smp"))]
     local::PAGE.store(told.cpu_pages as usize);
-    clock::init(told.tsc_khz, entry_ticks, told.wall_ns);
+    if !clock::init(told.tsc_khz, entry_ticks, told.wall_ns) {
+        fail("the tender does not say how fast the time-stamp counter runs");
+    }
 
     // SAFETY: what the tender told about; nothing else has run yet.
     let words = unsafe { words(&told) };

@@ -12,6 +12,9 @@ use ukplat::vm::VmError;
 use crate::start::PLACES;
 use crate::{Hvt, call};
 
+/// Bytes that one call changes at most.
+const MOST: usize = Call::MAX_MEMORY as usize;
+
 fn vm_error(error: CallError) -> VmError {
     match error {
         CallError::NoMemory => VmError::OutOfMemory,
@@ -29,7 +32,8 @@ pub fn guard(page: usize, on: bool) -> bool {
 /// See [`ukplat::rights::set`].
 ///
 /// # Errors
-/// [`RightsError::Denied`] for running code: the tender lets no memory become code.
+/// [`RightsError::Denied`] for running code: the tender lets no memory become code; and for memory that
+/// is no heap, whose rights stay as they are.
 /// [`RightsError::Unsupported`] with several CPUs, which could remember what was allowed.
 pub fn set_rights(at: usize, len: usize, rights: Rights) -> Result<(), RightsError> {
     if Hvt::cpu_count() > 1 {
@@ -41,11 +45,22 @@ pub fn set_rights(at: usize, len: usize, rights: Rights) -> Result<(), RightsErr
         Rights::Write => Allowed::Write,
         Rights::Execute | Rights::WriteExecute => return Err(RightsError::Denied),
     };
-    let arguments = [at as u64, len as u64, allowed as u64, 0];
-    call::memory(Call::Protect, arguments).map_err(|error| match error {
+    let end = at.checked_add(len).ok_or(RightsError::Denied)?;
+    for start in (at..end).step_by(MOST) {
+        let arguments = [start as u64, MOST.min(end - start) as u64, allowed as u64, 0];
+        call::memory(Call::Protect, arguments).map_err(rights_error)?;
+    }
+    Ok(())
+}
+
+/// Never [`RightsError::Unsupported`] for a range that the tender refuses: whoever asks for less rights
+/// would take that for memory that cannot have less.
+fn rights_error(error: CallError) -> RightsError {
+    match error {
         CallError::NoMemory => RightsError::OutOfMemory,
-        _ => RightsError::Unsupported,
-    })
+        CallError::NoSuchCall => RightsError::Unsupported,
+        CallError::BadAddress | CallError::BadArgument | CallError::Busy => RightsError::Denied,
+    }
 }
 
 /// See [`ukplat::vm::window`].

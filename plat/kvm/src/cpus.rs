@@ -161,6 +161,8 @@ pub extern "C" fn run(cpu: usize) -> ! {
     thread::prepare_cpu();
     // SAFETY: kernel mode.
     unsafe { vector::enable() };
+    #[cfg(feature = "trap")]
+    crate::syscall::prepare_cpu();
     clock::enable_apic();
     let (entry, argument) = (ENTRY.load(Relaxed), ARGUMENT.load(Relaxed));
     // SAFETY: only `start_alone` stores here, and it takes such a function.

@@ -32,6 +32,8 @@ pub mod pvh;
 mod registers;
 mod serial;
 mod start;
+#[cfg(feature = "trap")]
+mod syscall;
 mod thread;
 #[cfg(feature = "smp")]
 mod trampoline;
@@ -49,6 +51,8 @@ use ukarch_x86_64::segment;
 use ukplat::device::{InterruptHandler, Message};
 use ukplat::rights::{Rights, RightsError};
 use ukplat::stack::Frames;
+#[cfg(feature = "trap")]
+use ukplat::syscall::{Handler, TrapError};
 use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
 #[cfg(feature = "smp")]
@@ -163,6 +167,12 @@ impl Platform for Kvm {
     unsafe fn set_thread_pointer(value: usize) {
         // SAFETY: the caller's promise.
         unsafe { thread::set_thread_pointer(value) }
+    }
+
+    #[cfg(feature = "trap")]
+    fn trap_syscalls(handler: Handler) -> Result<(), TrapError> {
+        syscall::handle_with(handler);
+        Ok(())
     }
 
     #[cfg(feature = "smp")]

@@ -72,6 +72,8 @@ struct Launch {
 
 /// # Safety
 /// As [`ukplat::cpu_start`].
+// What is in this section the host takes for its own, see `trap`.
+#[cfg_attr(feature = "trap", inline(never), unsafe(link_section = ".text.host_calls"))]
 pub unsafe fn start(
     cpu: usize,
     stack_top: usize,
@@ -124,6 +126,8 @@ extern "C" fn run(launch: &Launch) -> ! {
     become_cpu(launch.cpu);
     STACK_TOP.store(core::ptr::from_ref(launch) as usize + size_of::<Launch>());
     faults::set_fault_stack(launch.fault_stack);
+    #[cfg(feature = "trap")]
+    crate::trap::prepare_cpu();
     timer::set_mask(timer::SIG_SETMASK, 0);
     (launch.entry)(launch.argument)
 }

@@ -22,6 +22,12 @@ const SA_NODEFER: usize = 0x4000_0000;
 /// The handler that ignores a signal.
 const SIG_IGN: *const () = core::ptr::without_provenance(1);
 
+/// The signal of calls that the host does not take for its own, which a handler of faults makes too.
+#[cfg(feature = "trap")]
+const TRAPS: u64 = 1 << (crate::trap::SIGNAL - 1);
+#[cfg(not(feature = "trap"))]
+const TRAPS: u64 = 0;
+
 const SIGSEGV: usize = 11;
 const SIGPIPE: usize = 13;
 /// Signals and what they mean.
@@ -57,7 +63,7 @@ struct KernelSigaction {
 }
 
 core::arch::global_asm!(
-    ".section .text.linuxu_restorer, \"ax\"",
+    ".section .text.host_calls.restorer, \"ax\"",
     ".globl linuxu_restorer",
     "linuxu_restorer:",
     "mov eax, 15", // rt_sigreturn
@@ -96,6 +102,19 @@ pub fn install_note(signal: usize, handler: InterruptHandler, blocked: u64) {
     install(signal, handler as *const (), SA_SIGINFO, blocked);
 }
 
+/// Installs the handler of a signal that the code itself causes. It runs on the fault stack, alone
+/// but for faults, and lets the code go on elsewhere.
+#[cfg(feature = "trap")]
+pub fn install_trap(signal: usize, handler: InterruptHandler) {
+    install(signal, handler as *const (), SA_SIGINFO | SA_ONSTACK, all_but_faults());
+}
+
+/// While a handler runs no other does, because handlers share the image's state. Faults excepted:
+/// the kernel kills a process whose fault is blocked, without a report.
+fn all_but_faults() -> u64 {
+    FAULTS.iter().fold(u64::MAX, |mask, (fault, _)| mask & !(1 << (fault - 1)))
+}
+
 /// The stack that this host thread runs fault handlers on.
 pub fn set_fault_stack(base: usize) {
     let stack = StackSetting { base, flags: 0, size: FAULT_STACK_SIZE };
@@ -127,9 +146,7 @@ pub fn keep_fault_stack(context: &mut SignalContext) {
 /// None.
 pub fn init_faults(_boot: &'static BootInfo) -> Result<(), InitError> {
     set_fault_stack(FAULT_STACK.0.get() as usize);
-    // While a handler runs no other does, because handlers share the image's state. Faults
-    // excepted: the kernel kills a process whose fault is blocked, without a report.
-    let mask = FAULTS.iter().fold(u64::MAX, |mask, (fault, _)| mask & !(1 << (fault - 1)));
+    let mask = all_but_faults() & !TRAPS;
     for (signal, _) in FAULTS {
         // A fault in the handler runs it again, on what is left of the same stack, and ends.
         install(signal, on_fault as *const (), SA_SIGINFO | SA_ONSTACK | SA_NODEFER, mask);
@@ -143,22 +160,26 @@ pub fn init_faults(_boot: &'static BootInfo) -> Result<(), InitError> {
 const REG_RDI: usize = 8;
 const REG_RBP: usize = 10;
 const REG_RSP: usize = 15;
-const REG_RIP: usize = 16;
-const REG_FLAGS: usize = 17;
+pub const REG_RIP: usize = 16;
+pub const REG_FLAGS: usize = 17;
 const REG_ERROR: usize = 19;
 const REG_EXCEPTION: usize = 20;
 /// Flags that the code of a call must not find set: trap, direction, alignment check.
 const WRONG_FLAGS: usize = 1 << 8 | 1 << 10 | 1 << 18;
 
-/// `siginfo_t` of a fault.
+/// `siginfo_t` of a fault, or of a call that the host refuses.
 #[repr(C)]
 #[derive(Debug)]
 pub struct SignalInfo {
     signal: i32,
     errno: i32,
-    code: i32,
+    /// Why it was sent.
+    pub code: i32,
     _pad: i32,
-    address: usize,
+    /// Of the access; of the instruction behind the call.
+    pub address: usize,
+    /// Of the call.
+    pub number: i32,
 }
 
 /// `ucontext_t` (sys/ucontext.h of x86-64), as far as it is used.
@@ -168,7 +189,8 @@ pub struct SignalContext {
     flags: u64,
     link: usize,
     stack: [usize; 3],
-    registers: [usize; 23],
+    /// `gregs`.
+    pub registers: [usize; 23],
     /// The registers of the floating-point unit, as FXSAVE stores them.
     floating_point: *const [u8; 512],
 }
@@ -257,6 +279,12 @@ unsafe extern "C" fn handle(faulted: *mut Faulted) -> ! {
         unsafe { fault::resume(faulted) }
     }
     report(faulted)
+}
+
+/// Reports a signal that nobody can handle.
+#[cfg(feature = "trap")]
+pub fn report_signal(signal: i32, info: &SignalInfo, context: &SignalContext) -> ! {
+    report(&faulted(signal, info, context))
 }
 
 fn report(faulted: &Faulted) -> ! {

@@ -27,6 +27,8 @@ mod start;
 mod sys;
 mod thread;
 mod timer;
+#[cfg(feature = "trap")]
+mod trap;
 mod vdso;
 mod vm;
 
@@ -37,6 +39,8 @@ use ukarch_x86_64::context;
 use ukarch_x86_64::segment;
 use ukplat::rights::{Rights, RightsError};
 use ukplat::stack::Frames;
+#[cfg(feature = "trap")]
+use ukplat::syscall::{Handler, TrapError};
 use ukplat::vm::{FrameSource, VmError};
 use ukplat::{Context, Exit, Platform, Stream};
 #[cfg(feature = "smp")]
@@ -156,6 +160,11 @@ impl Platform for Linuxu {
     unsafe fn set_thread_pointer(value: usize) {
         // SAFETY: the caller's promise.
         unsafe { thread::set_thread_pointer(value) }
+    }
+
+    #[cfg(feature = "trap")]
+    fn trap_syscalls(handler: Handler) -> Result<(), TrapError> {
+        trap::handle_with(handler)
     }
 
     #[cfg(feature = "smp")]

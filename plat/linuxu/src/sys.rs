@@ -15,6 +15,8 @@ pub const RT_SIGACTION: usize = 13;
 pub const RT_SIGPROCMASK: usize = 14;
 pub const MREMAP: usize = 25;
 pub const SIGALTSTACK: usize = 131;
+#[cfg(feature = "trap")]
+pub const PRCTL: usize = 157;
 pub const ARCH_PRCTL: usize = 158;
 #[cfg(feature = "smp")]
 pub const GETTID: usize = 186;
@@ -60,7 +62,9 @@ impl Timespec {
 ///
 /// # Safety
 /// As the call itself: pointers must be valid for what the kernel does with them.
-#[inline]
+// What is in this section the host takes for its own, see `trap`.
+#[cfg_attr(feature = "trap", inline(never), unsafe(link_section = ".text.host_calls"))]
+#[cfg_attr(not(feature = "trap"), inline)]
 pub unsafe fn call(number: usize, args: [usize; 6]) -> isize {
     let result: isize;
     // SAFETY: the kernel keeps all registers but rax, rcx and r11; memory effects are the

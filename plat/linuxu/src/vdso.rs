@@ -34,6 +34,17 @@ pub unsafe fn symbol(base: *const u8, name: &[u8]) -> *const () {
     }
 }
 
+/// The addresses of the image; none if it says nothing good of itself.
+///
+/// # Safety
+/// As [`symbol`].
+#[cfg(feature = "trap")]
+pub unsafe fn range(base: *const u8) -> core::ops::Range<usize> {
+    // SAFETY: the caller's promise; a mapping has at least one page.
+    let start = Elf(unsafe { core::slice::from_raw_parts(base, PAGE) });
+    base as usize..base as usize + start.mapped_len().unwrap_or(0)
+}
+
 /// A 64-bit little-endian ELF image, or the start of one.
 struct Elf<'a>(&'a [u8]);
 

@@ -21,6 +21,8 @@
 extern crate alloc;
 
 mod counter;
+#[cfg(test)]
+mod tests;
 mod timer;
 
 pub use counter::EventCounter;

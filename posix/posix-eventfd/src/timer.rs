@@ -1,6 +1,7 @@
 //! Timers.
 
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 
 use fdtab::TABLE;
 use syscall_shim::{Plain, UserPtr, syscall};
@@ -11,7 +12,7 @@ use uklock::{Mutex, WaitQueue};
 const SECOND: u64 = 1_000_000_000;
 /// `TFD_TIMER_ABSTIME`
 const ABSOLUTE: u32 = 1;
-/// `TFD_TIMER_CANCEL_ON_SET`: nobody sets the clock.
+/// `TFD_TIMER_CANCEL_ON_SET`
 const CANCEL_ON_SET: u32 = 2;
 
 /// Clocks that a timer may have (`clock_gettime(2)`).
@@ -35,9 +36,35 @@ struct State {
     /// When it expires next, in time of the monotonic clock; `None` when it is disarmed.
     next: Option<u64>,
     interval: u64,
+    /// What happens when the wall clock is set.
+    on_set: OnSet,
+    /// It was, and the reader is to be told.
+    canceled: bool,
+}
+
+/// What happens to a timer when the wall clock is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum OnSet {
+    /// Nothing: it counts a duration.
+    #[default]
+    Stays,
+    /// It expires when the clock shows its time.
+    Follows,
+    /// The same, and its reader is told.
+    Cancels,
 }
 
 impl State {
+    /// The wall clock jumped by that many nanoseconds.
+    fn clock_was_set(&mut self, jump: i64) {
+        if self.on_set == OnSet::Stays {
+            return;
+        }
+        let shift = |next: u64| next.saturating_add_signed(jump.saturating_neg());
+        self.next = self.next.map(shift);
+        self.canceled |= self.on_set == OnSet::Cancels && self.next.is_some();
+    }
+
     /// Takes the expirations until `now`.
     fn take(&mut self, now: u64) -> u64 {
         let Some(next) = self.next.filter(|&next| next <= now) else { return 0 };
@@ -50,8 +77,9 @@ impl State {
         count
     }
 
-    fn has_expired(&self, now: u64) -> bool {
-        self.next.is_some_and(|next| next <= now)
+    /// Whether there is something to read.
+    fn is_ready(&self, now: u64) -> bool {
+        self.canceled || self.next.is_some_and(|next| next <= now)
     }
 }
 
@@ -69,7 +97,12 @@ impl Timer {
     pub const fn new(wall_clock: bool) -> Self {
         Self {
             wall_clock,
-            state: Mutex::new(State { next: None, interval: 0 }),
+            state: Mutex::new(State {
+                next: None,
+                interval: 0,
+                on_set: OnSet::Stays,
+                canceled: false,
+            }),
             changed: WaitQueue::new(),
             watchers: Watchers::new(),
         }
@@ -89,8 +122,13 @@ impl Timer {
         Setting { value: left, interval: state.interval }
     }
 
-    /// Arms it, or disarms it with the value 0.
+    /// Arms it, or disarms it with the value 0. Settings that are absolute times of the wall clock
+    /// follow it when it is set.
     pub fn set(&self, to: Setting, absolute: bool) {
+        self.set_with(to, absolute, OnSet::Follows);
+    }
+
+    fn set_with(&self, to: Setting, absolute: bool, on_set: OnSet) {
         let now = ukplat::monotonic_ns();
         let next = match (absolute, self.wall_clock) {
             (false, _) => now.saturating_add(to.value),
@@ -98,9 +136,14 @@ impl Timer {
             (true, true) => now.saturating_add(to.value.saturating_sub(ukplat::wall_ns())),
         };
         let next = (to.value > 0).then_some(next);
-        *self.state.lock() = State { next, interval: to.interval };
+        let on_set = if absolute && self.wall_clock { on_set } else { OnSet::Stays };
+        *self.state.lock() = State { next, interval: to.interval, on_set, canceled: false };
+        self.tell();
+    }
+
+    /// Those that wait look again, and learn until when to wait.
+    fn tell(&self) {
         self.changed.wake_all();
-        // Those that poll look again, and learn until when to wait.
         self.watchers.notify(Events::IN);
     }
 }
@@ -118,6 +161,9 @@ impl File for Timer {
         loop {
             let next = {
                 let mut state = self.state.lock();
+                if core::mem::take(&mut state.canceled) {
+                    return Err(Errno::ECANCELED);
+                }
                 let count = state.take(ukplat::monotonic_ns());
                 if count > 0 {
                     Scatter::new(buffers).put(&count.to_ne_bytes());
@@ -130,15 +176,18 @@ impl File for Timer {
             }
             let due = || {
                 let state = self.state.lock();
-                state.next != next || state.has_expired(ukplat::monotonic_ns())
+                state.next != next || state.is_ready(ukplat::monotonic_ns())
             };
             self.changed.wait_interruptible(next, due).map_err(|_| Errno::EINTR)?;
         }
     }
 
     fn ready(&self) -> Events {
-        let expired = self.state.lock().has_expired(ukplat::monotonic_ns());
-        if expired { Events::IN } else { Events::empty() }
+        if self.state.lock().is_ready(ukplat::monotonic_ns()) {
+            Events::IN
+        } else {
+            Events::empty()
+        }
     }
 
     fn watchers(&self) -> Option<&Watchers> {
@@ -180,6 +229,36 @@ fn with_timer<R>(fd: i32, f: impl FnOnce(&Timer) -> R) -> Result<R, Errno> {
     file.downcast::<Timer>().map(f).ok_or(Errno::EINVAL)
 }
 
+/// The timers of the wall clock, and those that have gone.
+static WALL_TIMERS: Mutex<Vec<Weak<Description>>> = Mutex::new(Vec::new());
+
+/// Tells timers when the wall clock is set.
+static WALL_SET: ukplat::WallSet = |jump| {
+    let mut index = 0;
+    // Not under the lock: whoever is told may be the last to have the timer.
+    loop {
+        let timer = match WALL_TIMERS.lock().get(index) {
+            Some(timer) => timer.upgrade(),
+            None => break,
+        };
+        if let Some(timer) = timer.as_ref().and_then(|timer| timer.downcast::<Timer>()) {
+            timer.state.lock().clock_was_set(jump);
+            timer.tell();
+        }
+        index += 1;
+    }
+};
+
+/// Lets a timer know when the clock is set.
+fn follow(timer: &Arc<Description>) -> Result<(), Errno> {
+    let mut timers = WALL_TIMERS.lock();
+    timers.retain(|timer| timer.strong_count() > 0);
+    ukfile::fallible::push(&mut timers, Arc::downgrade(timer))?;
+    drop(timers);
+    ukplat::on_wall_set(&WALL_SET);
+    Ok(())
+}
+
 /// Makes a timer (timerfd_create(2)).
 #[syscall]
 pub fn timerfd_create(clock: i32, flags: u32) -> Result<i32, Errno> {
@@ -191,6 +270,9 @@ pub fn timerfd_create(clock: i32, flags: u32) -> Result<i32, Errno> {
         _ => return Err(Errno::EINVAL),
     };
     let file = Description::new(Timer::new(wall_clock), flags)?;
+    if wall_clock {
+        follow(&file)?;
+    }
     TABLE.insert(file, flags.contains(OpenFlags::CLOSE_ON_EXEC))
 }
 
@@ -209,7 +291,8 @@ fn timerfd_settime(
     let to = Setting { value: nanoseconds(new.value)?, interval: nanoseconds(new.interval)? };
     let before = with_timer(fd, |timer| {
         let before = timer.setting();
-        timer.set(to, flags & ABSOLUTE != 0);
+        let on_set = if flags & CANCEL_ON_SET != 0 { OnSet::Cancels } else { OnSet::Follows };
+        timer.set_with(to, flags & ABSOLUTE != 0, on_set);
         before
     })?;
     if let Some(old) = old {
@@ -253,8 +336,12 @@ mod tests {
         assert!(left.value > 0 && left.value <= 5 * MS && left.interval == 5 * MS, "{left:?}");
     }
 
+    /// One test at a time sets the clock, or looks at it.
+    static CLOCK: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
     #[test]
     fn once_and_absolute() {
+        let _clock = CLOCK.lock().unwrap();
         let timer = Timer::new(true);
         timer.set(Setting { value: ukplat::wall_ns() - SECOND, interval: 0 }, true);
         assert_eq!(read(&timer, OpenFlags::NONBLOCK), Ok(1), "it is over");
@@ -265,6 +352,44 @@ mod tests {
         assert!(left > 90 * SECOND && left <= 100 * SECOND, "{left}");
         timer.set(Setting::default(), false);
         assert_eq!((timer.ready_at(), timer.setting()), (None, Setting::default()));
+    }
+
+    #[test]
+    fn the_wall_clock_is_set() {
+        let _clock = CLOCK.lock().unwrap();
+        let made = |flags: u32| {
+            let fd = timerfd_create(REALTIME, flags).unwrap();
+            TABLE.get(fd).unwrap()
+        };
+        let (follows, cancels, stays) = (made(0), made(0o4000), made(0o4000));
+        fn timer(file: &Description) -> &Timer {
+            file.downcast().unwrap()
+        }
+        let in_an_hour = Setting { value: ukplat::wall_ns() + 3600 * SECOND, interval: 0 };
+        timer(&follows).set(in_an_hour, true);
+        timer(&cancels).set_with(in_an_hour, true, OnSet::Cancels);
+        timer(&stays).set_with(
+            Setting { value: 3600 * SECOND, interval: 0 },
+            false,
+            OnSet::Cancels,
+        );
+        let twin = follows.clone();
+        let reader = std::thread::spawn(move || read(timer(&twin), OpenFlags::empty()));
+        assert!(timer(&cancels).ready().is_empty());
+        ukplat::set_wall_ns(ukplat::wall_ns() + 1800 * SECOND);
+        assert_eq!(timer(&cancels).ready(), Events::IN);
+        assert_eq!(read(timer(&cancels), OpenFlags::NONBLOCK), Err(Errno::ECANCELED));
+        assert_eq!(
+            read(timer(&cancels), OpenFlags::NONBLOCK),
+            Err(Errno::EAGAIN),
+            "it is told once"
+        );
+        let left = timer(&follows).setting().value;
+        assert!(left > 1700 * SECOND && left <= 1800 * SECOND, "{left}");
+        ukplat::set_wall_ns(ukplat::wall_ns() + 1801 * SECOND);
+        assert_eq!(reader.join().unwrap(), Ok(1), "whoever waits is told");
+        assert_eq!(read(timer(&stays), OpenFlags::NONBLOCK), Err(Errno::EAGAIN));
+        ukplat::set_wall_ns(ukplat::wall_ns() - 3601 * SECOND);
     }
 
     #[test]

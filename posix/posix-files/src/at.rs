@@ -47,17 +47,23 @@ pub fn follow(yes: bool) -> Follow {
 /// The place that a descriptor and a path mean. [`SYMLINK_NOFOLLOW`] and [`EMPTY_PATH`] count.
 pub fn place(directory: i32, path: &[u8], flags: u32) -> Result<(Arc<Context>, Location), Errno> {
     let context = context()?;
+    let location = place_in(&context, directory, path, flags)?;
+    Ok((context, location))
+}
+
+/// The place that they mean in a view of the tree.
+pub fn place_in(
+    context: &Context,
+    directory: i32,
+    path: &[u8],
+    flags: u32,
+) -> Result<Location, Errno> {
     if path.is_empty() && flags & EMPTY_PATH != 0 {
-        let location = match directory {
-            AT_FDCWD => context.working.clone(),
-            fd => {
-                let file = TABLE.get(fd)?;
-                vfs::location_of(&file).cloned().ok_or(Errno::EINVAL)?
-            }
+        return match directory {
+            AT_FDCWD => Ok(context.working.clone()),
+            fd => vfs::location_of(&*TABLE.get(fd)?).cloned().ok_or(Errno::EINVAL),
         };
-        return Ok((context, location));
     }
     let base = base(directory, path)?;
-    let location = context.resolve(base.as_ref(), path, follow(flags & SYMLINK_NOFOLLOW == 0))?;
-    Ok((context, location))
+    context.resolve(base.as_ref(), path, follow(flags & SYMLINK_NOFOLLOW == 0))
 }

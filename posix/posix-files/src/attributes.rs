@@ -1,20 +1,23 @@
 //! Permissions, owners, times, sizes.
 
 use fdtab::TABLE;
-use syscall_shim::{CStrPtr, UserPtr, syscall};
+use syscall_shim::{CStrPtr, Mode, UserPtr, syscall};
 use ukerrno::Errno;
 use ukfile::{OpenFlags, Timestamp};
 use vfs::{Allocate, Follow, Location, SetTime};
 
-use crate::at::{AT_FDCWD, EACCESS, EMPTY_PATH, SYMLINK_NOFOLLOW, check, place};
-use crate::process::{context, update};
+use crate::at::{AT_FDCWD, EACCESS, EMPTY_PATH, SYMLINK_NOFOLLOW, check, place, place_in};
+use crate::process::{context, real_context, update};
 
 /// What may be done with a file (faccessat2(2)).
 #[syscall]
 fn faccessat2(directory: i32, path: CStrPtr, mode: u32, flags: u32) -> Result<(), Errno> {
     check(flags, EACCESS | SYMLINK_NOFOLLOW | EMPTY_PATH)?;
     check(mode, 7)?;
-    let (context, location) = place(directory, path.path()?, flags)?;
+    // As the real user, who has a program run that may more than he: so may programs ask.
+    let context = if flags & EACCESS == 0 { real_context() } else { context() }?;
+    // The bit means something else for other calls.
+    let location = place_in(&context, directory, path.path()?, flags & !EACCESS)?;
     context.check_access(&location, mode as u16)
 }
 
@@ -41,28 +44,28 @@ fn open_place(fd: i32) -> Result<Location, Errno> {
 
 /// Sets permissions (fchmodat2(2)).
 #[syscall]
-fn fchmodat2(directory: i32, path: CStrPtr, mode: u32, flags: u32) -> Result<(), Errno> {
+fn fchmodat2(directory: i32, path: CStrPtr, mode: Mode, flags: u32) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
     let (context, location) = place(directory, path.path()?, flags)?;
-    context.set_permissions(&location, (mode & 0o7777) as u16)
+    context.set_permissions(&location, (mode.0 & 0o7777) as u16)
 }
 
 /// Sets permissions (fchmodat(2)).
 #[syscall]
-fn fchmodat(directory: i32, path: CStrPtr, mode: u32) -> Result<(), Errno> {
+fn fchmodat(directory: i32, path: CStrPtr, mode: Mode) -> Result<(), Errno> {
     fchmodat2(directory, path, mode, 0)
 }
 
 /// Sets permissions (chmod(2)).
 #[syscall]
-fn chmod(path: CStrPtr, mode: u32) -> Result<(), Errno> {
+fn chmod(path: CStrPtr, mode: Mode) -> Result<(), Errno> {
     fchmodat2(AT_FDCWD, path, mode, 0)
 }
 
 /// Sets permissions of an open file (fchmod(2)).
 #[syscall]
-fn fchmod(fd: i32, mode: u32) -> Result<(), Errno> {
-    context()?.set_permissions(&open_place(fd)?, (mode & 0o7777) as u16)
+fn fchmod(fd: i32, mode: Mode) -> Result<(), Errno> {
+    context()?.set_permissions(&open_place(fd)?, (mode.0 & 0o7777) as u16)
 }
 
 /// `-1` leaves the user, or the group.
@@ -212,7 +215,7 @@ fn fallocate(fd: i32, mode: u32, offset: i64, length: i64) -> Result<(), Errno> 
 
 /// Sets the permissions that new files do not get (umask(2)).
 #[syscall]
-fn umask(mask: u32) -> Result<u32, Errno> {
-    let mask = (mask & 0o777) as u16;
+fn umask(mask: Mode) -> Result<u32, Errno> {
+    let mask = (mask.0 & 0o777) as u16;
     update(|context| core::mem::replace(&mut context.umask, mask)).map(u32::from)
 }

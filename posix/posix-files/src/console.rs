@@ -1,9 +1,14 @@
 //! The console as a file.
 
+use alloc::sync::Arc;
+
 use ukerrno::Errno;
 use ukfile::{Events, File, Kind, Metadata, OpenFlags, Scatter};
 use uklock::Mutex;
 use ukplat::Stream;
+
+/// The major number of the console, and of the terminal of the process: the same here.
+pub const MAJOR: u32 = 5;
 
 /// How often a wait looks whether something has arrived, in nanoseconds: consoles do not tell.
 const LOOK_NS: u64 = 5_000_000;
@@ -13,26 +18,27 @@ const LOOK_NS: u64 = 5_000_000;
 #[derive(Debug)]
 pub struct Console {
     stream: Stream,
-    /// A byte that was looked at and not read.
-    ahead: Mutex<Option<u8>>,
 }
+
+/// A byte that was looked at and not read: there is one console, however often it is open.
+static AHEAD: Mutex<Option<u8>> = Mutex::new(None);
 
 impl Default for Console {
     fn default() -> Self {
-        Self { stream: Stream::Out, ahead: Mutex::new(None) }
+        Self { stream: Stream::Out }
     }
 }
 
 impl Console {
     /// The one that errors are written to.
     pub fn errors() -> Self {
-        Self { stream: Stream::Err, ..Self::default() }
+        Self { stream: Stream::Err }
     }
 
     /// Fills a buffer with what has arrived.
     fn take(&self, buffer: &mut [u8]) -> usize {
         let Some(first) = buffer.first_mut() else { return 0 };
-        match self.ahead.lock().take() {
+        match AHEAD.lock().take() {
             Some(byte) => {
                 *first = byte;
                 1 + ukplat::console_read(&mut buffer[1..])
@@ -83,14 +89,14 @@ impl File for Console {
             kind: Kind::CharacterDevice,
             permissions: 0o600,
             links: 1,
-            special: ukfile::device_number(5, 1),
+            special: ukfile::device_number(MAJOR, 1),
             block_size: 1024,
             ..Metadata::default()
         })
     }
 
     fn ready(&self) -> Events {
-        let mut ahead = self.ahead.lock();
+        let mut ahead = AHEAD.lock();
         if ahead.is_none() {
             let mut byte = [0];
             if ukplat::console_read(&mut byte) > 0 {
@@ -112,5 +118,13 @@ impl File for Console {
 
     fn ready_at(&self) -> Option<u64> {
         Some(ukplat::monotonic_ns() + LOOK_NS)
+    }
+}
+
+/// Opens a device with the number [`MAJOR`].
+pub fn open(number: u64, _flags: OpenFlags) -> Result<Arc<dyn File>, Errno> {
+    match ukfile::minor(number) {
+        0 | 1 => Ok(ukfile::fallible::arc(Console::default())?),
+        _ => Err(Errno::ENXIO),
     }
 }

@@ -23,6 +23,7 @@
 
 extern crate alloc;
 
+mod again;
 mod at;
 mod attributes;
 mod console;
@@ -45,6 +46,7 @@ use ukfile::{Description, OpenFlags};
 use ukplat::{BootInfo, InitError};
 use vfs::{Context, Location};
 
+pub use again::place_of;
 pub use console::Console;
 pub use process::{context, descriptor, update};
 
@@ -63,7 +65,9 @@ pub fn init(_boot: &'static BootInfo) -> Result<(), InitError> {
 /// # Errors
 /// `ENOMEM`, `EMFILE`
 pub fn start(root: Location) -> Result<(), Errno> {
+    again::prepare(&root)?;
     process::set(Context::new(root))?;
+    posix_process::on_identity_change(&process::IDENTITY);
     posix_mmap::on_file_mapping(&mapping::OPEN);
     let console = Description::new(Console::default(), OpenFlags::READ_WRITE)?;
     let errors = Description::new(Console::errors(), OpenFlags::READ_WRITE)?;

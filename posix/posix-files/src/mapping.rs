@@ -51,8 +51,9 @@ impl File for Opened {
     }
 
     fn share(&self, offset: u64, memory: Memory) -> Result<Box<dyn Shared>, Errno> {
-        let mapping = Mapping::new(&self.0, offset, Box::new(Mapped(memory)))?;
-        Ok(Box::new(Part(mapping)))
+        let memory = ukfile::fallible::boxed(Mapped(memory))?;
+        let mapping = Mapping::new(&self.0, offset, memory)?;
+        Ok(ukfile::fallible::boxed(Part(mapping))?)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Making, removing, and moving names.
 
-use syscall_shim::{CStrPtr, UserSliceMut, syscall};
+use syscall_shim::{CStrPtr, Mode, UserSliceMut, syscall};
 use ukerrno::Errno;
 use ukfile::Kind;
 use vfs::RenameFlags;
@@ -12,30 +12,30 @@ use crate::process::context;
 
 /// Makes a directory (mkdirat(2)).
 #[syscall]
-fn mkdirat(directory: i32, path: CStrPtr, mode: u32) -> Result<(), Errno> {
+fn mkdirat(directory: i32, path: CStrPtr, mode: Mode) -> Result<(), Errno> {
     let path = path.path()?;
     let base = base(directory, path)?;
-    context()?.make_directory(base.as_ref(), path, (mode & 0o7777) as u16)
+    context()?.make_directory(base.as_ref(), path, (mode.0 & 0o7777) as u16)
 }
 
 /// Makes a directory (mkdir(2)).
 #[syscall]
-fn mkdir(path: CStrPtr, mode: u32) -> Result<(), Errno> {
+fn mkdir(path: CStrPtr, mode: Mode) -> Result<(), Errno> {
     mkdirat(AT_FDCWD, path, mode)
 }
 
 /// Makes a file, a named pipe, a socket, or a device (mknodat(2)).
 #[syscall]
-fn mknodat(directory: i32, path: CStrPtr, mode: u32, device: u32) -> Result<(), Errno> {
+fn mknodat(directory: i32, path: CStrPtr, mode: Mode, device: u32) -> Result<(), Errno> {
     let path = path.path()?;
-    let kind = Kind::from_mode(mode).ok_or(Errno::EINVAL)?;
+    let kind = Kind::from_mode(mode.0).ok_or(Errno::EINVAL)?;
     let base = base(directory, path)?;
-    context()?.make_node(base.as_ref(), path, kind, (mode & 0o7777) as u16, device.into())
+    context()?.make_node(base.as_ref(), path, kind, (mode.0 & 0o7777) as u16, device.into())
 }
 
 /// Makes a file, a named pipe, a socket, or a device (mknod(2)).
 #[syscall]
-fn mknod(path: CStrPtr, mode: u32, device: u32) -> Result<(), Errno> {
+fn mknod(path: CStrPtr, mode: Mode, device: u32) -> Result<(), Errno> {
     mknodat(AT_FDCWD, path, mode, device)
 }
 

@@ -1,7 +1,7 @@
 //! Opening: `open`, `openat`, `creat`, `pipe`, `memfd_create`.
 
 use fdtab::TABLE;
-use syscall_shim::{CStrPtr, UserPtr, syscall};
+use syscall_shim::{CStrPtr, FileFlags, Mode, UserPtr, syscall};
 use ukerrno::Errno;
 use ukfile::{Description, Kind, OpenFlags};
 use vfs::{Location, Mount, MountFlags, New};
@@ -18,28 +18,29 @@ fn open_at(directory: i32, path: &[u8], flags: u32, mode: u32) -> Result<i32, Er
 
 /// Opens a file (open(2)).
 #[syscall]
-fn open(path: CStrPtr, flags: u32, mode: u32) -> Result<i32, Errno> {
-    open_at(AT_FDCWD, path.path()?, flags, mode)
+fn open(path: CStrPtr, flags: FileFlags, mode: Mode) -> Result<i32, Errno> {
+    open_at(AT_FDCWD, path.path()?, flags.0, mode.0)
 }
 
 /// Opens a file (openat(2)).
 #[syscall]
-fn openat(directory: i32, path: CStrPtr, flags: u32, mode: u32) -> Result<i32, Errno> {
-    open_at(directory, path.path()?, flags, mode)
+fn openat(directory: i32, path: CStrPtr, flags: FileFlags, mode: Mode) -> Result<i32, Errno> {
+    open_at(directory, path.path()?, flags.0, mode.0)
 }
 
 /// Makes and opens a file (creat(2)).
 #[syscall]
-fn creat(path: CStrPtr, mode: u32) -> Result<i32, Errno> {
+fn creat(path: CStrPtr, mode: Mode) -> Result<i32, Errno> {
     let flags = OpenFlags::CREATE | OpenFlags::WRITE_ONLY | OpenFlags::TRUNCATE;
-    open_at(AT_FDCWD, path.path()?, flags.bits(), mode)
+    open_at(AT_FDCWD, path.path()?, flags.bits(), mode.0)
 }
 
 /// Makes a pipe (pipe2(2)).
 #[syscall]
-fn pipe2(ends: UserPtr<[i32; 2]>, flags: u32) -> Result<(), Errno> {
+fn pipe2(ends: UserPtr<[i32; 2]>, flags: FileFlags) -> Result<(), Errno> {
     let known = OpenFlags::CLOSE_ON_EXEC | OpenFlags::NONBLOCK | OpenFlags::DIRECT;
-    let flags = OpenFlags::from_bits(flags).filter(|f| known.contains(*f)).ok_or(Errno::EINVAL)?;
+    let flags =
+        OpenFlags::from_bits(flags.0).filter(|f| known.contains(*f)).ok_or(Errno::EINVAL)?;
     if flags.contains(OpenFlags::DIRECT) {
         // Packets are not kept apart here.
         return Err(Errno::EINVAL);
@@ -52,17 +53,17 @@ fn pipe2(ends: UserPtr<[i32; 2]>, flags: u32) -> Result<(), Errno> {
 /// Makes a pipe (pipe(2)).
 #[syscall]
 fn pipe(ends: UserPtr<[i32; 2]>) -> Result<(), Errno> {
-    pipe2(ends, 0)
+    pipe2(ends, FileFlags(0))
 }
 
-/// `MFD_CLOEXEC`, `MFD_ALLOW_SEALING`
+/// `MFD_CLOEXEC`
 const MEMORY_CLOSE_ON_EXEC: u32 = 1;
-const MEMORY_SEALING: u32 = 2;
 
-/// Makes a file in memory without a name (memfd_create(2)).
+/// Makes a file in memory without a name (memfd_create(2)). It cannot be sealed: `MFD_ALLOW_SEALING`
+/// is refused, so that nobody relies on what is not held.
 #[syscall]
 fn memfd_create(name: CStrPtr, flags: u32) -> Result<i32, Errno> {
-    if flags & !(MEMORY_CLOSE_ON_EXEC | MEMORY_SEALING) != 0 || name.as_bytes().len() > 249 {
+    if flags & !MEMORY_CLOSE_ON_EXEC != 0 || name.as_bytes().len() > 249 {
         return Err(Errno::EINVAL);
     }
     let who = context()?;

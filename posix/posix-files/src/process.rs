@@ -2,10 +2,11 @@
 
 use alloc::sync::Arc;
 
+use posix_process::{Identity, OnIdentityChange};
 use ukerrno::Errno;
 use ukfile::Description;
 use uklock::RwLock;
-use vfs::Context;
+use vfs::{Context, Credentials};
 
 static CONTEXT: RwLock<Option<Arc<Context>>> = RwLock::new(None);
 
@@ -45,4 +46,29 @@ pub(crate) fn set(context: Context) -> Result<(), Errno> {
 /// `EBADF`
 pub fn descriptor(fd: i32) -> Result<Arc<Description>, Errno> {
     fdtab::TABLE.get(fd)
+}
+
+/// How the process's change of users and groups comes to files.
+pub static IDENTITY: OnIdentityChange = |identity| {
+    match update(|context| context.credentials = credentials(identity)) {
+        // Before there are files, nobody asks for them.
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(error),
+    }
+};
+
+fn credentials(identity: &Identity) -> Credentials {
+    Credentials { user: identity.user, group: identity.group, groups: identity.groups.clone() }
+}
+
+/// The view with the real user and group in place of the effective ones (`access`).
+pub fn real_context() -> Result<Arc<Context>, Errno> {
+    let context = context()?;
+    let ([user, ..], [group, ..]) = (posix_process::user(), posix_process::group());
+    if (context.credentials.user, context.credentials.group) == (user, group) {
+        return Ok(context);
+    }
+    let mut real = Context::clone(&context);
+    (real.credentials.user, real.credentials.group) = (user, group);
+    ukfile::fallible::arc(real)
 }

@@ -134,20 +134,20 @@ fn lseek(fd: i32, offset: i64, whence: i32) -> Result<i64, Errno> {
     file.seek(to).map(|position| position as i64)
 }
 
-/// Where a transfer begins, and how it ends: a position of its own, or the file's.
-fn with_offset(
-    file: &Description,
-    offset: Option<UserPtr<i64>>,
-    transfer: impl FnOnce(&mut u64) -> Result<usize, Errno>,
-) -> Result<usize, Errno> {
+/// Where a transfer begins: at a position of its own, or at the file's. The file's is copied, not
+/// held: the other file may have the same, or somebody may be transferring the other way.
+fn start(file: &Description, offset: Option<UserPtr<i64>>) -> Result<u64, Errno> {
     match offset {
-        None => file.with_position(transfer),
-        Some(place) => {
-            let mut at = u64::try_from(place.read()).map_err(|_| Errno::EINVAL)?;
-            let done = transfer(&mut at)?;
-            place.write(at as i64);
-            Ok(done)
-        }
+        Some(place) => u64::try_from(place.read()).map_err(|_| Errno::EINVAL),
+        None => Ok(file.with_position(|at| *at)),
+    }
+}
+
+/// Tells where a transfer ended.
+fn finish(file: &Description, offset: Option<UserPtr<i64>>, at: u64) {
+    match offset {
+        Some(place) => place.write(at as i64),
+        None => file.with_position(|position| *position = at),
     }
 }
 
@@ -167,15 +167,51 @@ fn sendfile(
         return Err(Errno::EINVAL);
     }
     let source: &OpenNode = from.downcast().ok_or(Errno::EINVAL)?;
-    with_offset(&from, offset, |at| {
-        let done = if is_same_node(&from, &to) {
-            copy_within(&from, *at, &to, None, length.min(MAX_BYTES))?
-        } else {
-            source.visit(*at, length.min(MAX_BYTES), &mut |piece| to.write(&[piece]))?
-        };
-        *at += done as u64;
-        Ok(done)
-    })
+    let at = start(&from, offset)?;
+    let length = length.min(MAX_BYTES);
+    // A file that is visited cannot be written to, nor can two be visited crosswise.
+    let done = if to.downcast::<OpenNode>().is_some() {
+        copy(&from, at, &to, None, length)?
+    } else {
+        send(source, &from, at, &to, length)?
+    };
+    finish(&from, offset, at + done as u64);
+    Ok(done)
+}
+
+/// Sends without copying what the other end takes at once. What it would have to wait for goes
+/// through a buffer: nobody waits while he keeps others from the file.
+fn send(
+    source: &OpenNode,
+    from: &Description,
+    at: u64,
+    to: &Description,
+    length: usize,
+) -> Result<usize, Errno> {
+    let waits = !to.flags().contains(OpenFlags::NONBLOCK);
+    let mut done = 0;
+    loop {
+        let sent = source.visit(at + done as u64, length - done, &mut |piece| {
+            to.write_with(&[piece], OpenFlags::NONBLOCK)
+        });
+        match sent {
+            Ok(sent) => done += sent,
+            Err(Errno::EAGAIN) if waits => {}
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => return Ok(done),
+        }
+        if done == length || !waits {
+            return Ok(done);
+        }
+        let piece = PIECE.min(length - done);
+        match copy(from, at + done as u64, to, None, piece) {
+            Ok(copied) if copied == piece => done += copied,
+            // The end, or a signal.
+            Ok(copied) => return Ok(done + copied),
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => return Ok(done),
+        }
+    }
 }
 
 fn is_same_node(a: &Description, b: &Description) -> bool {
@@ -185,15 +221,18 @@ fn is_same_node(a: &Description, b: &Description) -> bool {
     }
 }
 
-/// Copies through a buffer: the file cannot be read and written to at the same time.
-fn copy_within(
+/// Bytes that are copied at once.
+const PIECE: usize = 1 << 16;
+
+/// Copies through a buffer: the file is not held while the other is written to.
+fn copy(
     from: &Description,
     at: u64,
     to: &Description,
     to_at: Option<u64>,
     length: usize,
 ) -> Result<usize, Errno> {
-    let mut buffer = ukfile::fallible::zeroed(length.min(1 << 16))?;
+    let mut buffer = ukfile::fallible::zeroed(length.min(PIECE))?;
     let mut done = 0;
     while done < length {
         let piece = buffer.len().min(length - done);
@@ -244,22 +283,13 @@ fn copy_file_range(
         // One position for both: the ranges overlap, if there are any bytes.
         return if length == 0 { Ok(0) } else { Err(Errno::EINVAL) };
     }
-    let start = |file: &Description, offset: Option<UserPtr<i64>>| match offset {
-        Some(place) => u64::try_from(place.read()).map_err(|_| Errno::EINVAL),
-        None => Ok(file.with_position(|at| *at)),
-    };
     let (from_at, to_at) = (start(&from, from_offset)?, start(&to, to_offset)?);
     let end = |at: u64| at.checked_add(length as u64).ok_or(Errno::EOVERFLOW);
     if is_same_node(&from, &to) && from_at < end(to_at)? && to_at < end(from_at)? && length > 0 {
         return Err(Errno::EINVAL);
     }
-    let done = copy_within(&from, from_at, &to, Some(to_at), length)?;
-    for (file, offset, at) in [(&from, from_offset, from_at), (&to, to_offset, to_at)] {
-        let at = at + done as u64;
-        match offset {
-            Some(place) => place.write(at as i64),
-            None => file.with_position(|position| *position = at),
-        }
-    }
+    let done = copy(&from, from_at, &to, Some(to_at), length)?;
+    finish(&from, from_offset, from_at + done as u64);
+    finish(&to, to_offset, to_at + done as u64);
     Ok(done)
 }

@@ -2,7 +2,8 @@
 //! `fs/ramfs`; here it is about arguments, structures, and errors.
 
 use std::ffi::{CStr, CString};
-use std::sync::{Mutex, MutexGuard, Once};
+use std::sync::{Mutex, MutexGuard, Once, mpsc};
+use std::time::Duration;
 
 use syscall_shim::{call, nr};
 use ukerrno::Errno;
@@ -166,6 +167,110 @@ fn copying_between_files() {
         error(Errno::EINVAL)
     );
     [from, to, ends[0], ends[1]].into_iter().for_each(close);
+}
+
+/// Runs `transfer` in threads of their own, all at once, and waits a while for each.
+fn all_end<const N: usize>(transfers: [impl Fn() + Send + 'static; N]) {
+    let (tell, told) = mpsc::channel();
+    for transfer in transfers {
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            transfer();
+            tell.send(()).unwrap();
+        });
+    }
+    for _ in 0..N {
+        told.recv_timeout(Duration::from_secs(60)).expect("a transfer waits for ever");
+    }
+}
+
+#[test]
+fn transfers_wait_for_nobody_who_waits_for_them() {
+    let _one = process();
+    let (a, b) = (open(c"/a", CREATE), open(c"/b", CREATE));
+    for fd in [a, b] {
+        assert_eq!(call!(nr::write, fd, &[7u8; 300_000][..]), 300_000);
+        assert_eq!(call!(nr::lseek, fd, 0i64, 0), 0);
+    }
+    // To itself, under another number: what is read and what is written is at one position.
+    let twin = call!(nr::dup, a) as i32;
+    all_end([move || assert_eq!(call!(nr::sendfile, twin, a, 0usize, 10usize), 10)]);
+    assert_eq!(call!(nr::lseek, a, 0i64, 1), 10);
+    let there_and_back = [(a, b), (b, a)].map(|(from, to)| {
+        move || {
+            for _ in 0..500 {
+                assert_eq!(call!(nr::sendfile, to, from, &mut 0i64, 20_000usize), 20_000);
+                assert!(call!(nr::sendfile, to, from, 0usize, 10usize) >= 0);
+                assert_eq!(call!(nr::lseek, from, 0i64, 0), 0);
+            }
+        }
+    });
+    all_end(there_and_back);
+    // While a transfer waits for room, its file can be used; it goes on with what is there then.
+    let mut ends = [0i32; 2];
+    assert_eq!(call!(nr::pipe, &mut ends), 0);
+    let sends =
+        std::thread::spawn(move || call!(nr::sendfile, ends[1], b, &mut 0i64, 250_000usize));
+    let mut waiting = 0i32;
+    while waiting < 65_536 {
+        assert_eq!(call!(nr::ioctl, ends[0], 0x541b, &mut waiting), 0);
+        std::thread::yield_now();
+    }
+    all_end([move || {
+        assert_eq!(call!(nr::pwrite64, b, &[8u8; 10][..], 249_990i64), 10);
+        assert_eq!(call!(nr::lseek, b, 5i64, 0), 5);
+    }]);
+    let mut all = Vec::new();
+    while all.len() < 250_000 {
+        let mut bytes = vec![0u8; 50_000];
+        let read = call!(nr::read, ends[0], &mut bytes[..]);
+        all.extend_from_slice(&bytes[..read as usize]);
+    }
+    assert_eq!(sends.join().unwrap(), 250_000);
+    assert_eq!((all[249_989], &all[249_990..]), (7, &[8; 10][..]));
+    // Who does not want to wait gets what there is room for.
+    assert_eq!(call!(nr::fcntl, ends[1], 4, 0o4000), 0);
+    assert_eq!(call!(nr::sendfile, ends[1], b, &mut 0i64, 250_000usize), 65_536);
+    let full = call!(nr::sendfile, ends[1], b, &mut 0i64, 1usize);
+    assert_eq!(full, error(Errno::EAGAIN));
+    [a, b, twin, ends[0], ends[1]].into_iter().for_each(close);
+}
+
+#[test]
+fn files_are_those_of_whom_the_process_has_become() {
+    let _one = process();
+    const KEEP: u32 = u32::MAX;
+    let fd = open(c"/secret", CREATE);
+    assert_eq!(call!(nr::fchmod, fd, 0o600), 0);
+    assert_eq!(call!(nr::setgroups, 1usize, &[50u32]), 0);
+    // The real user is another, as with a program that is run for somebody.
+    assert_eq!(call!(nr::setresuid, 1000u32, KEEP, KEEP), 0);
+    assert_eq!(call!(nr::access, c"/secret", 4), error(Errno::EACCES));
+    assert_eq!(call!(nr::faccessat2, AT_FDCWD, c"/secret", 4, 0x200u32), 0);
+    assert_eq!(call!(nr::setresuid, KEEP, 1000u32, KEEP), 0);
+    assert_eq!(call!(nr::open, c"/secret", 0, 0), error(Errno::EACCES));
+    assert_eq!(call!(nr::chown, c"/secret", 1000, 1000), error(Errno::EPERM));
+    assert_eq!(
+        call!(nr::open, c"/mine", CREATE, 0o600),
+        error(Errno::EACCES),
+        "the root directory"
+    );
+    assert_eq!(call!(nr::pwrite64, fd, &b"open"[..], 0i64), 4, "what is open stays open");
+    assert_eq!(call!(nr::setfsuid, 0u32), 1000);
+    close(open(c"/secret", 0));
+    assert_eq!(call!(nr::setresuid, 0u32, 0u32, 0u32), 0);
+    // Supplementary groups count.
+    assert_eq!(call!(nr::fchown, fd, 0, 50), 0);
+    assert_eq!(call!(nr::fchmod, fd, 0o640), 0);
+    assert_eq!(call!(nr::setresuid, KEEP, 1000u32, KEEP), 0);
+    close(open(c"/secret", 0));
+    assert_eq!(call!(nr::open, c"/secret", 1, 0), error(Errno::EACCES));
+    assert_eq!(call!(nr::setresuid, KEEP, 0u32, KEEP), 0);
+    assert_eq!(call!(nr::setgroups, 0usize, 0), 0);
+    assert_eq!(call!(nr::setresuid, KEEP, 1000u32, KEEP), 0);
+    assert_eq!(call!(nr::open, c"/secret", 0, 0), error(Errno::EACCES));
+    assert_eq!(call!(nr::setresuid, 0u32, 0u32, 0u32), 0);
+    close(fd);
 }
 
 #[test]

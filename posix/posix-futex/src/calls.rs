@@ -6,7 +6,9 @@ use posix_time::{Clock, TimeSpec};
 use syscall_shim::{Errno, UserPtr, UserWord, syscall};
 use uklock::Mutex;
 
+use crate::pi;
 use crate::queue::Queue;
+use crate::waiter::{Waiter, this, unpark, wait_once};
 
 // Operations and flags (`linux/futex.h`).
 const WAIT: i32 = 0;
@@ -14,38 +16,26 @@ const WAKE: i32 = 1;
 const REQUEUE: i32 = 3;
 const CMP_REQUEUE: i32 = 4;
 const WAKE_OP: i32 = 5;
+const LOCK_PI: i32 = 6;
+const UNLOCK_PI: i32 = 7;
+const TRYLOCK_PI: i32 = 8;
 const WAIT_BITSET: i32 = 9;
 const WAKE_BITSET: i32 = 10;
 const PRIVATE: i32 = 128;
 const CLOCK_REALTIME: i32 = 256;
 const ALL_BITS: u32 = u32::MAX;
-
-/// Who waits, as far as it can be woken.
-#[cfg(all(feature = "threads", not(feature = "model")))]
-type Waiter = uksched::ThreadRef;
-#[cfg(feature = "model")]
-type Waiter = uklock::model::ThreadRef;
-/// The only flow of control waits, so nobody is there to wake it.
-#[cfg(not(any(feature = "threads", feature = "model")))]
-#[derive(Clone, Copy)]
-struct Waiter;
+/// Waiters that are woken with one look at the queue.
+const AT_ONCE: usize = 8;
 
 static QUEUE: Mutex<Queue<Waiter>> = Mutex::new(Queue::new());
 
-fn this() -> Waiter {
-    #[cfg(feature = "model")]
-    return uklock::model::current();
-    #[cfg(all(feature = "threads", not(feature = "model")))]
-    return uksched::current();
-    #[cfg(not(any(feature = "threads", feature = "model")))]
-    Waiter
-}
-
-fn unpark(waiter: Waiter) {
-    #[cfg(any(feature = "threads", feature = "model"))]
-    waiter.unpark();
-    #[cfg(not(any(feature = "threads", feature = "model")))]
-    let Waiter = waiter;
+/// Makes room for that many threads that wait at once. C libraries take a wait that fails for one
+/// that is over, and wait again: when memory runs out, they would do so for ever.
+///
+/// # Errors
+/// `ENOMEM`
+pub fn reserve(threads: usize) -> Result<(), Errno> {
+    QUEUE.lock().reserve(threads)
 }
 
 /// Wakes at most `count` threads that wait for the word at an address; returns how many.
@@ -54,10 +44,25 @@ pub fn wake(address: usize, count: usize) -> usize {
 }
 
 fn wake_bits(address: usize, count: usize, bits: u32) -> usize {
-    let woken = QUEUE.lock().take(address, count, bits);
-    let count = woken.len();
-    woken.into_iter().for_each(unpark);
-    count
+    let end = QUEUE.lock().end();
+    wake_before(address, count, bits, end)
+}
+
+/// Wakes those with tickets before `end`: none who waits again because he was just woken.
+fn wake_before(address: usize, count: usize, bits: u32, end: u64) -> usize {
+    let mut woken = 0;
+    while woken < count {
+        // A few at a time, without memory for a list: it may have run out.
+        let mut some = [None; AT_ONCE];
+        let places = AT_ONCE.min(count - woken);
+        let taken = QUEUE.lock().take(address, bits, end, &mut some[..places]);
+        some.into_iter().flatten().for_each(unpark);
+        woken += taken;
+        if taken < places {
+            break;
+        }
+    }
+    woken
 }
 
 /// See futex(2). `other` is a time to wait, or a second number of threads.
@@ -101,6 +106,12 @@ fn futex(
                 Ok(wake(aligned(address)?, count(value as usize)?))
             }
         }
+        LOCK_PI => {
+            let at = timeout(other)?.map(|ns| Clock::Real.deadline_ns(ns));
+            pi::lock(word.atomic()?, word.address(), pi::Patience::Until(at))
+        }
+        TRYLOCK_PI => pi::lock(word.atomic()?, word.address(), pi::Patience::None),
+        UNLOCK_PI => pi::unlock(word.atomic()?, word.address()),
         _ => Err(Errno::ENOSYS),
     }
 }
@@ -138,7 +149,7 @@ fn wait(
         if place.load(SeqCst) != expected {
             return Err(Errno::EAGAIN);
         }
-        queue.add(word.address(), bits, this())
+        queue.add(word.address(), bits, this())?
     };
     loop {
         let waited = wait_once(deadline_ns);
@@ -151,26 +162,6 @@ fn wait(
             return Err(error);
         }
     }
-}
-
-/// Waits until somebody wakes the thread, with or without a reason.
-fn wait_once(deadline_ns: Option<u64>) -> Result<(), Errno> {
-    // Without threads an interrupt is what interrupts: none may come between looking and waiting.
-    #[cfg(not(any(feature = "threads", feature = "model")))]
-    let _irq = ukplat::irq::disable();
-    if uklock::interrupted() {
-        return Err(Errno::EINTR);
-    }
-    if deadline_ns.is_some_and(|deadline| ukplat::monotonic_ns() >= deadline) {
-        return Err(Errno::ETIMEDOUT);
-    }
-    #[cfg(feature = "model")]
-    uklock::model::park(deadline_ns);
-    #[cfg(all(feature = "threads", not(feature = "model")))]
-    uksched::park(deadline_ns);
-    #[cfg(not(any(feature = "threads", feature = "model")))]
-    ukplat::idle_until(deadline_ns);
-    Ok(())
 }
 
 fn requeue(
@@ -186,11 +177,21 @@ fn requeue(
     if expected.is_some_and(|expected| place.load(SeqCst) != expected) {
         return Err(Errno::EAGAIN);
     }
-    let woken = queue.take(word.address(), wake, ALL_BITS);
+    // Those that are to be woken go first, and nobody comes in between: they are a part of those that
+    // wait now.
+    let (mut some, mut count) = ([None; AT_ONCE], 0);
+    while count < wake {
+        let places = AT_ONCE.min(wake - count);
+        let end = queue.end();
+        let taken = queue.take(word.address(), ALL_BITS, end, &mut some[..places]);
+        some.iter_mut().filter_map(Option::take).for_each(unpark);
+        count += taken;
+        if taken < places {
+            break;
+        }
+    }
     let moved = queue.requeue(word.address(), target, move_on);
     drop(queue);
-    let count = woken.len();
-    woken.into_iter().for_each(unpark);
     // `REQUEUE` tells those that were woken, `CMP_REQUEUE` those that were moved as well.
     Ok(if expected.is_some() { count + moved } else { count })
 }

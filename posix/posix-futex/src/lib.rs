@@ -12,15 +12,19 @@
 //! ```
 //!
 //! See futex(2) and futex(7). All threads share one address space, so private futexes and others
-//! are the same. Those with priority inheritance do not exist: `ENOSYS`.
+//! are the same. Those whose word names the owner (`FUTEX_LOCK_PI`) need a library that
+//! [numbers threads](set_threads), and fail with `ENOSYS` without one. They are handed to the most
+//! urgent thread that waits; owners keep the priority they have. `FUTEX_WAIT_REQUEUE_PI`, which neither
+//! musl nor glibc uses, is not there.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
-extern crate alloc;
-
 mod calls;
+mod pi;
 mod queue;
 #[cfg(test)]
 mod tests;
+mod waiter;
 
-pub use calls::wake;
+pub use calls::{reserve, wake};
+pub use pi::{Threads, set_threads, thread_ended};

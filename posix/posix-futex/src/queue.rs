@@ -1,8 +1,7 @@
 //! Who waits for which word: pure book-keeping. Waiters are known by tickets, and woken in the
 //! order in which they came.
 
-use alloc::vec::Vec;
-
+use syscall_shim::Errno;
 use ukmap::SortedMap;
 
 /// The waiters.
@@ -20,13 +19,34 @@ impl<T: Copy> Queue<T> {
         Self { waiting: SortedMap::new(), places: SortedMap::new(), next: 0 }
     }
 
+    /// Makes room for that many waiters altogether.
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    pub fn reserve(&mut self, waiters: usize) -> Result<(), Errno> {
+        let more = waiters.saturating_sub(self.places.len());
+        let reserved = self.places.try_reserve(more).and_then(|()| self.waiting.try_reserve(more));
+        reserved.map_err(|_| Errno::ENOMEM)
+    }
+
     /// Adds a waiter; returns its ticket.
-    pub fn add(&mut self, address: usize, bits: u32, waiter: T) -> u64 {
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    pub fn add(&mut self, address: usize, bits: u32, waiter: T) -> Result<u64, Errno> {
         let ticket = self.next;
+        self.places.try_insert(ticket, address).map_err(|_| Errno::ENOMEM)?;
+        if self.waiting.try_insert((address, ticket), (bits, waiter)).is_err() {
+            self.places.remove(&ticket);
+            return Err(Errno::ENOMEM);
+        }
         self.next += 1;
-        self.waiting.insert((address, ticket), (bits, waiter));
-        self.places.insert(ticket, address);
-        ticket
+        Ok(ticket)
+    }
+
+    /// What tickets are smaller than, of those who wait now.
+    pub fn end(&self) -> u64 {
+        self.next
     }
 
     /// Takes a waiter out; `false` when it has been woken.
@@ -41,33 +61,60 @@ impl<T: Copy> Queue<T> {
         self.places.contains_key(&ticket)
     }
 
-    /// The waiters of an address, in their order.
-    fn of(&self, address: usize) -> impl Iterator<Item = (&(usize, u64), &(u32, T))> {
-        self.waiting.range_from(&(address, 0)).take_while(move |((place, _), _)| *place == address)
+    /// The waiters of an address from a ticket on, in their order.
+    fn of(&self, address: usize, from: u64) -> impl Iterator<Item = (u64, &(u32, T))> {
+        let all = self.waiting.range_from(&(address, from));
+        let here = all.take_while(move |((place, _), _)| *place == address);
+        here.map(|((_, ticket), waiter)| (*ticket, waiter))
     }
 
-    /// Takes at most `count` waiters of an address out whom any of the bits wakes.
-    pub fn take(&mut self, address: usize, count: usize, bits: u32) -> Vec<T> {
-        let all = self.of(address);
-        let fits = all.filter(|(_, (own, _))| own & bits != 0);
-        let chosen: Vec<(u64, T)> =
-            fits.take(count).map(|((_, ticket), (_, waiter))| (*ticket, *waiter)).collect();
-        for (ticket, _) in &chosen {
-            self.remove(*ticket);
+    /// How many wait for an address.
+    pub fn count(&self, address: usize) -> usize {
+        self.of(address, 0).count()
+    }
+
+    /// The waiter of an address with the greatest key, the first among equals, and its ticket.
+    pub fn greatest<K: Ord>(&self, address: usize, key: impl Fn(&T) -> K) -> Option<(u64, T)> {
+        let all = self.of(address, 0).map(|(ticket, (_, waiter))| (ticket, *waiter));
+        all.min_by_key(|(_, waiter)| core::cmp::Reverse(key(waiter)))
+    }
+
+    /// All waiters, of all addresses.
+    pub fn all(&self) -> impl Iterator<Item = T> {
+        self.waiting.values().map(|(_, waiter)| *waiter)
+    }
+
+    /// Takes waiters of an address with tickets before `end` out whom any of the bits wakes, as
+    /// many as there are places for them; returns how many.
+    pub fn take(&mut self, address: usize, bits: u32, end: u64, to: &mut [Option<T>]) -> usize {
+        let mut from = 0;
+        for (count, place) in to.iter_mut().enumerate() {
+            let mut fits = self.of(address, from).filter(|(_, (own, _))| own & bits != 0);
+            let Some((ticket, (_, waiter))) = fits.next().filter(|(ticket, _)| *ticket < end)
+            else {
+                return count;
+            };
+            *place = Some(*waiter);
+            from = ticket + 1;
+            drop(fits);
+            self.remove(ticket);
         }
-        chosen.into_iter().map(|(_, waiter)| waiter).collect()
+        to.len()
     }
 
     /// Makes at most `count` waiters of one address wait for another; returns how many.
     pub fn requeue(&mut self, from: usize, to: usize, count: usize) -> usize {
-        let all = self.of(from);
-        let tickets: Vec<u64> = all.take(count).map(|((_, ticket), _)| *ticket).collect();
-        for ticket in &tickets {
-            if let Some(waiter) = self.waiting.remove(&(from, *ticket)) {
-                self.waiting.insert((to, *ticket), waiter);
-                self.places.insert(*ticket, to);
+        let (mut moved, mut next) = (0, 0);
+        while moved < count {
+            let Some((ticket, _)) = self.of(from, next).next() else { break };
+            next = ticket + 1;
+            // What one leaves is room for it elsewhere.
+            if let Some(waiter) = self.waiting.remove(&(from, ticket)) {
+                self.waiting.insert((to, ticket), waiter);
+                self.places.insert(ticket, to);
             }
+            moved += 1;
         }
-        tickets.len()
+        moved
     }
 }

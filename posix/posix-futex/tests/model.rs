@@ -6,8 +6,6 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
-// Its handler is called by number.
-use posix_futex as _;
 use shuttle::sync::atomic::AtomicU32;
 use shuttle::thread;
 use syscall_shim::{Errno, call, nr};
@@ -15,6 +13,8 @@ use syscall_shim::{Errno, call, nr};
 const WAIT: i32 = 0;
 const WAKE: i32 = 1;
 const CMP_REQUEUE: i32 = 4;
+const LOCK_PI: i32 = 6;
+const UNLOCK_PI: i32 = 7;
 
 /// There is one queue of those who wait, so one model runs at a time.
 static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
@@ -132,6 +132,100 @@ fn requeued_threads_are_woken_where_they_are_then() {
         }
         threads.into_iter().for_each(|t| t.join().unwrap());
     });
+}
+
+/// Threads are numbered by their names here; the last one may have ended.
+static LAST_ENDED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+const LAST: u32 = 3;
+
+static THREADS: posix_futex::Threads = posix_futex::Threads {
+    current: || thread::current().name().unwrap().parse().unwrap(),
+    exists: |number| number != LAST || !LAST_ENDED.load(SeqCst),
+};
+
+fn numbered<T: Send + 'static>(
+    number: u32,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
+    thread::Builder::new().name(number.to_string()).spawn(work).unwrap()
+}
+
+/// Takes a lock whose word names the owner, as the C library does; tells what the word was made to.
+fn lock_pi(word: &Word, number: u32) -> u32 {
+    if word.compare_exchange(0, number).is_err() {
+        assert_eq!(futex(word, LOCK_PI, 0), 0);
+    }
+    word.plain.load(SeqCst)
+}
+
+fn unlock_pi(word: &Word, number: u32) {
+    if word.compare_exchange(number, 0).is_err() {
+        assert_eq!(futex(word, UNLOCK_PI, 0), 0);
+    }
+}
+
+#[test]
+fn a_lock_that_names_its_owner_is_handed_over() {
+    posix_futex::set_threads(&THREADS);
+    check(|| {
+        LAST_ENDED.store(false, SeqCst);
+        let shared = Arc::new((Word::default(), AtomicU32::new(0)));
+        let threads = [1, 2, LAST].map(|number| {
+            let shared = shared.clone();
+            numbered(number, move || {
+                for _ in 0..2 {
+                    assert_eq!(lock_pi(&shared.0, number) << 2, number << 2);
+                    let inside = shared.1.fetch_add(1, SeqCst);
+                    assert_eq!(inside, 0, "two hold it");
+                    shared.1.fetch_sub(1, SeqCst);
+                    unlock_pi(&shared.0, number);
+                }
+            })
+        });
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        assert_eq!(shared.0.plain.load(SeqCst), 0);
+    });
+}
+
+/// Whether the C library said so in the word, or not: others learn that the owner has ended.
+#[test]
+fn a_lock_is_inherited_from_an_owner_that_ended() {
+    const OWNER_DIED: u32 = 1 << 30;
+    posix_futex::set_threads(&THREADS);
+    for told in [false, true] {
+        check(move || {
+            LAST_ENDED.store(false, SeqCst);
+            let shared = Arc::new(Word::default());
+            let of_owner = shared.clone();
+            shared.set(LAST);
+            let owner = numbered(LAST, move || {
+                if told {
+                    of_owner.swap(OWNER_DIED);
+                }
+                LAST_ENDED.store(true, SeqCst);
+                posix_futex::thread_ended();
+            });
+            let others = [1, 2].map(|number| {
+                let shared = shared.clone();
+                numbered(number, move || {
+                    let result = futex(&shared, LOCK_PI, 0);
+                    if result == Errno::ESRCH.to_raw() {
+                        return 0;
+                    }
+                    assert_eq!(result, 0);
+                    let now = shared.plain.load(SeqCst);
+                    unlock_pi(&shared, number);
+                    assert_eq!(now << 2, number << 2);
+                    now & OWNER_DIED
+                })
+            });
+            owner.join().unwrap();
+            let seen = others.map(|t| t.join().unwrap());
+            // The first to get it is told, and unlocks it as any lock.
+            let fine = [[OWNER_DIED, 0], [0, OWNER_DIED]].contains(&seen);
+            assert!(fine || !told && seen == [0, 0], "{seen:x?}");
+        });
+    }
 }
 
 thread_local! {

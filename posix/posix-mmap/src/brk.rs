@@ -20,7 +20,11 @@ fn brk(address: usize) -> usize {
     if area.0 == 0 {
         let Some(start) = memory::take(PAGES) else { return 0 };
         // Its protection can be changed as that of any mapping.
-        SPACE.lock().insert(start, PAGES, memory::READ_WRITE);
+        if SPACE.lock().insert(start, PAGES, memory::READ_WRITE).is_err() {
+            // SAFETY: it was just taken, and nobody knows it.
+            unsafe { memory::give_back(start, PAGES) };
+            return 0;
+        }
         *area = (start, start);
     }
     let (start, end) = *area;

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-use syscall_shim::{Errno, UserSliceMut, syscall};
+use syscall_shim::{Errno, MapFlags, Protection, UserSliceMut, syscall};
 use uklock::Mutex;
 
 use crate::file::{self, File, SHARING, Segment, segments};
@@ -25,6 +25,7 @@ const MAP_FIXED_NOREPLACE: i32 = 0x10_0000;
 const PROT_BITS: u32 = 7;
 pub const WRITE: u32 = 2;
 const MREMAP_MAYMOVE: i32 = 1;
+const MREMAP_FIXED: i32 = 2;
 const MADV_DONTNEED: i32 = 4;
 const MADV_FREE: i32 = 8;
 /// Other advice that Linux knows and that may be ignored.
@@ -50,11 +51,12 @@ fn end_of(start: usize, len: usize) -> Result<usize, Errno> {
 pub fn mmap(
     address: usize,
     len: usize,
-    protection: u32,
-    flags: i32,
+    protection: Protection,
+    flags: MapFlags,
     fd: i32,
     offset: u64,
 ) -> Result<usize, Errno> {
+    let (Protection(protection), MapFlags(flags)) = (protection, flags);
     if len == 0 || protection & !PROT_BITS != 0 || !offset.is_multiple_of(PAGE as u64) {
         return Err(Errno::EINVAL);
     }
@@ -85,13 +87,19 @@ pub fn mmap(
 /// part.
 pub fn take(pages: usize) -> Result<usize, Errno> {
     if let Some(block) = memory::take(pages) {
-        SPACE.lock().insert(block, pages, READ_WRITE);
-        return Ok(block);
+        return match SPACE.lock().insert(block, pages, READ_WRITE) {
+            Ok(()) => Ok(block),
+            Err(error) => {
+                // SAFETY: it was just taken, and nobody knows it.
+                unsafe { memory::give_back(block, pages) };
+                Err(error)
+            }
+        };
     }
     let len = pages.checked_mul(PAGE).ok_or(Errno::ENOMEM)?;
     let mut space = SPACE.lock();
     let start = space.hole(len).ok_or(Errno::ENOMEM)?;
-    space.insert_again(start, start + len, READ_WRITE);
+    space.insert_again(start, start + len, READ_WRITE)?;
     // SAFETY: nobody uses what was not mapped.
     unsafe { memory::clear(start, start + len) };
     Ok(start)
@@ -140,7 +148,7 @@ fn place(address: usize, len: usize, flags: i32) -> Result<usize, Errno> {
             return Err(Errno::ENOMEM);
         }
     }
-    let replaced = segments(address, end);
+    let replaced = segments(address, end)?;
     if !replaced.is_empty() {
         let inside = |s: &Arc<Segment>| address <= s.range().start && s.range().end <= end;
         if !replaced.iter().all(inside) {
@@ -148,9 +156,10 @@ fn place(address: usize, len: usize, flags: i32) -> Result<usize, Errno> {
         }
         let _sharing = SHARING.lock();
         write_back(&replaced, address, end);
-        // Not under the lock: files are let go here.
-        let gone = SPACE.lock().end_segments(address, end);
-        drop(gone);
+        let end_one = || SPACE.lock().end_segment(address, end);
+        while let Some(gone) = end_one() {
+            drop(gone);
+        }
     }
     set_protection(address, end, READ_WRITE)?;
     // SAFETY: the range is mapped, and the program says that what is there goes.
@@ -185,28 +194,30 @@ fn write_back(segments: &[Arc<Segment>], start: usize, end: usize) {
 
 fn unmap_range(start: usize, len: usize) -> Result<(), Errno> {
     let end = end_of(start, len)?;
-    if segments(start, end).is_empty() {
-        unmap_pages(start, end);
-    } else {
-        let _sharing = SHARING.lock();
-        write_back(&segments(start, end), start, end);
-        unmap_pages(start, end);
+    if segments(start, end)?.is_empty() {
+        return unmap_pages(start, end);
     }
-    Ok(())
+    let _sharing = SHARING.lock();
+    write_back(&segments(start, end)?, start, end);
+    unmap_pages(start, end)
 }
 
 /// Unmaps whole pages.
-pub fn unmap_pages(start: usize, end: usize) {
-    let mut gone = SPACE.lock().remove(start, end);
-    // Files let go of the memory before somebody else gets it.
-    gone.segments.clear();
-    for region in &gone.regions {
+pub fn unmap_pages(start: usize, end: usize) -> Result<(), Errno> {
+    let removal = SPACE.lock().remove(start, end, |region| {
         open(region.start..region.end, region.protection);
+    })?;
+    // Files let go of the memory before somebody else gets it.
+    let end_file = || SPACE.lock().end_unmapped(start, end);
+    while let Some(gone) = end_file() {
+        drop(gone);
     }
-    for (block, pages) in gone.blocks {
+    let end_block = || SPACE.lock().end_block(removal);
+    while let Some((block, pages)) = end_block() {
         // SAFETY: the block was mapped whole, and nothing of it is any more.
         unsafe { memory::give_back(block, pages) };
     }
+    Ok(())
 }
 
 /// See munmap(2).
@@ -237,38 +248,52 @@ pub fn mappings() -> Vec<(Range<usize>, u32)> {
 }
 
 /// Sets what may be done with mapped memory (mprotect(2)), where the platform has control of that.
-/// Memory that is not from `mmap`, such as the program's own, is accepted with what it has.
+/// Memory that is not from `mmap`, such as the program's own, is accepted with what it has; what was
+/// unmapped between mappings is not (`ENOMEM`).
 #[syscall]
-fn mprotect(start: usize, len: usize, protection: u32) -> Result<(), Errno> {
+fn mprotect(start: usize, len: usize, protection: Protection) -> Result<(), Errno> {
+    let Protection(protection) = protection;
     if protection & !PROT_BITS != 0 {
         return Err(Errno::EINVAL);
     }
     let end = end_of(start, len)?;
-    if protection & WRITE != 0 && segments(start, end).iter().any(|segment| !segment.writes()) {
+    if SPACE.lock().has_hole(start, end) {
+        return Err(Errno::ENOMEM);
+    }
+    if protection & WRITE != 0 && segments(start, end)?.iter().any(|segment| !segment.writes()) {
         return Err(Errno::EACCES);
     }
     set_protection(start, end, protection)
 }
 
-/// See mremap(2). Mappings grow by moving.
+/// See mremap(2). Mappings grow by moving; with `MREMAP_FIXED` to a place inside of what the program
+/// has mapped, as with `MAP_FIXED`.
 #[syscall]
 fn mremap(
     old: usize,
     old_len: usize,
     new_len: usize,
     flags: i32,
-    _address: usize,
+    address: usize,
 ) -> Result<usize, Errno> {
-    if flags & !MREMAP_MAYMOVE != 0 || new_len == 0 || old_len == 0 {
+    let fixed = flags & MREMAP_FIXED != 0;
+    if flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0
+        || fixed && flags & MREMAP_MAYMOVE == 0
+        || new_len == 0
+        || old_len == 0
+    {
         return Err(Errno::EINVAL);
     }
     let old_end = end_of(old, old_len)?;
+    if fixed && old < end_of(address, new_len)? && address < old_end {
+        return Err(Errno::EINVAL);
+    }
     if !SPACE.lock().covers(old, old_end) {
         return Err(Errno::EFAULT);
     }
     let old_pages = (old_end - old) / PAGE;
     let new_pages = new_len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)? / PAGE;
-    if new_pages <= old_pages {
+    if new_pages <= old_pages && !fixed {
         if new_pages < old_pages {
             unmap_range(old + new_pages * PAGE, (old_pages - new_pages) * PAGE)?;
         }
@@ -277,15 +302,19 @@ fn mremap(
     if flags & MREMAP_MAYMOVE == 0 {
         return Err(Errno::ENOMEM);
     }
-    if let Some(segment) = segments(old, old_end).first() {
-        return file::grow(segment, old..old_end, new_pages * PAGE);
+    let place = if fixed { Some(place(address, new_len, MAP_FIXED)?) } else { None };
+    if let Some(segment) = segments(old, old_end)?.first() {
+        return file::change_place(segment, old..old_end, place, new_pages * PAGE);
     }
-    let new = take(new_pages)?;
+    let new = match place {
+        Some(place) => place,
+        None => take(new_pages)?,
+    };
     let protection = SPACE.lock().protections(old, old_end).next().map_or(0, |(_, p)| p);
     // It is about to go.
     set_protection(old, old_end, READ_WRITE)?;
-    // SAFETY: the old range is mapped, the new block is longer and its own.
-    unsafe { memory::copy(old, new, old_pages * PAGE) };
+    // SAFETY: both ranges are mapped and that long; the new one is another, whose content goes.
+    unsafe { memory::copy(old, new, old_pages.min(new_pages) * PAGE) };
     unmap_range(old, old_len)?;
     set_protection(new, new + new_pages * PAGE, protection)?;
     Ok(new)
@@ -305,7 +334,7 @@ fn madvise(start: usize, len: usize, advice: i32) -> Result<(), Errno> {
     }
     let end = mapped(start, len)?;
     // What is shared with a file stays in the file, which is this memory.
-    if advice == MADV_DONTNEED && segments(start, end).is_empty() {
+    if advice == MADV_DONTNEED && segments(start, end)?.is_empty() {
         let space = SPACE.lock();
         for (range, protection) in space.protections(start, end) {
             open(range.clone(), protection);
@@ -326,7 +355,7 @@ fn msync(start: usize, len: usize, flags: i32) -> Result<(), Errno> {
     }
     let end = mapped(start, len)?;
     if flags & (MS_ASYNC | MS_SYNC) != 0 {
-        for segment in segments(start, end) {
+        for segment in segments(start, end)? {
             segment.write_back(start, end, flags & MS_SYNC != 0)?;
         }
     }

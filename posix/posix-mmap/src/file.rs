@@ -172,10 +172,18 @@ impl fmt::Debug for Segment {
 }
 
 /// The segments that have something of a range.
-pub fn segments(start: usize, end: usize) -> Vec<Arc<Segment>> {
+///
+/// # Errors
+/// `ENOMEM`; never when there is none.
+pub fn segments(start: usize, end: usize) -> Result<Vec<Arc<Segment>>, Errno> {
     let space = SPACE.lock();
     let inside = |s: &&Arc<Segment>| s.range().start < end && start < s.range().end;
-    space.segments().iter().filter(inside).cloned().collect()
+    let mut found = Vec::new();
+    for segment in space.segments().iter().filter(inside) {
+        found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        found.push(segment.clone());
+    }
+    Ok(found)
 }
 
 /// Held while files become memory, and while they cease to be.
@@ -220,8 +228,10 @@ pub fn map_shared(
 /// Maps what is mapped of a file a second time, with the rights of both.
 fn again(start: usize, end: usize, protection: u32) -> Result<(), Errno> {
     let mut space = SPACE.lock();
-    let before: Vec<_> = space.protections(start, end).collect();
-    space.insert_again(start, end, protection);
+    let mut before = Vec::new();
+    before.try_reserve(space.protections(start, end).count()).map_err(|_| Errno::ENOMEM)?;
+    before.extend(space.protections(start, end));
+    space.insert_again(start, end, protection)?;
     for (range, now) in space.protections(start, end) {
         let old = before.iter().find(|(other, _)| other.contains(&range.start));
         memory::protect(range, old.map_or(memory::READ_WRITE, |(_, old)| *old), now)?;
@@ -251,17 +261,24 @@ fn map_new(
             memory::protect(range, old, protection)
         })?;
         let writes = AtomicBool::new(file.writes());
-        space.add_segment(Arc::new(Segment { start, len, offset, file, shared, writes }));
+        let segment = Segment { start, len, offset, file, shared, writes };
+        space.add_segment(ukfile::fallible::arc(segment)?)?;
         Ok(start)
     };
     share().inspect_err(|_| {
-        // The range was just mapped.
-        unmap_pages(start, start + len);
+        // The range was just mapped. Where it is a part of something, and there is no memory to
+        // tell it from the rest, it stays: memory of the program's, as before.
+        let _ = unmap_pages(start, start + len);
     })
 }
 
-/// Makes a mapping of a file longer: it moves, as all that grow.
-pub fn grow(segment: &Segment, old: Range<usize>, len: usize) -> Result<usize, Errno> {
+/// Moves a mapping of a file, and makes it that long.
+pub fn change_place(
+    segment: &Segment,
+    old: Range<usize>,
+    place: Option<usize>,
+    len: usize,
+) -> Result<usize, Errno> {
     let Range { start, end } = old;
     let whole = segment.range() == (start..end);
     if !whole || SPACE.lock().is_shared(start, end) {
@@ -270,7 +287,7 @@ pub fn grow(segment: &Segment, old: Range<usize>, len: usize) -> Result<usize, E
     let protection = SPACE.lock().protections(start, end).next().map_or(0, |(_, p)| p);
     let _sharing = SHARING.lock();
     segment.write_back(start, end, false)?;
-    let new = map_new(segment.file.clone(), None, len, protection, segment.offset)?;
-    unmap_pages(start, end);
+    let new = map_new(segment.file.clone(), place, len, protection, segment.offset)?;
+    unmap_pages(start, end)?;
     Ok(new)
 }

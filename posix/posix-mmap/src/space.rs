@@ -4,6 +4,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
+use syscall_shim::Errno;
+
 use crate::PAGE;
 use crate::file::Segment;
 
@@ -25,18 +27,16 @@ struct Block {
     start: usize,
     pages: usize,
     mapped: usize,
+    /// By whom the last of it was unmapped.
+    ended: Option<Removal>,
 }
 
-/// What is left when something was unmapped.
-#[derive(Debug, Default)]
-pub struct Unmapped {
-    /// What is not mapped any more.
-    pub regions: Vec<Region>,
-    /// Blocks of which nothing is mapped any more, with their number of pages.
-    pub blocks: Vec<(usize, usize)>,
-    /// Parts of files of which nothing is mapped any more.
-    pub segments: Vec<Arc<Segment>>,
-}
+/// Tells those apart who unmap something at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal(u64);
+
+/// More regions than before, where a range is split from what is around it.
+const SPLITS: usize = 2;
 
 /// All mappings of the process, in the order of their addresses.
 #[derive(Debug, Default)]
@@ -44,11 +44,12 @@ pub struct Space {
     regions: Vec<Region>,
     blocks: Vec<Block>,
     segments: Vec<Arc<Segment>>,
+    removals: u64,
 }
 
 impl Space {
     pub const fn new() -> Self {
-        Self { regions: Vec::new(), blocks: Vec::new(), segments: Vec::new() }
+        Self { regions: Vec::new(), blocks: Vec::new(), segments: Vec::new(), removals: 0 }
     }
 
     /// Index of the first region that ends behind an address.
@@ -57,17 +58,28 @@ impl Space {
     }
 
     /// Maps a new block.
-    pub fn insert(&mut self, block: usize, pages: usize, protection: u32) {
+    ///
+    /// # Errors
+    /// `ENOMEM`; here and below nothing has changed then.
+    pub fn insert(&mut self, block: usize, pages: usize, protection: u32) -> Result<(), Errno> {
+        reserve(&mut self.blocks, 1)?;
+        reserve(&mut self.regions, 1)?;
         let at = self.blocks.partition_point(|other| other.start < block);
-        self.blocks.insert(at, Block { start: block, pages, mapped: pages });
+        self.blocks.insert(at, Block { start: block, pages, mapped: pages, ended: None });
         let end = block + pages * PAGE;
         let at = self.first_behind(block);
         self.regions.insert(at, Region { start: block, end, block, protection, users: 1 });
+        Ok(())
     }
 
     /// Notes that a mapped range is a part of a file.
-    pub fn add_segment(&mut self, segment: Arc<Segment>) {
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    pub fn add_segment(&mut self, segment: Arc<Segment>) -> Result<(), Errno> {
+        reserve(&mut self.segments, 1)?;
         self.segments.push(segment);
+        Ok(())
     }
 
     /// The parts of files that are mapped, in no order.
@@ -75,14 +87,22 @@ impl Space {
         &self.segments
     }
 
-    /// Ends the parts of files that are in a range.
-    pub fn end_segments(&mut self, start: usize, end: usize) -> Vec<Arc<Segment>> {
-        let inside = |s: &mut Arc<Segment>| start <= s.range().start && s.range().end <= end;
-        self.segments.extract_if(.., inside).collect()
+    /// Ends a part of a file that is in a range; `None` when there is no more. It is to be dropped
+    /// when nobody holds the lock: the file lets go of the memory.
+    pub fn end_segment(&mut self, start: usize, end: usize) -> Option<Arc<Segment>> {
+        let inside = |s: &Arc<Segment>| start <= s.range().start && s.range().end <= end;
+        let index = self.segments.iter().position(inside)?;
+        Some(self.segments.swap_remove(index))
     }
 
     /// Maps a range in one block once more, or again where it is not mapped.
-    pub fn insert_again(&mut self, start: usize, end: usize, protection: u32) {
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    pub fn insert_again(&mut self, start: usize, end: usize, protection: u32) -> Result<(), Errno> {
+        // One more between any two, and at both ends.
+        let more = self.overlapping(start, end).count() + 1 + SPLITS;
+        reserve(&mut self.regions, more)?;
         for index in self.within(start, end) {
             self.regions[index].users += 1;
             self.regions[index].protection |= protection;
@@ -101,11 +121,12 @@ impl Space {
             }
             at = self.regions.get(next).map_or(end, |region| region.end);
         }
+        Ok(())
     }
 
     /// Addresses within a block that are not mapped any more, that long.
     pub fn hole(&self, len: usize) -> Option<usize> {
-        self.blocks.iter().find_map(|block| {
+        self.blocks.iter().filter(|block| block.ended.is_none()).find_map(|block| {
             let end = block.start + block.pages * PAGE;
             let mut at = block.start;
             for region in self.overlapping(block.start, end) {
@@ -130,7 +151,7 @@ impl Space {
         }
     }
 
-    /// The regions within a range that is split at both ends.
+    /// The regions within a range that is split at both ends. There must be room for [`SPLITS`].
     fn within(&mut self, start: usize, end: usize) -> Range<usize> {
         self.split(start);
         self.split(end);
@@ -138,9 +159,23 @@ impl Space {
         first..self.regions.partition_point(|region| region.start < end).max(first)
     }
 
-    /// Unmaps what is mapped of a range.
-    pub fn remove(&mut self, start: usize, end: usize) -> Unmapped {
-        let mut gone = Unmapped::default();
+    /// Unmaps what is mapped of a range, except for what other mappings have too; `each` gets what is
+    /// not mapped any more. Then follow [`Space::end_unmapped`] and [`Space::end_block`], until
+    /// there is nothing more.
+    ///
+    /// # Errors
+    /// `ENOMEM`, only when less than a whole mapping goes: memory can be given back without any.
+    pub fn remove(
+        &mut self,
+        start: usize,
+        end: usize,
+        mut each: impl FnMut(&Region),
+    ) -> Result<Removal, Errno> {
+        let spans = |at| self.overlapping(at, at + 1).any(|region| region.start < at);
+        let splits = usize::from(spans(start)) + usize::from(spans(end));
+        reserve(&mut self.regions, splits)?;
+        let removal = Removal(self.removals);
+        self.removals += 1;
         for index in self.within(start, end).rev() {
             let region = &mut self.regions[index];
             region.users -= 1;
@@ -148,23 +183,34 @@ impl Space {
                 continue;
             }
             let region = self.regions.remove(index);
-            gone.regions.push(region);
+            each(&region);
             let holder = self.blocks.partition_point(|block| block.start < region.block);
             let block = &mut self.blocks[holder];
             block.mapped -= (region.end - region.start) / PAGE;
             if block.mapped == 0 {
-                gone.blocks.push((block.start, block.pages));
-                self.blocks.remove(holder);
+                block.ended = Some(removal);
             }
         }
-        let regions = &self.regions;
-        let ended = |segment: &mut Arc<Segment>| {
-            let Range { start, end } = segment.range();
-            let first = regions.partition_point(|region| region.end <= start);
-            regions.get(first).is_none_or(|region| region.start >= end)
+        Ok(removal)
+    }
+
+    /// Ends a part of a file that was unmapped with a range, if nothing else of it is mapped. See
+    /// [`Space::end_segment`].
+    pub fn end_unmapped(&mut self, start: usize, end: usize) -> Option<Arc<Segment>> {
+        let ended = |segment: &Arc<Segment>| {
+            let own = segment.range();
+            own.start < end && start < own.end && !self.touches(own.start, own.end)
         };
-        gone.segments.extend(self.segments.extract_if(.., ended));
-        gone
+        let index = self.segments.iter().position(ended)?;
+        Some(self.segments.swap_remove(index))
+    }
+
+    /// Forgets a block of which a removal left nothing; its start and its pages. Files have let go
+    /// of it by then.
+    pub fn end_block(&mut self, removal: Removal) -> Option<(usize, usize)> {
+        let index = self.blocks.iter().position(|block| block.ended == Some(removal))?;
+        let block = self.blocks.remove(index);
+        Some((block.start, block.pages))
     }
 
     /// Whether all of a range is mapped.
@@ -177,6 +223,14 @@ impl Space {
             at = region.end;
         }
         at >= end
+    }
+
+    /// Whether something of a range is in a block, and not mapped any more.
+    pub fn has_hole(&self, start: usize, end: usize) -> bool {
+        self.blocks.iter().any(|block| {
+            let (from, to) = (start.max(block.start), end.min(block.start + block.pages * PAGE));
+            from < to && !self.covers(from, to)
+        })
     }
 
     /// Whether something in a range is mapped more than once.
@@ -219,14 +273,15 @@ impl Space {
     /// protection changes, and the old one; where it fails this ends, and the rest stays as it is.
     ///
     /// # Errors
-    /// Those of `apply`.
-    pub fn protect<E>(
+    /// `ENOMEM`, and those of `apply`.
+    pub fn protect(
         &mut self,
         start: usize,
         end: usize,
         protection: u32,
-        mut apply: impl FnMut(Range<usize>, u32) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut apply: impl FnMut(Range<usize>, u32) -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        reserve(&mut self.regions, SPLITS)?;
         for index in self.within(start, end) {
             let region = &mut self.regions[index];
             if region.protection != protection {
@@ -236,4 +291,8 @@ impl Space {
         }
         Ok(())
     }
+}
+
+fn reserve<T>(list: &mut Vec<T>, more: usize) -> Result<(), Errno> {
+    list.try_reserve(more).map_err(|_| Errno::ENOMEM)
 }

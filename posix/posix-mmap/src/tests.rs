@@ -31,15 +31,17 @@ proptest! {
                 0 => {
                     let place = page / 8;
                     if let Entry::Vacant(block) = blocks.entry(place) {
-                        space.insert(place * 8 * PAGE, 8, 3);
+                        space.insert(place * 8 * PAGE, 8, 3).unwrap();
                         block.insert(8);
                         pages.extend(place * 8..place * 8 + 8);
                     }
                 }
                 1 => {
-                    let gone = space.remove(start, end);
-                    let free = gone.blocks;
-                    prop_assert_eq!(gone.regions.iter().map(|r| (r.end - r.start) / PAGE).sum::<usize>(), range(page, len).filter(|p| pages.contains(p)).count());
+                    let mut unmapped = 0;
+                    let removal = space.remove(start, end, |r| unmapped += (r.end - r.start) / PAGE).unwrap();
+                    prop_assert_eq!(space.hole(8 * PAGE), None, "what ends is nobody's yet");
+                    let free: Vec<(usize, usize)> = std::iter::from_fn(|| space.end_block(removal)).collect();
+                    prop_assert_eq!(unmapped, range(page, len).filter(|p| pages.contains(p)).count());
                     for page in page..page + len {
                         protections.remove(&page);
                         if pages.remove(&page) {
@@ -55,7 +57,7 @@ proptest! {
                 }
                 2 => {
                     let mut changed = Vec::new();
-                    let done: Result<(), ()> = space.protect(start, end, 1, |range, old| {
+                    let done = space.protect(start, end, 1, |range, old| {
                         changed.extend(range.step_by(PAGE).map(|at| (at / PAGE, old)));
                         Ok(())
                     });
@@ -70,12 +72,12 @@ proptest! {
                     let block = page / 8;
                     if blocks.contains_key(&block) {
                         let all = block * 8..block * 8 + 8;
-                        space.insert_again(all.start * PAGE, all.end * PAGE, 1);
+                        space.insert_again(all.start * PAGE, all.end * PAGE, 1).unwrap();
                         for page in all.clone().filter(|p| pages.contains(p)) {
                             prop_assert!(space.is_shared(page * PAGE, (page + 1) * PAGE));
                         }
                         // Once less, and only what was mapped before is.
-                        space.remove(all.start * PAGE, all.end * PAGE);
+                        space.remove(all.start * PAGE, all.end * PAGE, |_| ()).unwrap();
                     }
                 }
             }
@@ -129,23 +131,42 @@ fn anonymous_memory() {
         Errno::ENOMEM.to_raw()
     );
     assert_eq!(call!(nr::msync, at, 2 * PAGE, 4), Errno::ENOMEM.to_raw());
-    assert_eq!(call!(nr::msync, at, PAGE, 4), 0);
+    assert_eq!(call!(nr::mprotect, at, 2 * PAGE, 1), Errno::ENOMEM.to_raw());
+    assert_eq!((call!(nr::msync, at, PAGE, 4), call!(nr::mprotect, at, PAGE, RW)), (0, 0));
     assert_eq!(call!(nr::munmap, at, 3 * PAGE), 0);
     assert_eq!(call!(nr::munmap, at, 3 * PAGE), 0);
+}
+
+#[test]
+fn mappings_move_to_places() {
+    const FIXED: i32 = 3;
+    let (from, to) = (map(2 * PAGE), map(4 * PAGE));
+    bytes(from, 2 * PAGE).fill(7);
+    bytes(to, 4 * PAGE).fill(8);
+    let einval = Errno::EINVAL.to_raw();
+    let fixed = |flags: i32, to: usize| call!(nr::mremap, from, 2 * PAGE, 3 * PAGE, flags, to);
+    assert_eq!((fixed(2, to), fixed(4, to), fixed(FIXED, to + 1)), (einval, einval, einval));
+    assert_eq!((fixed(FIXED, from + PAGE), fixed(FIXED, from)), (einval, einval), "they overlap");
+    assert_eq!(bytes(from, 1)[0], 7);
+    assert_eq!(fixed(FIXED, to), to as isize);
+    assert!(bytes(to, 2 * PAGE).iter().all(|byte| *byte == 7));
+    assert_eq!((bytes(to + 2 * PAGE, 1)[0], bytes(to + 3 * PAGE, 1)[0]), (0, 8));
+    assert_eq!(fixed(FIXED, to), Errno::EFAULT.to_raw(), "it has gone");
+    assert_eq!(call!(nr::munmap, to, 4 * PAGE), 0);
 }
 
 /// What was unmapped inside of a block serves others as soon as the heap has nothing.
 #[test]
 fn holes_are_memory_too() {
     let mut space = Space::new();
-    space.insert(16 * PAGE, 8, RW);
-    space.insert(32 * PAGE, 8, RW);
+    space.insert(16 * PAGE, 8, RW).unwrap();
+    space.insert(32 * PAGE, 8, RW).unwrap();
     assert_eq!(space.hole(PAGE), None);
-    space.remove(18 * PAGE, 20 * PAGE);
-    space.remove(37 * PAGE, 40 * PAGE);
+    space.remove(18 * PAGE, 20 * PAGE, |_| ()).unwrap();
+    space.remove(37 * PAGE, 40 * PAGE, |_| ()).unwrap();
     assert_eq!((space.hole(PAGE), space.hole(2 * PAGE)), (Some(18 * PAGE), Some(18 * PAGE)));
     assert_eq!((space.hole(3 * PAGE), space.hole(4 * PAGE)), (Some(37 * PAGE), None));
-    space.insert_again(18 * PAGE, 19 * PAGE, 1);
+    space.insert_again(18 * PAGE, 19 * PAGE, 1).unwrap();
     assert_eq!((space.hole(PAGE), space.hole(2 * PAGE)), (Some(19 * PAGE), Some(37 * PAGE)));
     assert!(space.covers(16 * PAGE, 19 * PAGE) && !space.touches(19 * PAGE, 20 * PAGE));
 }

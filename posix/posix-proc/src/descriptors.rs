@@ -1,10 +1,13 @@
 //! `/proc/self/fd`.
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use fdtab::TABLE;
+use syscall_shim::Errno;
 use ukfile::Kind;
+use vfs::{Location, Mount};
 
 /// The descriptors that are open.
 pub struct Descriptors;
@@ -30,5 +33,10 @@ impl procfs::Directory for Descriptors {
             Ok(_) => format!("inode:[{inode}]").into_bytes(),
             Err(_) => b"anon_inode:[file]".to_vec(),
         })
+    }
+
+    fn jump(&self, number: u64, through: &Arc<Mount>) -> Result<Option<Location>, Errno> {
+        let fd = i32::try_from(number).map_err(|_| Errno::ENOENT)?;
+        posix_files::place_of(fd, through).map(Some)
     }
 }

@@ -85,7 +85,7 @@ pub fn stat(out: &mut dyn Write) -> Result {
 pub fn stat_of(thread: u64, out: &mut dyn Write) -> Result {
     let (used, total) = bytes();
     let ticks = posix_process::uptime_ns() / (1_000_000_000 / TICKS);
-    let threads = posix_thread::numbers().len();
+    let threads = posix_thread::count();
     let mut fields = [0u64; 53];
     fields[5] = 1;
     fields[6] = 1;
@@ -123,6 +123,6 @@ pub fn status_of(thread: u64, out: &mut dyn Write) -> Result {
     writeln!(out, "FDSize:\t{}", fdtab::TABLE.limit())?;
     writeln!(out, "VmPeak:\t{:8} kB\nVmSize:\t{:8} kB", total / 1024, total / 1024)?;
     writeln!(out, "VmHWM:\t{:8} kB\nVmRSS:\t{:8} kB", used / 1024, used / 1024)?;
-    writeln!(out, "Threads:\t{}", posix_thread::numbers().len())?;
+    writeln!(out, "Threads:\t{}", posix_thread::count())?;
     writeln!(out, "Cpus_allowed:\t{cpus:x}")
 }

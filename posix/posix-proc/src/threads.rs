@@ -14,8 +14,7 @@ pub struct Threads;
 
 impl procfs::Family for Threads {
     fn next(&self, from: u64) -> Option<u64> {
-        let numbers = posix_thread::numbers().into_iter().map(|number| number as u64);
-        numbers.filter(|number| *number >= from).min()
+        posix_thread::find_number(|number| number as u64 >= from).map(|number| number as u64)
     }
 
     fn members(&self) -> &'static [Member] {

@@ -1,8 +1,11 @@
-//! Users and groups: one user, number 0, and the numbers that a program gives itself.
+//! Users and groups: user 0 at first, then whom the program makes of itself.
 
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use syscall_shim::{Errno, UserPtr, syscall};
+use syscall_shim::{Errno, UserPtr, UserWord, syscall};
+use uklock::Mutex;
+use ukplat::StaticRef;
 
 use crate::this_process;
 
@@ -11,127 +14,168 @@ const KEEP: u32 = u32::MAX;
 /// Supplementary groups at most (`NGROUPS_MAX` of `limits.h` in Linux).
 const GROUPS_MAX: usize = 65_536;
 
-/// Real, effective and saved number.
-struct Ids([AtomicU32; 3]);
-
-static USER: Ids = Ids([const { AtomicU32::new(0) }; 3]);
-static GROUP: Ids = Ids([const { AtomicU32::new(0) }; 3]);
-/// What file permissions are checked for; follows the effective numbers.
-static FILE_USER: AtomicU32 = AtomicU32::new(0);
-static FILE_GROUP: AtomicU32 = AtomicU32::new(0);
+/// Real, effective and saved number, and the one that file permissions are checked for, which
+/// follows the effective one.
+#[derive(Clone, Copy)]
+struct Ids {
+    own: [u32; 3],
+    file: u32,
+}
 
 impl Ids {
-    fn get(&self) -> [u32; 3] {
-        [0, 1, 2].map(|index| self.0[index].load(Relaxed))
-    }
+    const ROOT: Self = Self { own: [0; 3], file: 0 };
 
-    /// Sets those that are not [`KEEP`]. User 0 may set any; others only what they have already.
-    fn set(&self, new: [u32; 3], file: &AtomicU32) -> Result<(), Errno> {
-        let old = self.get();
-        let privileged = USER.get()[1] == 0;
-        if !privileged && new.iter().any(|id| *id != KEEP && !old.contains(id)) {
+    /// Sets those that are not [`KEEP`]. Who is privileged may set any; others only what they have
+    /// already.
+    fn set(&mut self, privileged: bool, new: [u32; 3]) -> Result<(), Errno> {
+        if !privileged && new.iter().any(|id| *id != KEEP && !self.own.contains(id)) {
             return Err(Errno::EPERM);
         }
-        for (place, id) in self.0.iter().zip(new).filter(|(_, id)| *id != KEEP) {
-            place.store(id, Relaxed);
+        for (place, id) in self.own.iter_mut().zip(new).filter(|(_, id)| *id != KEEP) {
+            *place = id;
         }
         if new[1] != KEEP {
-            file.store(new[1], Relaxed);
+            self.file = new[1];
         }
         Ok(())
     }
 
     /// As setuid(2): all three for user 0, the effective one for others.
-    fn set_one(&self, id: u32, file: &AtomicU32) -> Result<(), Errno> {
+    fn set_one(&mut self, privileged: bool, id: u32) -> Result<(), Errno> {
         if id == KEEP {
             return Err(Errno::EINVAL);
         }
-        let privileged = USER.get()[1] == 0;
-        self.set(if privileged { [id; 3] } else { [KEEP, id, KEEP] }, file)
+        self.set(privileged, if privileged { [id; 3] } else { [KEEP, id, KEEP] })
     }
 
     /// As setreuid(2): the saved number follows when the real one is set, or the effective one is
     /// set to another.
-    fn set_two(&self, real: u32, effective: u32, file: &AtomicU32) -> Result<(), Errno> {
-        let old = self.get();
+    fn set_two(&mut self, privileged: bool, real: u32, effective: u32) -> Result<(), Errno> {
+        let old = self.own;
         let follows = real != KEEP || (effective != KEEP && effective != old[0]);
         let now = if effective == KEEP { old[1] } else { effective };
-        self.set([real, effective, if follows { now } else { KEEP }], file)
+        self.set(privileged, [real, effective, if follows { now } else { KEEP }])
     }
+}
+
+/// All that the process is.
+#[derive(Clone)]
+struct Whole {
+    user: Ids,
+    group: Ids,
+    groups: Option<Arc<[u32]>>,
+}
+
+static WHOLE: Mutex<Whole> = Mutex::new(Whole { user: Ids::ROOT, group: Ids::ROOT, groups: None });
+
+/// Whom file permissions are checked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// User.
+    pub user: u32,
+    /// Group.
+    pub group: u32,
+    /// Supplementary groups.
+    pub groups: Option<Arc<[u32]>>,
+}
+
+/// What is told that file permissions are to be checked for somebody else.
+///
+/// An error, `ENOMEM`, means that they are not, and the call that wanted it fails.
+pub type OnIdentityChange = fn(&Identity) -> Result<(), Errno>;
+
+static TOLD: StaticRef<OnIdentityChange> = StaticRef::new();
+
+/// Sets what is told when users and groups change.
+pub fn on_identity_change(told: &'static OnIdentityChange) {
+    TOLD.set(told);
+}
+
+/// Changes who the process is, all of it or nothing; `privileged` says whether it is user 0.
+fn change<R>(how: impl FnOnce(&mut Whole, bool) -> Result<R, Errno>) -> Result<R, Errno> {
+    let mut whole = WHOLE.lock();
+    let mut next = whole.clone();
+    let result = how(&mut next, whole.user.own[1] == 0)?;
+    if let Some(told) = TOLD.get() {
+        let (user, group) = (next.user.file, next.group.file);
+        told(&Identity { user, group, groups: next.groups.clone() })?;
+    }
+    *whole = next;
+    Ok(result)
 }
 
 /// Real, effective and saved user.
 pub fn user() -> [u32; 3] {
-    USER.get()
+    WHOLE.lock().user.own
 }
 
 /// Real, effective and saved group.
 pub fn group() -> [u32; 3] {
-    GROUP.get()
+    WHOLE.lock().group.own
 }
 
 /// Real user (getuid(2)).
 #[syscall]
 fn getuid() -> u32 {
-    USER.get()[0]
+    user()[0]
 }
 
 /// Effective user (geteuid(2)).
 #[syscall]
 fn geteuid() -> u32 {
-    USER.get()[1]
+    user()[1]
 }
 
 /// Real group (getgid(2)).
 #[syscall]
 fn getgid() -> u32 {
-    GROUP.get()[0]
+    group()[0]
 }
 
 /// Effective group (getegid(2)).
 #[syscall]
 fn getegid() -> u32 {
-    GROUP.get()[1]
+    group()[1]
 }
 
 /// See setuid(2).
 #[syscall]
 fn setuid(id: u32) -> Result<(), Errno> {
-    USER.set_one(id, &FILE_USER)
+    change(|whole, privileged| whole.user.set_one(privileged, id))
 }
 
 /// See setgid(2).
 #[syscall]
 fn setgid(id: u32) -> Result<(), Errno> {
-    GROUP.set_one(id, &FILE_GROUP)
+    change(|whole, privileged| whole.group.set_one(privileged, id))
 }
 
 /// See setreuid(2).
 #[syscall]
 fn setreuid(real: u32, effective: u32) -> Result<(), Errno> {
-    USER.set_two(real, effective, &FILE_USER)
+    change(|whole, privileged| whole.user.set_two(privileged, real, effective))
 }
 
 /// See setregid(2).
 #[syscall]
 fn setregid(real: u32, effective: u32) -> Result<(), Errno> {
-    GROUP.set_two(real, effective, &FILE_GROUP)
+    change(|whole, privileged| whole.group.set_two(privileged, real, effective))
 }
 
 /// See setresuid(2).
 #[syscall]
 fn setresuid(real: u32, effective: u32, saved: u32) -> Result<(), Errno> {
-    USER.set([real, effective, saved], &FILE_USER)
+    change(|whole, privileged| whole.user.set(privileged, [real, effective, saved]))
 }
 
 /// See setresgid(2).
 #[syscall]
 fn setresgid(real: u32, effective: u32, saved: u32) -> Result<(), Errno> {
-    GROUP.set([real, effective, saved], &FILE_GROUP)
+    change(|whole, privileged| whole.group.set(privileged, [real, effective, saved]))
 }
 
-fn tell(ids: &Ids, places: [UserPtr<'_, u32>; 3]) {
-    for (place, id) in places.into_iter().zip(ids.get()) {
+fn tell(ids: [u32; 3], places: [UserPtr<'_, u32>; 3]) {
+    for (place, id) in places.into_iter().zip(ids) {
         place.write(id);
     }
 }
@@ -139,49 +183,80 @@ fn tell(ids: &Ids, places: [UserPtr<'_, u32>; 3]) {
 /// See getresuid(2).
 #[syscall]
 fn getresuid(real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) {
-    tell(&USER, [real, effective, saved]);
+    tell(user(), [real, effective, saved]);
 }
 
 /// See getresgid(2).
 #[syscall]
 fn getresgid(real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) {
-    tell(&GROUP, [real, effective, saved]);
+    tell(group(), [real, effective, saved]);
 }
 
 /// Sets the number for files where that is allowed; returns the one before.
-fn set_file(file: &AtomicU32, ids: &Ids, id: u32) -> u32 {
-    let old = file.load(Relaxed);
-    if USER.get()[1] == 0 || id == old || ids.get().contains(&id) {
-        file.store(id, Relaxed);
-    }
-    old
+fn set_file(id: u32, of: fn(&mut Whole) -> &mut Ids) -> u32 {
+    let before = of(&mut WHOLE.lock().clone()).file;
+    let set = change(|whole, privileged| {
+        let ids = of(whole);
+        let old = ids.file;
+        if id != KEEP && (privileged || ids.own.contains(&id)) {
+            ids.file = id;
+        }
+        Ok(old)
+    });
+    // The calls have no way to tell an error: it stays as it is.
+    set.unwrap_or(before)
 }
 
 /// See setfsuid(2).
 #[syscall]
 fn setfsuid(id: u32) -> u32 {
-    if id == KEEP { FILE_USER.load(Relaxed) } else { set_file(&FILE_USER, &USER, id) }
+    set_file(id, |whole| &mut whole.user)
 }
 
 /// See setfsgid(2).
 #[syscall]
 fn setfsgid(id: u32) -> u32 {
-    if id == KEEP { FILE_GROUP.load(Relaxed) } else { set_file(&FILE_GROUP, &GROUP, id) }
+    set_file(id, |whole| &mut whole.group)
 }
 
-/// The process is in no supplementary groups (getgroups(2)).
+/// The supplementary groups, or with size 0 how many they are (getgroups(2)).
 #[syscall]
-fn getgroups(size: i32, _list: usize) -> Result<usize, Errno> {
-    if size < 0 { Err(Errno::EINVAL) } else { Ok(0) }
-}
-
-/// Supplementary groups mean nothing to user 0, who passes every check (setgroups(2)).
-#[syscall]
-fn setgroups(size: usize, _list: usize) -> Result<(), Errno> {
-    if geteuid() != 0 {
-        return Err(Errno::EPERM);
+fn getgroups(size: i32, list: UserWord) -> Result<usize, Errno> {
+    let groups = WHOLE.lock().groups.clone();
+    let groups = groups.as_deref().unwrap_or_default();
+    match usize::try_from(size).map_err(|_| Errno::EINVAL)? {
+        0 => Ok(groups.len()),
+        size if size < groups.len() => Err(Errno::EINVAL),
+        _ => {
+            let mut list = list.slice_mut(groups.len())?;
+            for (index, group) in groups.iter().enumerate() {
+                list.set(index, *group);
+            }
+            Ok(groups.len())
+        }
     }
-    if size > GROUPS_MAX { Err(Errno::EINVAL) } else { Ok(()) }
+}
+
+/// See setgroups(2).
+#[syscall]
+fn setgroups(size: usize, list: UserWord) -> Result<(), Errno> {
+    change(|whole, privileged| {
+        if !privileged {
+            return Err(Errno::EPERM);
+        }
+        whole.groups = match size {
+            0 => None,
+            1..=GROUPS_MAX => {
+                let mut groups = Vec::new();
+                groups.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
+                groups.extend(list.slice::<u32>(size)?.iter());
+                ukfile::fallible::reserve(size_of_val(&*groups))?;
+                Some(Arc::from(groups))
+            }
+            _ => return Err(Errno::EINVAL),
+        };
+        Ok(())
+    })
 }
 
 /// Version of the structures below (`linux/capability.h`), for 64 capabilities in two halves.
@@ -189,7 +264,7 @@ const CAPABILITY_VERSION: u32 = 0x2008_0522;
 /// Capabilities that Linux knows, as bits.
 const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
 
-/// What the process may do (capget(2)): all, as user 0.
+/// What the process may do (capget(2)): all as user 0, nothing as others.
 #[syscall]
 fn capget(header: UserPtr<[u32; 2]>, data: Option<UserPtr<[u32; 6]>>) -> Result<(), Errno> {
     let [version, pid] = header.read();

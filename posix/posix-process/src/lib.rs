@@ -8,8 +8,9 @@
 //! assert_eq!(call!(nr::fork), Errno::ENOSYS.to_raw());
 //! ```
 //!
-//! An image is one process, with the number 1, of the user 0 who may do all there is to do. What
-//! would need a second process fails as on a system that cannot have one.
+//! An image is one process, with the number 1. It begins as user 0, who may do all there is to do;
+//! when it becomes another, files are told ([`on_identity_change`]). What would need a second process
+//! fails as on a system that cannot have one.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -24,7 +25,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 
-pub use credentials::{group, user};
+pub use credentials::{Identity, OnIdentityChange, group, on_identity_change, user};
 pub use limits::open_files;
 pub use name::{RELEASE, host_name, set_host_name};
 use syscall_shim::{Errno, UserPtr, syscall};

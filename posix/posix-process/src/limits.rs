@@ -53,6 +53,10 @@ fn change(resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
         if new.current > new.maximum {
             return Err(Errno::EINVAL);
         }
+        // Who is not privileged gives rights away, and does not get them back.
+        if new.maximum > old.maximum && crate::user()[1] != 0 {
+            return Err(Errno::EPERM);
+        }
         // The table of files cannot grow for ever, whoever asks.
         if resource as usize == OPEN_FILES && new.maximum > MAX_FILES {
             return Err(Errno::EPERM);

@@ -35,6 +35,12 @@ fn users_and_groups() {
     assert_eq!(ids(nr::getresuid), [0; 3]);
     assert_eq!(call!(nr::getresuid, 0, 0, 0), Errno::EFAULT.to_raw());
     assert_eq!((call!(nr::getgroups, 0, 0), call!(nr::getgroups, -1, 0)), (0, EINVAL));
+    let mut list = [0u32; 3];
+    assert_eq!(call!(nr::setgroups, 2usize, &[7u32, 5]), 0);
+    assert_eq!((call!(nr::getgroups, 0, 0), call!(nr::getgroups, 1, &mut list)), (2, EINVAL));
+    assert_eq!((call!(nr::getgroups, 3, &mut list), list), (2, [7, 5, 0]));
+    assert_eq!(call!(nr::setgroups, 1usize, 0), Errno::EFAULT.to_raw());
+    assert_eq!(call!(nr::getgroups, 0, 0), 2);
     assert_eq!((call!(nr::setgroups, 0, 0), call!(nr::setgroups, 65_537usize, 0)), (0, EINVAL));
     // Groups first: they can be chosen as long as the user is 0.
     assert_eq!(call!(nr::setregid, 10u32, KEEP), 0);
@@ -62,9 +68,16 @@ fn users_and_groups() {
         (0, EPERM)
     );
     assert_eq!(call!(nr::setuid, 300u32), EPERM);
+    // A hard limit can be lowered, and not be raised again.
+    let (mut limit, data_size) = ([0u64; 2], 2u32);
+    assert_eq!(call!(nr::setrlimit, data_size, &[5u64, 6]), 0);
+    assert_eq!(call!(nr::setrlimit, data_size, &[6u64, 7]), EPERM);
+    assert_eq!(call!(nr::prlimit64, 0, data_size, &[6u64, 6], &mut limit), 0);
+    assert_eq!(limit, [5, 6]);
     assert_eq!((call!(nr::setfsuid, 300u32), call!(nr::setfsuid, KEEP)), (200, 200));
     assert_eq!((call!(nr::setgid, 77u32), call!(nr::setgroups, 0, 0)), (EPERM, EPERM));
     assert_eq!(call!(nr::setuid, 0u32), 0);
+    assert_eq!(call!(nr::setrlimit, data_size, &[6u64, 7]), 0, "user 0 may");
     assert_eq!(ids(nr::getresuid), [100, 0, 0]);
     assert_eq!(call!(nr::setreuid, KEEP, 100u32), 0);
     assert_eq!(ids(nr::getresuid), [100, 100, 0]);

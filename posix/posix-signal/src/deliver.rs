@@ -40,7 +40,7 @@ pub fn interrupted() -> bool {
     if !is_call_end_requested() {
         return false;
     }
-    of_program().is_some_and(|thread| STATE.lock().deliverable(thread) != 0)
+    of_program().is_some_and(|thread| STATE.lock().claim(thread))
 }
 
 /// A call of the running thread has ended.
@@ -78,7 +78,7 @@ pub fn after_call(ended: Ended<'_>) -> Then {
     if ended.result != Errno::EINTR.to_raw() {
         return Then::Return(ended.result);
     }
-    // Another thread took the signal, or nobody wanted it; or the handlers say so.
+    // Nobody wants the signal any more; or the handlers say so.
     if !handled || (restarts && is_restarted(&ended)) {
         Then::Again
     } else {

@@ -99,21 +99,20 @@ pub fn end(signal: i32) -> ! {
 impl State {
     fn post(&mut self, target: Target, info: Info) -> Result<Effect, Errno> {
         let signal = info.signal;
-        let candidates = match target {
-            Target::Thread(thread) if posix_thread::exists(thread) => alloc::vec![thread],
-            Target::Thread(_) => return Err(Errno::ESRCH),
+        let caller = posix_thread::of_program();
+        let find = |fits: &dyn Fn(i32) -> bool| match target {
+            Target::Thread(thread) => Some(thread).filter(|thread| fits(*thread)),
             // The caller first: it is awake.
             Target::Process => {
-                let mut all = posix_thread::numbers();
-                let caller = posix_thread::of_program();
-                if let Some(at) = all.iter().position(|thread| Some(*thread) == caller) {
-                    all.swap(0, at);
-                }
-                all
+                let caller = caller.filter(|thread| fits(*thread));
+                caller.or_else(|| posix_thread::find_number(fits))
             }
         };
-        let waits = candidates.iter().copied().find(|thread| self.awaits(*thread, signal));
-        let open = candidates.iter().copied().find(|thread| self.mask(*thread) & bit(signal) == 0);
+        if matches!(target, Target::Thread(thread) if !posix_thread::exists(thread)) {
+            return Err(Errno::ESRCH);
+        }
+        let waits = find(&|thread| self.awaits(thread, signal));
+        let open = find(&|thread| self.mask(thread) & bit(signal) == 0);
         // What is blocked may have another action when it is not any more.
         if waits.is_none() && open.is_some() {
             if self.is_ignored(signal) {

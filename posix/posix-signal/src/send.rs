@@ -1,7 +1,7 @@
 //! The calls that send signals.
 
 use posix_thread::FIRST;
-use syscall_shim::{Errno, UserPtr, syscall};
+use syscall_shim::{Errno, Signal, UserPtr, syscall};
 
 use crate::info::{Info, SI_TKILL, SI_USER};
 use crate::number::is_signal;
@@ -28,7 +28,8 @@ fn process(pid: i32) -> Result<Target, Errno> {
 
 /// See kill(2).
 #[syscall]
-fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
+fn kill(pid: i32, signal: Signal) -> Result<(), Errno> {
+    let Signal(signal) = signal;
     if signal != 0 && !is_signal(signal) {
         return Err(Errno::EINVAL);
     }
@@ -37,13 +38,14 @@ fn kill(pid: i32, signal: i32) -> Result<(), Errno> {
 
 /// See tkill(2).
 #[syscall]
-fn tkill(thread: i32, signal: i32) -> Result<(), Errno> {
+fn tkill(thread: i32, signal: Signal) -> Result<(), Errno> {
     tgkill(FIRST, thread, signal)
 }
 
 /// See tgkill(2).
 #[syscall]
-fn tgkill(pid: i32, thread: i32, signal: i32) -> Result<(), Errno> {
+fn tgkill(pid: i32, thread: i32, signal: Signal) -> Result<(), Errno> {
+    let Signal(signal) = signal;
     if pid <= 0 || thread <= 0 || (signal != 0 && !is_signal(signal)) {
         return Err(Errno::EINVAL);
     }
@@ -55,18 +57,23 @@ fn tgkill(pid: i32, thread: i32, signal: i32) -> Result<(), Errno> {
 
 /// See rt_sigqueueinfo(2).
 #[syscall]
-fn rt_sigqueueinfo(pid: i32, signal: i32, info: UserPtr<Info>) -> Result<(), Errno> {
-    send(process(pid)?, signal, info.read())
+fn rt_sigqueueinfo(pid: i32, signal: Signal, info: UserPtr<Info>) -> Result<(), Errno> {
+    send(process(pid)?, signal.0, info.read())
 }
 
 /// See rt_tgsigqueueinfo(2).
 #[syscall]
-fn rt_tgsigqueueinfo(pid: i32, thread: i32, signal: i32, info: UserPtr<Info>) -> Result<(), Errno> {
+fn rt_tgsigqueueinfo(
+    pid: i32,
+    thread: i32,
+    signal: Signal,
+    info: UserPtr<Info>,
+) -> Result<(), Errno> {
     if pid <= 0 || thread <= 0 {
         return Err(Errno::EINVAL);
     }
     if pid != FIRST {
         return Err(Errno::ESRCH);
     }
-    send(Target::Thread(thread), signal, info.read())
+    send(Target::Thread(thread), signal.0, info.read())
 }

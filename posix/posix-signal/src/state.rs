@@ -1,6 +1,7 @@
 //! What is known of signals: actions, masks, pending ones.
 
-use syscall_shim::{Plain, request_call_end};
+use posix_thread::FIRST;
+use syscall_shim::{Errno, Plain, request_call_end};
 use uklock::{Mutex, WaitQueue};
 use ukmap::SortedMap;
 
@@ -39,13 +40,16 @@ pub struct State {
     actions: [Action; LAST as usize],
     /// Signals for whichever thread takes them.
     pub pending: Queue,
-    /// Of threads that differ from a new one.
+    /// Of the first thread, which was there before anybody could be told that there is no memory.
+    first: Own,
+    /// Of those that were made later.
     own: SortedMap<i32, Own>,
 }
 
 pub static STATE: Mutex<State> = Mutex::new(State {
     actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; LAST as usize],
     pending: Queue::new(),
+    first: Own { mask: 0, saved: None, awaited: 0, pending: Queue::new() },
     own: SortedMap::new(),
 });
 
@@ -62,7 +66,8 @@ impl State {
         fault::note(signal, &action);
         if self.is_ignored(signal) {
             self.pending.forget(bit(signal));
-            self.own.values_mut().for_each(|own| own.pending.forget(bit(signal)));
+            let others = self.own.values_mut();
+            others.chain([&mut self.first]).for_each(|own| own.pending.forget(bit(signal)));
         }
     }
 
@@ -75,21 +80,31 @@ impl State {
         }
     }
 
+    /// What a thread has, to be changed. Those that began before anybody asked for signals get it
+    /// now; all others had it from their beginning.
     pub fn own(&mut self, thread: i32) -> &mut Own {
-        self.own.get_or_insert_with(thread, Own::default)
+        match thread {
+            FIRST => &mut self.first,
+            other => self.own.get_or_insert_with(other, Own::default),
+        }
+    }
+
+    /// What a thread has, if it differs from a new one.
+    fn of(&self, thread: i32) -> Option<&Own> {
+        if thread == FIRST { Some(&self.first) } else { self.own.get(&thread) }
     }
 
     pub fn mask(&self, thread: i32) -> u64 {
-        self.own.get(&thread).map_or(0, |own| own.mask)
+        self.of(thread).map_or(0, |own| own.mask)
     }
 
     pub fn awaits(&self, thread: i32, signal: i32) -> bool {
-        self.own.get(&thread).is_some_and(|own| own.awaited & bit(signal) != 0)
+        self.of(thread).is_some_and(|own| own.awaited & bit(signal) != 0)
     }
 
     /// Pending signals of a thread, blocked or not.
     pub fn pending(&self, thread: i32) -> u64 {
-        self.pending.set() | self.own.get(&thread).map_or(0, |own| own.pending.set())
+        self.pending.set() | self.of(thread).map_or(0, |own| own.pending.set())
     }
 
     /// Signals that are to be delivered to a thread.
@@ -99,29 +114,50 @@ impl State {
 
     /// Takes a pending signal of a set: a thread's own ones first.
     pub fn take(&mut self, thread: i32, set: u64) -> Option<Info> {
-        let own = self.own.get_mut(&thread).and_then(|own| own.pending.take(set));
-        own.or_else(|| self.pending.take(set))
+        let own = if thread == FIRST { Some(&mut self.first) } else { self.own.get_mut(&thread) };
+        own.and_then(|own| own.pending.take(set)).or_else(|| self.pending.take(set))
+    }
+
+    /// Whether a signal is to be delivered to a thread, which has it alone from now on. Otherwise
+    /// another thread might take it, and the wait that ends for it would begin anew, with all of its
+    /// time.
+    pub fn claim(&mut self, thread: i32) -> bool {
+        let open = !self.mask(thread);
+        if self.of(thread).is_some_and(|own| own.pending.set() & open != 0) {
+            return true;
+        }
+        let Some(info) = self.pending.take(open) else { return false };
+        if !self.own(thread).pending.push(info) {
+            // There is room where it was.
+            self.pending.push(info);
+        }
+        true
     }
 
     /// A new thread has the mask of the one that made it.
-    pub fn thread_created(&mut self, parent: i32, child: i32) {
-        let mask = self.mask(parent);
-        if mask != 0 {
-            self.own(child).mask = mask;
-        }
+    ///
+    /// # Errors
+    /// `ENOMEM`
+    pub fn thread_created(&mut self, parent: i32, child: i32) -> Result<(), Errno> {
+        let own = Own { mask: self.mask(parent), ..Own::default() };
+        self.own.try_insert(child, own).map(drop).map_err(|_| Errno::ENOMEM)
     }
 
     pub fn thread_ended(&mut self, thread: i32) {
+        if thread == FIRST {
+            self.first = Own::default();
+        }
         self.own.remove(&thread);
     }
 
     /// Calls of threads have to look as long as there is something to deliver. Called after
     /// whatever may have changed that.
     pub fn request(&self) {
-        let own = self.own.iter().any(|(thread, _)| self.deliverable(*thread) != 0);
+        let mut known = self.own.keys().copied().chain([FIRST]);
+        let own = known.any(|thread| self.deliverable(thread) != 0);
         let anybody = || {
-            let blocked = |thread: &i32| self.pending.set() & !self.mask(*thread) == 0;
-            self.pending.set() != 0 && !posix_thread::numbers().iter().all(blocked)
+            let open = |thread| self.pending.set() & !self.mask(thread) != 0;
+            self.pending.set() != 0 && posix_thread::find_number(open).is_some()
         };
         request_call_end(own || anybody());
     }

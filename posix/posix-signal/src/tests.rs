@@ -3,13 +3,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use posix_thread::FIRST;
 use proptest::prelude::*;
 use syscall_shim::{Errno, call, nr};
 
 use crate::info::{Info, SI_USER};
 use crate::number::{FIRST_QUEUED, bit};
 use crate::queue::{MOST, Queue};
-use crate::state::Action;
+use crate::state::{Action, STATE};
 
 const EINVAL: isize = -22;
 const SIGUSR1: i32 = 10;
@@ -130,6 +131,25 @@ fn handlers_run_when_a_call_ends() {
     assert_eq!(CALLED.lock().unwrap().len(), 2);
     assert_eq!(call!(nr::rt_sigprocmask, UNBLOCK, &set, &mut mask, EIGHT), 0);
     assert_eq!((mask, CALLED.lock().unwrap().len()), (set, 2));
+}
+
+/// Who ends a wait for a signal gets it, whoever else could.
+#[test]
+fn a_signal_that_ends_a_wait_is_not_taken_by_others() {
+    const OTHER: i32 = 99;
+    let _turn = turn();
+    let mut state = STATE.lock();
+    assert!(!state.claim(FIRST));
+    assert!(state.pending.push(Info::new(SIGUSR1, SI_USER)));
+    assert_eq!(state.deliverable(OTHER), bit(SIGUSR1));
+    assert!(state.claim(FIRST) && state.claim(FIRST), "it stays");
+    assert_eq!((state.deliverable(OTHER), state.claim(OTHER)), (0, false));
+    assert_eq!(state.take(FIRST, bit(SIGUSR1)).map(|info| info.signal), Some(SIGUSR1));
+    // What a thread blocks is for others.
+    state.own(FIRST).mask = bit(SIGUSR1);
+    assert!(state.pending.push(Info::new(SIGUSR1, SI_USER)));
+    assert!(!state.claim(FIRST) && state.claim(OTHER));
+    state.thread_ended(OTHER);
 }
 
 #[test]

@@ -5,8 +5,6 @@ mod calls;
 #[cfg_attr(not(feature = "threads"), path = "timers/interrupt.rs")]
 mod engine;
 
-use alloc::vec::Vec;
-
 use posix_time::Clock;
 use uklock::Mutex;
 use ukmap::SortedMap;
@@ -71,23 +69,27 @@ static TIMERS: Mutex<SortedMap<i32, Timer>> = Mutex::new(SortedMap::new());
 /// Sends the signals of all timers that have expired; returns when the next one does.
 fn expire() -> Option<u64> {
     let now = ukplat::monotonic_ns();
-    let mut due = Vec::new();
-    for (id, timer) in TIMERS.lock().iter_mut() {
+    // One at a time: it takes no memory, and nothing is locked while signals are sent.
+    while let Some((target, info)) = expired(now) {
+        // A thread that has ended gets nothing.
+        let _ = post(target, info);
+    }
+    TIMERS.lock().values().filter_map(|timer| timer.next).min()
+}
+
+/// The signal of one of the timers that have expired, if one sends any.
+fn expired(now: u64) -> Option<(Target, Info)> {
+    TIMERS.lock().iter_mut().find_map(|(id, timer)| {
         let times = timer.expire(now);
-        let Some((target, signal)) = timer.sends.filter(|_| times > 0) else { continue };
+        let (target, signal) = timer.sends.filter(|_| times > 0)?;
         let overrun = (times - 1).min(i32::MAX as u64) as i32;
         let info = if *id < 0 {
             Info::new(signal, SI_KERNEL)
         } else {
             Info::from_timer(signal, *id, overrun, timer.value)
         };
-        due.push((target, info));
-    }
-    for (target, info) in due {
-        // A thread that has ended gets nothing.
-        let _ = post(target, info);
-    }
-    TIMERS.lock().values().filter_map(|timer| timer.next).min()
+        Some((target, info))
+    })
 }
 
 /// The signal of a timer was delivered.

@@ -69,11 +69,21 @@ fn clone_thread(
     }
 }
 
+/// By which locks of the program name their owners.
+static NUMBERS: posix_futex::Threads = posix_futex::Threads {
+    current: || crate::gettid() as u32,
+    exists: |number| i32::try_from(number).is_ok_and(crate::exists),
+};
+
 /// The calling thread is the first of the program of this name.
 pub fn begin_program(name: &str) {
+    posix_futex::set_threads(&NUMBERS);
     #[cfg(feature = "threads")]
     task::MAIN.set_thread(uksched::current());
     task::MAIN.set_name(name.as_bytes());
+    // At boot there is memory, or nothing goes at all.
+    #[cfg(feature = "threads")]
+    let _ = posix_futex::reserve(1);
 }
 
 /// Ends the calling thread, and unmaps the range, of which the thread's stack may be a part.
@@ -124,7 +134,7 @@ mod threads {
         let wants = |flag| how.flags & flag != 0;
         let clear = if wants(CLONE_CHILD_CLEARTID) { how.child_id } else { 0 };
         let parent = task::current();
-        let child = table::add(parent.id, clear);
+        let child = table::add(parent.id, clear)?;
         let id = child.id;
         for (flag, place) in
             [(CLONE_PARENT_SETTID, how.parent_id), (CLONE_CHILD_SETTID, how.child_id)]
@@ -187,6 +197,7 @@ mod threads {
             exit_group(code);
         }
         task.tell_end();
+        posix_futex::thread_ended();
     }
 
     /// The first function on the program's stack.
@@ -219,6 +230,7 @@ mod threads {
             exit_group(code);
         }
         task::MAIN.tell_end();
+        posix_futex::thread_ended();
         uksched::exit()
     }
 }

@@ -34,7 +34,7 @@ mod tests;
 use syscall_shim::{Errno, UserPtr, UserWord, syscall};
 
 pub use create::begin_program;
-pub use table::{Events, exists, numbers, of_program, on_thread_events, wake};
+pub use table::{Events, count, exists, find_number, of_program, on_thread_events, wake};
 pub use task::{in_call, name_of, set_in_call, set_name_of, set_signal_stack, signal_stack};
 
 /// The number of the first thread, which is that of the process.

@@ -1,7 +1,5 @@
 //! All threads of the program, by number.
 
-use alloc::vec::Vec;
-
 use syscall_shim::Errno;
 use ukplat::StaticRef;
 
@@ -12,7 +10,9 @@ use crate::task::{self, MAIN, Task};
 pub struct Events {
     /// Called on a thread that makes another, with its number and that of the new one, which does
     /// not run yet.
-    pub created: fn(i32, i32),
+    ///
+    /// An error, `EAGAIN` or `ENOMEM`, means that the thread cannot be.
+    pub created: fn(i32, i32) -> Result<(), Errno>,
     /// Called on a thread that ends, with its number.
     pub ended: fn(i32),
 }
@@ -26,10 +26,10 @@ pub fn on_thread_events(events: &'static Events) {
 
 #[cfg(feature = "threads")]
 mod threads {
-    use alloc::collections::BTreeMap;
     use alloc::sync::Arc;
 
     use uklock::Mutex;
+    use ukmap::SortedMap;
 
     use super::{EVENTS, Errno, MAIN, Task};
     use crate::FIRST;
@@ -39,17 +39,20 @@ mod threads {
 
     /// All but the first.
     struct Table {
-        tasks: BTreeMap<i32, Arc<Task>>,
+        tasks: SortedMap<i32, Arc<Task>>,
         last: i32,
         /// The first thread ended by itself.
         first_ended: bool,
     }
 
     static TABLE: Mutex<Table> =
-        Mutex::new(Table { tasks: BTreeMap::new(), last: FIRST, first_ended: false });
+        Mutex::new(Table { tasks: SortedMap::new(), last: FIRST, first_ended: false });
 
     /// A new thread, with a number that no other has.
-    pub fn add(parent: i32, clear: usize) -> Arc<Task> {
+    ///
+    /// # Errors
+    /// `EAGAIN` when there is no memory.
+    pub fn add(parent: i32, clear: usize) -> Result<Arc<Task>, Errno> {
         let task = {
             let mut table = TABLE.lock();
             let mut id = table.last;
@@ -60,14 +63,19 @@ mod threads {
                 }
             }
             table.last = id;
-            let task = Arc::new(Task::new(id, clear));
-            table.tasks.insert(id, task.clone());
+            // One for this thread, one for the first.
+            posix_futex::reserve(table.tasks.len() + 2).map_err(|_| Errno::EAGAIN)?;
+            let task = ukfile::fallible::arc(Task::new(id, clear)).map_err(|_| Errno::EAGAIN)?;
+            table.tasks.try_insert(id, task.clone()).map_err(|_| Errno::EAGAIN)?;
             task
         };
-        if let Some(events) = EVENTS.get() {
-            (events.created)(parent, task.id);
+        if let Some(events) = EVENTS.get()
+            && (events.created)(parent, task.id).is_err()
+        {
+            remove(task.id);
+            return Err(Errno::EAGAIN);
         }
-        task
+        Ok(task)
     }
 
     /// A thread ends; returns whether it was the last.
@@ -94,10 +102,10 @@ mod threads {
         table.tasks.get(&id).cloned().map(Some).ok_or(Errno::ESRCH)
     }
 
-    pub fn numbers() -> alloc::vec::Vec<i32> {
+    pub fn find_number(mut fits: impl FnMut(i32) -> bool) -> Option<i32> {
         let table = TABLE.lock();
         let first = (!table.first_ended).then_some(FIRST);
-        first.into_iter().chain(table.tasks.keys().copied()).collect()
+        first.into_iter().chain(table.tasks.keys().copied()).find(|id| fits(*id))
     }
 
     /// The task of a number that [`find`] found.
@@ -125,12 +133,23 @@ pub fn exists(id: i32) -> bool {
     id > 0 && with(id, |_| ()).is_ok()
 }
 
-/// The numbers of all threads of the program.
-pub fn numbers() -> Vec<i32> {
+/// The smallest number of a thread of the program that fits. Threads neither begin nor end
+/// meanwhile.
+pub fn find_number(mut fits: impl FnMut(i32) -> bool) -> Option<i32> {
     #[cfg(feature = "threads")]
-    return threads::numbers();
+    return threads::find_number(fits);
     #[cfg(not(feature = "threads"))]
-    alloc::vec![MAIN.id]
+    fits(MAIN.id).then_some(MAIN.id)
+}
+
+/// How many threads the program has.
+pub fn count() -> usize {
+    let mut count = 0;
+    find_number(|_| {
+        count += 1;
+        false
+    });
+    count
 }
 
 /// Makes a thread look again at what it waits for: at whether it was

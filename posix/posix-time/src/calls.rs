@@ -1,6 +1,6 @@
 //! The system calls.
 
-use syscall_shim::{Errno, Plain, UserPtr, syscall};
+use syscall_shim::{ClockId, Errno, Plain, UserPtr, syscall};
 
 use crate::{Clock, NANOSECONDS, TimeSpec, wait_until};
 
@@ -21,15 +21,15 @@ struct TimeVal {
 
 /// See clock_gettime(2).
 #[syscall]
-fn clock_gettime(clock: i32, time: UserPtr<TimeSpec>) -> Result<(), Errno> {
-    time.write(TimeSpec::from_ns(Clock::from_number(clock)?.now_ns()));
+fn clock_gettime(clock: ClockId, time: UserPtr<TimeSpec>) -> Result<(), Errno> {
+    time.write(TimeSpec::from_ns(Clock::from_number(clock.0)?.now_ns()));
     Ok(())
 }
 
 /// See clock_getres(2).
 #[syscall]
-fn clock_getres(clock: i32, resolution: Option<UserPtr<TimeSpec>>) -> Result<(), Errno> {
-    Clock::from_number(clock)?;
+fn clock_getres(clock: ClockId, resolution: Option<UserPtr<TimeSpec>>) -> Result<(), Errno> {
+    Clock::from_number(clock.0)?;
     if let Some(resolution) = resolution {
         resolution.write(TimeSpec::from_ns(RESOLUTION_NS));
     }
@@ -38,11 +38,11 @@ fn clock_getres(clock: i32, resolution: Option<UserPtr<TimeSpec>>) -> Result<(),
 
 /// Sets wall-clock time (clock_settime(2)).
 #[syscall]
-fn clock_settime(clock: i32, time: UserPtr<TimeSpec>) -> Result<(), Errno> {
+fn clock_settime(clock: ClockId, time: UserPtr<TimeSpec>) -> Result<(), Errno> {
     let ns = time.read().to_ns()?;
-    match clock {
+    match clock.0 {
         0 => {
-            Clock::set_real(ns);
+            ukplat::set_wall_ns(ns);
             Ok(())
         }
         _ => Err(Errno::EINVAL),
@@ -67,7 +67,7 @@ fn settimeofday(time: Option<UserPtr<TimeVal>>, _zone: usize) -> Result<(), Errn
     if let Some(time) = time {
         let TimeVal { seconds, microseconds } = time.read();
         let nanoseconds = microseconds.checked_mul(1000).ok_or(Errno::EINVAL)?;
-        Clock::set_real(TimeSpec { seconds, nanoseconds }.to_ns()?);
+        ukplat::set_wall_ns(TimeSpec { seconds, nanoseconds }.to_ns()?);
     }
     Ok(())
 }
@@ -102,14 +102,14 @@ fn nanosleep(duration: UserPtr<TimeSpec>, rest: Option<UserPtr<TimeSpec>>) -> Re
 /// Sleeps for a duration, or until a clock shows a time (clock_nanosleep(2)).
 #[syscall]
 fn clock_nanosleep(
-    clock: i32,
+    clock: ClockId,
     flags: i32,
     time: UserPtr<TimeSpec>,
     rest: Option<UserPtr<TimeSpec>>,
 ) -> Result<(), Errno> {
-    let kind = Clock::from_number(clock)?;
+    let kind = Clock::from_number(clock.0)?;
     // The caller's own CPU time stands still while it sleeps.
-    if clock == 3 {
+    if clock.0 == 3 {
         return Err(Errno::EINVAL);
     }
     let ns = time.read().to_ns()?;

@@ -1,7 +1,5 @@
 //! Clocks by number, and their times.
 
-use core::sync::atomic::{AtomicI64, Ordering::Relaxed};
-
 use syscall_shim::{Errno, Plain};
 
 /// Nanoseconds of a second.
@@ -48,9 +46,6 @@ pub enum Clock {
     Cpu,
 }
 
-/// Nanoseconds that were added to wall-clock time by setting it.
-static OFFSET_NS: AtomicI64 = AtomicI64::new(0);
-
 impl Clock {
     /// The clock with a number of `linux/time.h`, or of the process or a thread.
     ///
@@ -72,19 +67,13 @@ impl Clock {
     /// Its time now, in nanoseconds.
     pub fn now_ns(self) -> u64 {
         match self {
-            Clock::Real => ukplat::wall_ns().saturating_add_signed(OFFSET_NS.load(Relaxed)),
+            Clock::Real => ukplat::wall_ns(),
             Clock::Monotonic => ukplat::monotonic_ns(),
             Clock::Cpu => {
                 let start = ukplat::BootInfo::get().map_or(0, |boot| boot.entry_ticks);
                 ukplat::ticks_to_ns(ukplat::ticks().saturating_sub(start))
             }
         }
-    }
-
-    /// Sets wall-clock time.
-    pub(crate) fn set_real(ns: u64) {
-        let offset = i128::from(ns) - i128::from(ukplat::wall_ns());
-        OFFSET_NS.store(offset.clamp(i64::MIN.into(), i64::MAX.into()) as i64, Relaxed);
     }
 
     /// The monotonic time of the platform at which this clock shows `ns`, if it is not set again.

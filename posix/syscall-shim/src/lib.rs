@@ -41,6 +41,7 @@ mod counters;
 #[cfg(any(test, feature = "host"))]
 pub mod host;
 mod missing;
+mod named;
 pub mod nr;
 #[cfg(feature = "strace")]
 mod strace;
@@ -59,6 +60,7 @@ pub use argument::{plain, take, trace, words};
 #[cfg(feature = "counters")]
 pub use counters::calls;
 pub use missing::missing;
+pub use named::{ClockId, FileFlags, MapFlags, Mode, Protection, Signal, signal_name};
 pub use syscall_macros::{Plain, syscall};
 pub use table::{Entry, Parameter, Syscall, WORDS, by_number, dispatch, registered};
 pub use ukerrno::Errno;

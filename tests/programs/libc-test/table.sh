@@ -8,9 +8,11 @@ here=$(cd "$(dirname "$0")" && pwd)
 cat <<'M'
 # The test suite of musl
 
-`libc-test` is the test suite of musl's authors. `tests/programs/libc-test/run.sh FOLDER PLATFORM` makes
-one image of all its tests that can be linked statically, from sources in that folder, and starts it
-once for each test. This page is what `table.sh` there makes of what that prints.
+`libc-test` is the test suite of musl's authors (<https://repo.or.cz/libc-test.git>); this is about the
+copy of 2020 in `microsoft/checkedc-libc-test` on GitHub, commit 66f420f917d6. For each platform
+`tests/programs/libc-test/run.sh FOLDER PLATFORM`, `FOLDER` being that copy, makes one image of all tests
+that can be linked statically, and starts it once for each, for at most 30 seconds. On kvm that was QEMU
+with its translation in software. This page is what `table.sh` there makes of what that prints.
 
 | platform | passed | of |
 |---|---|---|

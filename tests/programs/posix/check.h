@@ -28,5 +28,8 @@ void test_cancellation(void);
 void test_signals(void);
 void test_timers(void);
 void test_system(void);
+void test_files(void);
+void test_traps(void);
 void test_mappings(void);
+void test_exhaustion(void);
 void test_faults(void);

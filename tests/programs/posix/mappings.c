@@ -107,7 +107,17 @@ static void without_a_name(void)
 	CHECK(pread(fd, &text, 1, 5) == 1 && text == 'w');
 	at = mremap(at, PAGE, 3 * PAGE, MREMAP_MAYMOVE);
 	CHECK(at != MAP_FAILED && at[5] == 'w');
-	CHECK(!munmap(at, 3 * PAGE) && !close(fd));
+	/* To where the program wants it. */
+	char *to = mmap(0, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	at = mremap(at, 3 * PAGE, 3 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	CHECK(at == to && at[5] == 'w' && (at[6] = 'x'));
+	CHECK(pread(fd, &text, 1, 6) == 1 && text == 'x');
+	CHECK(!munmap(to, 4 * PAGE) && !close(fd));
+	/* What is not mapped has no protection. */
+	to = mmap(0, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(to != MAP_FAILED && !munmap(to + PAGE, PAGE));
+	FAILS(mprotect(to, 3 * PAGE, PROT_READ), ENOMEM);
+	CHECK(!munmap(to, 3 * PAGE));
 }
 
 static void errors(void)

@@ -206,6 +206,69 @@ static void locks(void)
 	CHECK(pthread_mutex_unlock(&checked) == EPERM);
 }
 
+/* Mutexes that are told who owns them: the system is asked when there are others. */
+static pthread_mutex_t owned;
+static void *counts_owned(void *argument)
+{
+	for (int i = 0; i < ROUNDS; i++) {
+		CHECK(!pthread_mutex_lock(&owned));
+		long now = counter;
+		if (i % 16 == 0)
+			sched_yield();
+		counter = now + 1;
+		CHECK(!pthread_mutex_unlock(&owned));
+	}
+	return 0;
+}
+
+static void *ends_as_owner(void *argument)
+{
+	CHECK(!pthread_mutex_lock(&owned));
+	sem_post(&items);
+	/* Another waits for it by then. */
+	usleep(5000);
+	return 0;
+}
+
+static void *cannot_take_it(void *argument)
+{
+	struct timespec past = { 1, 0 };
+	CHECK(pthread_mutex_trylock(&owned) == EBUSY);
+	CHECK(pthread_mutex_timedlock(&owned, &past) == ETIMEDOUT);
+	CHECK(pthread_mutex_unlock(&owned) == EPERM);
+	return 0;
+}
+
+static void owners(int protocol)
+{
+	pthread_mutexattr_t kind;
+	pthread_t thread;
+	pthread_mutexattr_init(&kind);
+	CHECK(!pthread_mutexattr_setprotocol(&kind, protocol));
+	CHECK(!pthread_mutexattr_settype(&kind, PTHREAD_MUTEX_ERRORCHECK));
+	CHECK(!pthread_mutex_init(&owned, &kind));
+	counter = 0;
+	together(counts_owned);
+	CHECK(counter == THREADS * ROUNDS);
+	CHECK(!pthread_mutex_lock(&owned));
+	CHECK(pthread_mutex_lock(&owned) == EDEADLK);
+	CHECK(!pthread_create(&thread, 0, cannot_take_it, 0) && !pthread_join(thread, 0));
+	CHECK(!pthread_mutex_unlock(&owned));
+	CHECK(!pthread_mutex_destroy(&owned));
+
+	CHECK(!pthread_mutexattr_setrobust(&kind, PTHREAD_MUTEX_ROBUST));
+	CHECK(!pthread_mutex_init(&owned, &kind));
+	sem_init(&items, 0, 0);
+	CHECK(!pthread_create(&thread, 0, ends_as_owner, 0));
+	while (sem_wait(&items))
+		;
+	CHECK(pthread_mutex_lock(&owned) == EOWNERDEAD);
+	CHECK(!pthread_join(thread, 0));
+	CHECK(!pthread_mutex_consistent(&owned) && !pthread_mutex_unlock(&owned));
+	CHECK(!pthread_mutex_lock(&owned) && !pthread_mutex_unlock(&owned));
+	CHECK(!pthread_mutex_destroy(&owned));
+}
+
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
 static int made_once, destroyed;
@@ -282,6 +345,8 @@ void test_threads(void)
 	create_and_join();
 	detached();
 	locks();
+	owners(PTHREAD_PRIO_NONE);
+	owners(PTHREAD_PRIO_INHERIT);
 	identity();
 	pthread_t thread;
 	pthread_attr_t attributes;

@@ -45,7 +45,8 @@ use crate::tender;
 /// them all, and the memory of each.
 ///
 /// `syscall`: a system call that does nothing: as the C library calls it, by the table of all calls,
-/// and the same of Linux; beside them a call of a function (Table 1 of the paper).
+/// by an instruction that traps, and the same of Linux; beside them a call of a function (Table 1 of
+/// the paper). For kvm it counts instructions.
 ///
 /// `sqlite`: inserts and a mix of statements on a database in memory, in images that run as Linux
 /// processes, with each allocator, and in a virtual machine; beside them the same SQLite as a Linux program on a tmpfs, with
@@ -63,7 +64,7 @@ pub struct BenchArgs {
     pub runs: u32,
     /// Print JSON: for hello a list of {"what", "image_bytes", "boot_ns", "run_ns",
     /// "memory_bytes"}, for density of {"platform", "guests", "started_ns", "answer_ns",
-    /// "pss_bytes", "rss_bytes", "machine_bytes"}, for syscall of {"platform", "what", "cycles"},
+    /// "pss_bytes", "rss_bytes", "machine_bytes"}, for syscall of {"platform", "what", "cycles" or "instructions"},
     /// for the others an object of tables; times as [min, median, max]
     #[arg(long)]
     pub json: bool,

@@ -16,6 +16,7 @@ pub mod generate;
 pub mod graph;
 pub mod guests;
 pub mod handlers;
+pub mod install;
 pub mod layering;
 pub mod libs;
 pub mod lock;

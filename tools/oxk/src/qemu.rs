@@ -4,12 +4,12 @@ pub mod monitor;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use tempfile::TempPath;
 
 use crate::diagnostic::{Context as _, Diagnostic, Result};
 use crate::disk::Disk;
+use crate::install::{Installation, in_path, is_root};
 use crate::net::{self, Card};
 use crate::run::quote;
 use crate::share::Shared;
@@ -86,12 +86,6 @@ fn program(arch: &str) -> String {
     std::env::var("OXIKRAFT_QEMU").unwrap_or_else(|_| format!("qemu-system-{arch}"))
 }
 
-/// Whether a program is in the search path, and where.
-pub fn in_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|p| p.is_file())
-}
-
 /// Finds QEMU in the search path.
 pub fn find(arch: &str) -> Result<PathBuf> {
     let program = program(arch);
@@ -101,7 +95,7 @@ pub fn find(arch: &str) -> Result<PathBuf> {
         in_path(&program)
     };
     found.ok_or_else(|| {
-        let way_out = Installation::find(arch).map_or_else(
+        let way_out = installation(arch).map_or_else(
             || format!("install a package with the program qemu-system-{arch}"),
             |known| format!("install it: {}", known.shell_line(is_root())),
         );
@@ -109,51 +103,21 @@ pub fn find(arch: &str) -> Result<PathBuf> {
     })
 }
 
-fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0")
+/// How this system installs QEMU for an architecture.
+fn installation(arch: &str) -> Option<Installation> {
+    Installation::find(|manager| package(arch, manager))
 }
 
-/// How a system installs QEMU: commands, one after the other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Installation {
-    /// Fetches the list of packages, where a fresh machine has none.
-    update: Option<&'static str>,
-    install: String,
-}
-
-impl Installation {
-    fn find(arch: &str) -> Option<Self> {
-        Self::with(arch, &|manager| in_path(manager).is_some())
-    }
-
-    /// The first package manager that `has` knows, and its name for the package.
-    fn with(arch: &str, has: &dyn Fn(&str) -> bool) -> Option<Self> {
-        let is_x86 = arch == "x86_64";
-        let (x86_or_arm, x86_or_arch) = if is_x86 { ("x86", "x86") } else { ("arm", arch) };
-        let known = [
-            (
-                "apt-get",
-                Some("apt-get update -qq"),
-                format!("apt-get install -y --no-install-recommends qemu-system-{x86_or_arm}"),
-            ),
-            ("dnf", None, format!("dnf install -y qemu-system-{x86_or_arch}-core")),
-            ("pacman", None, format!("pacman -S --noconfirm qemu-system-{x86_or_arch}")),
-            ("zypper", None, format!("zypper --non-interactive install qemu-{x86_or_arm}")),
-            ("apk", None, format!("apk add qemu-system-{arch}")),
-        ];
-        let found = known.into_iter().find(|(manager, ..)| has(manager));
-        found.map(|(_, update, install)| Self { update, install })
-    }
-
-    fn commands(&self) -> impl Iterator<Item = &str> {
-        self.update.into_iter().chain([self.install.as_str()])
-    }
-
-    /// The commands for people to type.
-    fn shell_line(&self, is_root: bool) -> String {
-        let sudo = if is_root { "" } else { "sudo " };
-        let commands: Vec<String> = self.commands().map(|c| format!("{sudo}{c}")).collect();
-        commands.join(" && ")
+/// Its name in the lists of a package manager.
+fn package(arch: &str, manager: &str) -> String {
+    let is_x86 = arch == "x86_64";
+    let (x86_or_arm, x86_or_arch) = if is_x86 { ("x86", "x86") } else { ("arm", arch) };
+    match manager {
+        "dnf" => format!("qemu-system-{x86_or_arch}-core"),
+        "pacman" => format!("qemu-system-{x86_or_arch}"),
+        "zypper" => format!("qemu-{x86_or_arm}"),
+        "apk" => format!("qemu-system-{arch}"),
+        _ => format!("qemu-system-{x86_or_arm}"),
     }
 }
 
@@ -163,26 +127,12 @@ pub fn ensure(arch: &str) -> Result<PathBuf> {
         Ok(path) => return Ok(path),
         Err(missing) => missing,
     };
-    // Root may install. Asking anybody else for more rights would be an intrusion, and who named
-    // a program of their own wants no other.
-    let known = Installation::find(arch)
-        .filter(|_| is_root() && std::env::var_os("OXIKRAFT_QEMU").is_none());
-    let Some(known) = known else { return Err(missing) };
-    for line in known.commands() {
-        eprintln!("{:>12} {line}", "Running");
-        let mut words = line.split(' ');
-        let done = Command::new(words.next().unwrap_or_default())
-            .args(words)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status();
-        // When a list of packages cannot be fetched, an old one may do.
-        if line == known.install && !done.is_ok_and(|status| status.success()) {
-            return Err(missing);
-        }
+    // Who named a program of their own wants no other.
+    let known = installation(arch).filter(|_| std::env::var_os("OXIKRAFT_QEMU").is_none());
+    match known {
+        Some(known) if known.try_run() => find(arch),
+        _ => Err(missing),
     }
-    find(arch)
 }
 
 /// Files by which a machine and who started it talk; removed with this.
@@ -391,46 +341,18 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn line(arch: &str, manager: &str, is_root: bool) -> Option<String> {
-        Installation::with(arch, &|m| m == manager).map(|i| i.shell_line(is_root))
-    }
-
     #[test]
-    fn each_system_has_its_command() {
+    fn each_system_has_its_package() {
         for (manager, x86, arm) in [
-            (
-                "dnf",
-                "dnf install -y qemu-system-x86-core",
-                "dnf install -y qemu-system-aarch64-core",
-            ),
-            (
-                "pacman",
-                "pacman -S --noconfirm qemu-system-x86",
-                "pacman -S --noconfirm qemu-system-aarch64",
-            ),
-            (
-                "zypper",
-                "zypper --non-interactive install qemu-x86",
-                "zypper --non-interactive install qemu-arm",
-            ),
-            ("apk", "apk add qemu-system-x86_64", "apk add qemu-system-aarch64"),
+            ("apt-get", "qemu-system-x86", "qemu-system-arm"),
+            ("dnf", "qemu-system-x86-core", "qemu-system-aarch64-core"),
+            ("pacman", "qemu-system-x86", "qemu-system-aarch64"),
+            ("zypper", "qemu-x86", "qemu-arm"),
+            ("apk", "qemu-system-x86_64", "qemu-system-aarch64"),
         ] {
-            assert_eq!(line("x86_64", manager, true).as_deref(), Some(x86));
-            assert_eq!(line("aarch64", manager, true).as_deref(), Some(arm));
-            assert_eq!(line("x86_64", manager, false), Some(format!("sudo {x86}")));
+            assert_eq!(package("x86_64", manager), x86);
+            assert_eq!(package("aarch64", manager), arm);
         }
-        assert_eq!(
-            line("x86_64", "apt-get", false).unwrap(),
-            "sudo apt-get update -qq && \
-             sudo apt-get install -y --no-install-recommends qemu-system-x86"
-        );
-        assert_eq!(line("x86_64", "emerge", true), None);
-    }
-
-    #[test]
-    fn the_first_manager_wins() {
-        let both = Installation::with("x86_64", &|m| m == "apt-get" || m == "dnf").unwrap();
-        assert!(both.install.starts_with("apt-get "));
     }
 
     proptest! {

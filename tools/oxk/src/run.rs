@@ -1,6 +1,7 @@
 //! Running an image: as a process, or under QEMU.
 
 pub mod asking;
+pub mod console;
 mod ending;
 
 use std::fs::File;
@@ -27,6 +28,7 @@ use crate::share::{Plan, Share};
 use crate::symbolize::ReportFilter;
 use crate::{qemu, tender};
 
+use console::Console;
 use ending::Ending;
 pub use ending::GRACE;
 
@@ -69,6 +71,10 @@ pub struct RunArgs {
     /// Network card: user[,tcp=8080:80][,udp=53], tap=NAME or socket=PATH; with ",mac=ADDRESS"
     #[arg(long, value_name = "KIND", value_parser = net::parse)]
     pub net: Vec<Card>,
+    /// Where the console is: our own input and output, nowhere, or a file for what it prints, without
+    /// input
+    #[arg(long, value_name = "stdio|none|FILE", default_value = "stdio", hide_default_value = true, value_parser = console::parse, conflicts_with = "detach")]
+    pub console: Console,
     /// QEMU machine model (kvm)
     #[arg(long, value_enum, default_value_t)]
     pub vmm_machine: qemu::Model,
@@ -143,7 +149,11 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let filter = |to: Box<dyn Write + Send>| -> Box<dyn Write + Send> {
         Box::new(ReportFilter::new(to, &image.dbg))
     };
-    launch.start(Output::Passed(&filter))?.code(args.timeout)
+    let code = launch.start(Output::Passed(&filter))?.code(args.timeout)?;
+    if code == EXIT_NOT_STARTED && args.console != Console::Stdio {
+        eprintln!("oxk: the image was not started; on its console (--console stdio) stands why");
+    }
+    Ok(code)
 }
 
 /// How an image is started.
@@ -154,6 +164,7 @@ pub struct Launch {
     machine: Machine,
     /// For people: what runs where.
     what: String,
+    console: Console,
     /// By which QEMU and this program talk.
     files: Option<qemu::Files>,
     /// Programs that are to be started before.
@@ -176,7 +187,7 @@ fn under_gdbserver(
 ) -> Result<(PathBuf, Vec<String>)> {
     let image = program.to_string_lossy().into_owned();
     let words = std::iter::once(image).chain(arguments);
-    let Some(server) = qemu::in_path("gdbserver") else {
+    let Some(server) = crate::install::in_path("gdbserver") else {
         let mut line = format!("gdb -s {} --args", quote(&dbg.to_string_lossy()));
         line.extend(words.map(|word| format!(" {}", quote(&word))));
         return Err(Diagnostic::new("there is no gdbserver here, which opens a port on a process")
@@ -311,6 +322,7 @@ impl Launch {
                     arguments,
                     machine,
                     what: format!("{name} as a process"),
+                    console: args.console.clone(),
                     files: None,
                     helpers,
                 })
@@ -318,7 +330,9 @@ impl Launch {
             Machine::Tender => {
                 let fixed = args.fixed_addresses.then(|| "--fixed-addresses".to_owned());
                 let gdb = args.gdb.map(|port| format!("--gdb={port}"));
-                let options: Vec<String> = fixed.into_iter().chain(gdb).collect();
+                // One of many, maybe: they have in common what they can.
+                let share = args.detach.then(|| "--share-pages".to_owned());
+                let options: Vec<String> = fixed.into_iter().chain(gdb).chain(share).collect();
                 let spec = tender::Spec {
                     image: &image.path,
                     cpus: resolution.manifest.cpus,
@@ -338,6 +352,7 @@ impl Launch {
                         "{name} in a virtual machine of the tender, {} of memory",
                         format_size(spec.memory)
                     ),
+                    console: args.console.clone(),
                     files: None,
                     helpers: Vec::new(),
                 })
@@ -374,6 +389,7 @@ impl Launch {
                         accel,
                         format_size(spec.memory)
                     ),
+                    console: args.console.clone(),
                     files: Some(files),
                     helpers: Vec::new(),
                 })
@@ -390,7 +406,11 @@ impl Launch {
     pub fn shell_line(&self) -> String {
         let mut words = vec![quote(&self.program.to_string_lossy())];
         words.extend(self.arguments.iter().map(|a| quote(a)));
-        words.join(" ")
+        let mut line = words.join(" ") + &self.console.redirection();
+        if self.console != Console::Stdio && self.machine != Machine::Qemu {
+            line += " 2>&1";
+        }
+        line
     }
 
     /// Leaves the files by which QEMU and others talk in their places when this ends.
@@ -411,21 +431,24 @@ impl Launch {
         command.args(&self.arguments);
         // A process, and the tender, write crash reports to the error stream and the rest straight
         // to our output; QEMU's machines have one console.
+        let sink = self.console.open()?;
         let (stdout, stderr) = match (&output, self.machine) {
             (Output::Captured, _) => (Stdio::piped(), Stdio::piped()),
-            (Output::Passed(_), Machine::Process | Machine::Tender) => {
-                (Stdio::inherit(), Stdio::piped())
-            }
+            (Output::Passed(_), Machine::Process | Machine::Tender) => match &sink {
+                None => (Stdio::inherit(), Stdio::piped()),
+                Some(sink) => (sink.stdio()?, Stdio::piped()),
+            },
             (Output::Passed(_), Machine::Qemu) => (Stdio::piped(), Stdio::inherit()),
         };
         let asks = self.machine == Machine::Qemu && matches!(output, Output::Passed(_));
-        if matches!(output, Output::Captured) {
+        if matches!(output, Output::Captured) || sink.is_some() {
             command.stdin(Stdio::null());
-        } else if asks && File::open("/dev/tty").is_ok() {
+        }
+        if asks && File::open("/dev/tty").is_ok() {
             // By Ctrl-C the terminal would end QEMU, which asks no image. In the background of the
             // terminal it cannot read from there.
             command.process_group(0);
-            if std::io::stdin().is_terminal() {
+            if std::io::stdin().is_terminal() && sink.is_none() {
                 command.stdin(Stdio::piped());
             }
         }
@@ -445,11 +468,18 @@ impl Launch {
         let mut captured = Vec::new();
         match output {
             Output::Passed(filter) => {
+                let to = |own: Box<dyn Write + Send>| -> Result<Box<dyn Write + Send>> {
+                    let Some(sink) = &sink else { return Ok(own) };
+                    Ok(match sink.file()? {
+                        Some(file) => Box::new(file),
+                        None => Box::new(std::io::sink()),
+                    })
+                };
                 if let Some(from) = child.stdout.take() {
-                    pumps.push(pump(from, filter(Box::new(std::io::stdout()))));
+                    pumps.push(pump(from, filter(to(Box::new(std::io::stdout()))?)));
                 }
                 if let Some(from) = child.stderr.take() {
-                    pumps.push(pump(from, filter(Box::new(std::io::stderr()))));
+                    pumps.push(pump(from, filter(to(Box::new(std::io::stderr()))?)));
                 }
             }
             Output::Captured => {
@@ -671,6 +701,7 @@ pub fn default_args(app: &Path) -> RunArgs {
         disk: Vec::new(),
         share: Vec::new(),
         net: Vec::new(),
+        console: Console::default(),
         vmm_machine: qemu::Model::default(),
         accel: qemu::Accel::default(),
         qemu_arg: Vec::new(),

@@ -1,5 +1,6 @@
 //! The tender, our own monitor: finding or building it, and the command line for an image.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -69,41 +70,34 @@ fn build(root: &Path) -> Result<PathBuf> {
     Ok(program)
 }
 
-/// What the tender is made of that changes with it.
-const PACKAGES: [&str; 8] = [
-    "tools/tender",
-    "tools/netcard",
-    "plat/hvt-abi",
-    "tools/p9server",
-    "fs/p9",
-    "fs/hostfs",
-    "fs/vfs",
-    "core/ukfile",
-];
-
-/// Whether the program is newer than everything that it is made of.
+/// Whether the program is newer than everything that it is made of. Cargo lists the files of the
+/// repository among that beside the program ("dep-info files" in its book).
 fn is_current(root: &Path, program: &Path) -> bool {
     let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
     let Some(built) = modified(program) else { return false };
-    let mut sources: Vec<PathBuf> =
-        ["Cargo.toml", "Cargo.lock"].iter().map(|file| root.join(file)).collect();
-    for package in PACKAGES {
-        let dir = root.join(package);
-        sources.push(dir.join("Cargo.toml"));
-        if add_files(&dir.join("src"), &mut sources).is_err() {
-            return false;
-        }
-    }
+    let Ok(list) = std::fs::read_to_string(program.with_extension("d")) else { return false };
+    let mut sources: BTreeSet<PathBuf> = listed_files(&list).collect();
+    let folders: BTreeSet<&Path> = sources.iter().filter_map(|source| source.parent()).collect();
+    let manifests: Vec<PathBuf> = folders.into_iter().filter_map(manifest_of).collect();
+    sources.extend(manifests);
+    sources.extend(["Cargo.toml", "Cargo.lock"].map(|file| root.join(file)));
     sources.iter().all(|source| modified(source).is_some_and(|time| time < built))
 }
 
-/// Adds the files of a folder and of those in it.
-fn add_files(dir: &Path, to: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let path = entry?.path();
-        if path.is_dir() { add_files(&path, to)? } else { to.push(path) }
-    }
-    Ok(())
+/// The files in a list of Cargo: `PROGRAM: FILE FILE…`, a space within a name behind a backslash.
+fn listed_files(list: &str) -> impl Iterator<Item = PathBuf> {
+    let line = list.lines().next().unwrap_or_default();
+    let (_, files) = line.split_once(": ").unwrap_or_default();
+    // No name has a zero byte.
+    let files = files.replace("\\ ", "\0");
+    let files: Vec<PathBuf> =
+        files.split_whitespace().map(|file| file.replace('\0', " ").into()).collect();
+    files.into_iter()
+}
+
+/// The manifest of the package that a folder belongs to.
+fn manifest_of(folder: &Path) -> Option<PathBuf> {
+    folder.ancestors().map(|dir| dir.join("Cargo.toml")).find(|path| path.is_file())
 }
 
 /// What to start.
@@ -154,5 +148,73 @@ impl Spec<'_> {
         out.push(self.image.to_string_lossy().into_owned());
         out.extend(self.words.iter().cloned());
         out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, File};
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn lists_of_cargo() {
+        let files = |list| listed_files(list).collect::<Vec<_>>();
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(files("/t/tender: /a/x.rs /b/y.rs\n"), paths(&["/a/x.rs", "/b/y.rs"]));
+        assert_eq!(files(r"/my\ t/tender: /my\ a/x.rs"), paths(&["/my a/x.rs"]));
+        for nothing in ["", "\n", "/t/tender:", "/t/tender: "] {
+            assert_eq!(files(nothing), paths(&[]));
+        }
+    }
+
+    #[test]
+    fn a_program_is_old_when_anything_it_is_made_of_is_younger() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = &dir.path().join("a repository");
+        let package = |name: &str, more: &str| {
+            format!("[package]\nname = \"{name}\"\nedition = \"2024\"\n{more}")
+        };
+        let needs =
+            |other: &str| format!("[dependencies]\n{other} = {{ path = \"../{other}\" }}\n");
+        let files = [
+            ("Cargo.toml", "[workspace]\nresolver = \"3\"\nmembers = [\"*/\"]\n".to_owned()),
+            ("program/Cargo.toml", package("program", &needs("near"))),
+            ("program/src/main.rs", "fn main() { near::near() }".to_owned()),
+            ("near/Cargo.toml", package("near", &needs("far"))),
+            ("near/src/lib.rs", "pub fn near() { far::far() }".to_owned()),
+            ("far/Cargo.toml", package("far", "")),
+            ("far/src/lib.rs", "mod deep; pub use deep::far;".to_owned()),
+            ("far/src/deep/mod.rs", "pub fn far() { print!(include_str!(\"said\")) }".to_owned()),
+            ("far/src/deep/said", "far".to_owned()),
+            ("other/Cargo.toml", package("other", "")),
+            ("other/src/lib.rs", String::new()),
+        ];
+        for (path, content) in &files {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
+        }
+        let program = root.join("target/debug/program");
+        assert!(!is_current(root, &program), "there is none");
+        let built = Command::new(std::env::var_os("CARGO").unwrap())
+            .args(["build", "--quiet", "--offline", "--package", "program"])
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("CARGO_BUILD_TARGET")
+            .current_dir(root)
+            .status();
+        assert!(built.unwrap().success());
+        assert!(is_current(root, &program));
+        for (path, _) in &files {
+            let file = File::options().append(true).open(root.join(path)).unwrap();
+            let before = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
+            let is_part = !path.starts_with("other/");
+            assert_eq!(is_current(root, &program), !is_part, "{path} is young");
+            file.set_modified(before).unwrap();
+        }
+        assert!(is_current(root, &program));
+        fs::remove_file(root.join("far/src/deep/said")).unwrap();
+        assert!(!is_current(root, &program), "one is gone");
     }
 }

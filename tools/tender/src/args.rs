@@ -26,6 +26,9 @@ Options:
       --share TAG=DIR[,ro]  a directory that the guest finds under this name; with ,ro it can only read it
       --net KIND         a network card: user[,tcp=[ADDRESS:]HOST:GUEST][,udp=…] (by passt),
                          tap=NAME, socket=PATH, or fd=NUMBER of an open stream; [,mac=ADDRESS]
+      --share-pages      have all pages of the image that are never written to in common with its
+                         other guests; the first 64 KiB are copied otherwise, with which a guest
+                         on a KVM without two levels of page tables takes half the faults
       --fixed-addresses  the same addresses at every start, those in the image's debug information
       --gdb PORT         wait for gdb on this port before the first instruction, at fixed
                          addresses; 0 is any free port
@@ -62,6 +65,8 @@ pub struct Args {
     pub shares: Vec<ShareArgs>,
     /// Network cards.
     pub nets: Vec<Card>,
+    /// No copies of what the guest cannot write to.
+    pub share_pages: bool,
     /// No randomised addresses.
     pub fixed_addresses: bool,
     /// The port to wait for gdb on.
@@ -94,6 +99,7 @@ impl Args {
             disks: Vec::new(),
             shares: Vec::new(),
             nets: Vec::new(),
+            share_pages: false,
             fixed_addresses: false,
             gdb: None,
             unconfined: false,
@@ -134,6 +140,7 @@ impl Args {
                     args.shares.push(value()?.parse().map_err(|what: String| wrong(what))?)
                 }
                 "--net" => args.nets.push(value()?.parse().map_err(|what: String| wrong(what))?),
+                "--share-pages" => args.share_pages = true,
                 "--fixed-addresses" => args.fixed_addresses = true,
                 "--gdb" => {
                     let text = value()?;

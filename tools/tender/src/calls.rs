@@ -7,14 +7,12 @@ use hvt_abi::{Call, CallError, NEVER, PAGE, Range, Rights, Stream};
 use crate::console::Input;
 use crate::guest::{Guest, Start};
 use crate::kick;
-use crate::layout::{LARGE_PAGE, WINDOW};
+use crate::layout::{self, LARGE_PAGE, Part, WINDOW};
 use crate::memory::Tables;
 use crate::paging::{AddressSpace, Bits, Changes, USER_LIMIT};
 
 /// Bytes of one call at most: the guest asks again for the rest.
 const MAX_CONSOLE: u64 = 16 << 10;
-/// Bytes whose rights one call changes at most.
-const MAX_MEMORY: u64 = 1 << 30;
 
 /// How a call comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,7 +146,7 @@ fn change_memory(
 }
 
 fn whole_pages(address: u64, len: u64) -> Result<(), CallError> {
-    let good = len > 0 && len <= MAX_MEMORY && (address | len).is_multiple_of(PAGE);
+    let good = len > 0 && len <= Call::MAX_MEMORY && (address | len).is_multiple_of(PAGE);
     if good { Ok(()) } else { Err(CallError::BadArgument) }
 }
 
@@ -160,14 +158,18 @@ fn protect(
     rights: Option<Rights>,
 ) -> Result<u64, CallError> {
     whole_pages(address, len)?;
-    let physical = guest.layout.pieces().find_map(|piece| piece.changeable(address, len));
-    let physical = physical.ok_or(CallError::BadAddress)?;
-    let done = match rights.ok_or(CallError::BadArgument)? {
-        Rights::None => space.unmap(address, len),
-        Rights::Read => space.map(address, physical, len, Bits::READ),
-        Rights::Write => space.map(address, physical, len, Bits::WRITE),
-    };
-    done.map(|()| 0).map_err(|_| CallError::NoMemory)
+    let rights = rights.ok_or(CallError::BadArgument)?;
+    // Everything is looked at before anything is done.
+    let parts = layout::changeable(|| guest.layout.pieces(), address, len);
+    for Part { address, physical, len } in parts.ok_or(CallError::BadAddress)? {
+        let done = match rights {
+            Rights::None => space.unmap(address, len),
+            Rights::Read => space.map(address, physical, len, Bits::READ),
+            Rights::Write => space.map(address, physical, len, Bits::WRITE),
+        };
+        done.map_err(|_| CallError::NoMemory)?;
+    }
+    Ok(0)
 }
 
 fn in_window(at: u64, len: u64) -> Result<(), CallError> {

@@ -6,7 +6,8 @@ use std::ffi::{c_int, c_long};
 use std::os::fd::RawFd;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
+    ABI, Access, AccessFs, AccessNet, PathBeneath, PathFd, Ruleset, RulesetAttr,
+    RulesetCreatedAttr, RulesetStatus,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -31,9 +32,14 @@ fn failed(what: &'static str) -> impl Fn(&dyn std::fmt::Display) -> Error {
     move |error| Error::Confine(what, error.to_string())
 }
 
+/// What a call of the kernel that gives something up said.
+fn done(what: &'static str, result: c_int) -> Result<(), Error> {
+    if result == 0 { Ok(()) } else { Err(failed(what)(&std::io::Error::last_os_error())) }
+}
+
 /// Gives up the rights of root and access to files but those in shared directories; for the whole
 /// process, before it has threads. With shared directories it stays the user who started it, as files
-/// are made in that name; root's privileges go even so.
+/// are made in that name; capabilities go even so.
 ///
 /// # Errors
 /// [`Error::Confine`].
@@ -41,17 +47,13 @@ pub fn drop_rights(shares: &[ShareArgs]) -> Result<(), Error> {
     // SAFETY: no pointers.
     unsafe {
         // No new rights by programs that it could start, no look into it by others of the user.
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-        libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0);
-        if !shares.is_empty() {
-            drop_capabilities()?;
-        } else if libc::geteuid() == 0 {
-            // Where there is no such user, as in some containers, root is not worth much either.
-            let _ = libc::setgroups(0, std::ptr::null()) == 0
-                && libc::setresgid(NOBODY, NOBODY, NOBODY) == 0
-                && libc::setresuid(NOBODY, NOBODY, NOBODY) == 0;
+        done("PR_SET_NO_NEW_PRIVS", libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+        done("PR_SET_DUMPABLE", libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0))?;
+        if shares.is_empty() && libc::geteuid() == 0 {
+            become_nobody()?;
         }
     }
+    drop_capabilities()?;
     let wrong = failed("Landlock");
     // As much of it as the kernel has.
     let abi = ABI::V5;
@@ -69,7 +71,33 @@ pub fn drop_rights(shares: &[ShareArgs]) -> Result<(), Error> {
         let rule = PathBeneath::new(directory, allowed);
         ruleset = ruleset.add_rule(rule).map_err(|e| wrong(&e))?;
     }
-    ruleset.restrict_self().map(|_| ()).map_err(|e| wrong(&e))
+    let status = ruleset.restrict_self().map_err(|e| wrong(&e))?;
+    if status.ruleset == RulesetStatus::NotEnforced {
+        crate::console::say(
+            "tender: this kernel has no Landlock: seccomp alone keeps the monitor from files\n",
+        );
+    }
+    Ok(())
+}
+
+/// Gives up being root.
+fn become_nobody() -> Result<(), Error> {
+    // SAFETY: no pointers but an empty list.
+    unsafe {
+        // A user namespace that has no such user says so (setresuid(2)). Its root has nothing of
+        // root's outside of it, and loses its capabilities as everybody does.
+        let result = libc::setresgid(NOBODY, NOBODY, NOBODY);
+        let error = std::io::Error::last_os_error();
+        if result != 0 && error.raw_os_error() == Some(libc::EINVAL) {
+            let text = "tender: there is no user 65534 in this container: the monitor stays its \
+                        root, without capabilities\n";
+            crate::console::say(text);
+            return Ok(());
+        }
+        done("setresgid", result)?;
+        done("setgroups", libc::setgroups(0, std::ptr::null()))?;
+        done("setresuid", libc::setresuid(NOBODY, NOBODY, NOBODY))
+    }
 }
 
 /// Gives up all capabilities (capset(2)).
@@ -79,10 +107,7 @@ fn drop_capabilities() -> Result<(), Error> {
     let none = [0u32; 6];
     // SAFETY: header and sets, two of three words, are read only.
     let result = unsafe { libc::syscall(libc::SYS_capset, HEADER.as_ptr(), none.as_ptr()) };
-    if result == 0 {
-        return Ok(());
-    }
-    Err(failed("capabilities")(&std::io::Error::last_os_error()))
+    done("capset", result as c_int)
 }
 
 /// Any descriptor, as the first argument of a call.

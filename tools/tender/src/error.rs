@@ -106,6 +106,12 @@ pub enum Error {
         "cannot open /dev/kvm: {0}; run the image with --plat linuxu, or as a user who may open it"
     )]
     NoKvm(std::io::Error),
+    /// The frequency of the clock.
+    #[error(
+        "KVM does not tell how fast the time-stamp counter runs, which guests have the time from; \
+         run the image with --plat linuxu"
+    )]
+    NoFrequency,
     /// A call of KVM.
     #[error("KVM cannot {0}: {1}")]
     Kvm(&'static str, std::io::Error),

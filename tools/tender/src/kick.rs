@@ -178,7 +178,19 @@ fn timespec(ns: u64) -> libc::timespec {
     libc::timespec { tv_sec: seconds as libc::time_t, tv_nsec: rest as libc::c_long }
 }
 
-/// Sets the timer of the calling thread: nanoseconds from now, or never.
+/// Ends the tender: a CPU whose timer cannot be made would wait for ever.
+fn no_timer() -> ! {
+    let error = std::io::Error::last_os_error();
+    crate::console::say(&format!(
+        "tender: cannot make a timer for a CPU: {error}; timers count as pending signals, whose \
+         limit ulimit -i raises\n"
+    ));
+    // SAFETY: ends the process; nothing is buffered.
+    unsafe { libc::_exit(crate::NOT_STARTED.into()) }
+}
+
+/// Sets the timer of the calling thread: nanoseconds from now, or never. Where the kernel gives none,
+/// that is the end.
 pub fn set_timer(after_ns: Option<u64>) {
     if after_ns.is_none() && TIMER.get().is_none() {
         return;
@@ -196,11 +208,41 @@ pub fn set_timer(after_ns: Option<u64>) {
                 event.sigev_signo = SIGNAL;
                 event.sigev_notify_thread_id = thread_id();
                 let mut timer: libc::timer_t = ptr::null_mut();
-                libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer);
+                if libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer) != 0 {
+                    no_timer();
+                }
                 TIMER.set(Some(timer));
                 timer
             }
         };
-        libc::timer_settime(timer, 0, &setting, ptr::null_mut());
+        if libc::timer_settime(timer, 0, &setting, ptr::null_mut()) != 0 {
+            no_timer();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_without_a_timer_is_the_end() {
+        // In a process of its own: the limit is the process's.
+        // SAFETY: the child makes no call that needs other threads.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            // SAFETY: the limit lives during the call.
+            let limited = unsafe { libc::setrlimit(libc::RLIMIT_SIGPENDING, &none) } == 0;
+            if limited {
+                set_timer(Some(1_000_000_000));
+            }
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(1) };
+        }
+        let mut status = 0;
+        // SAFETY: the status lives during the call.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert_eq!(libc::WEXITSTATUS(status), i32::from(crate::NOT_STARTED));
     }
 }

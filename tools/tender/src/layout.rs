@@ -88,6 +88,36 @@ impl Piece {
     }
 }
 
+/// A part of a range of addresses, in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Address that the guest sees.
+    pub address: u64,
+    /// Address in its physical memory.
+    pub physical: u64,
+    /// Length.
+    pub len: u64,
+}
+
+/// The parts of a range, by pieces that follow each other, as those of a heap do around the hole in
+/// physical memory; `None` unless the guest may change the rights of all of it.
+pub fn changeable<'a, I: Iterator<Item = &'a Piece>>(
+    pieces: impl Fn() -> I,
+    address: u64,
+    len: u64,
+) -> Option<Vec<Part>> {
+    let end = address.checked_add(len)?;
+    let mut parts = Vec::new();
+    let mut at = address;
+    while at < end {
+        let piece = pieces().find(|piece| piece.changeable(at, 1).is_some())?;
+        let len = piece.range().end().min(end) - at;
+        parts.push(Part { address: at, physical: piece.changeable(at, len)?, len });
+        at += len;
+    }
+    Some(parts)
+}
+
 /// What a layout is made for.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
@@ -290,5 +320,38 @@ impl Layout {
     pub fn table_memory(memory: u64) -> u64 {
         let tables = memory / 512 * 4 + (4 << 20);
         tables.next_multiple_of(LARGE_PAGE).min(DOORBELL - SYSTEM - LARGE_PAGE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rights_change_across_the_hole_and_nowhere_else() {
+        let piece = |address, physical, len, access| Piece { address, physical, len, access };
+        let pieces = [
+            piece(0x1000, 0x8000, 0x1000, Access::Fixed),
+            piece(0x2000, HOLE - 0x2000, 0x2000, Access::Write),
+            piece(0x4000, HOLE_END, 0x3000, Access::Write),
+            piece(0x9000, 0, 0x1000, Access::Write),
+        ];
+        let parts = |address, len| changeable(|| pieces.iter(), address, len);
+        let part = |address, physical, len| Part { address, physical, len };
+        assert_eq!(parts(0x2000, 0x1000), Some(vec![part(0x2000, HOLE - 0x2000, 0x1000)]));
+        assert_eq!(
+            parts(0x3000, 0x3000),
+            Some(vec![part(0x3000, HOLE - 0x1000, 0x1000), part(0x4000, HOLE_END, 0x2000)])
+        );
+        // What is fixed, behind the end, in a gap, and around the end of all addresses.
+        for (address, len) in [
+            (0x1000, 0x1000),
+            (0x1000, 0x2000),
+            (0x6000, 0x2000),
+            (0x8000, 0x1000),
+            (!0xfff, 0x2000),
+        ] {
+            assert_eq!(parts(address, len), None, "{address:#x}");
+        }
     }
 }

@@ -33,6 +33,15 @@ pub struct HostRange {
     pub host: u64,
 }
 
+/// How pages are taken from the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Populate {
+    /// As they are: those of a file stay the ones that all have who map it.
+    Shared,
+    /// To write to: those of a file are copied.
+    Own,
+}
+
 impl GuestRam {
     /// Takes memory from the host; pages of it are committed when they are touched.
     ///
@@ -92,11 +101,15 @@ impl GuestRam {
     }
 
     /// Takes pages from the host before the guest touches them; whether that worked does not matter.
-    pub fn populate(&self, physical: u64, len: u64) {
+    pub fn populate(&self, physical: u64, len: u64, how: Populate) {
         let Ok(slice) = self.memory.get_slice(GuestAddress(physical), len as usize) else { return };
         let guard = slice.ptr_guard_mut();
+        let advice = match how {
+            Populate::Shared => libc::MADV_POPULATE_READ,
+            Populate::Own => libc::MADV_POPULATE_WRITE,
+        };
         // SAFETY: the range is memory of ours; the call changes no content.
-        unsafe { libc::madvise(guard.as_ptr().cast(), len as usize, libc::MADV_POPULATE_WRITE) };
+        unsafe { libc::madvise(guard.as_ptr().cast(), len as usize, advice) };
     }
 
     /// A range of memory; `None` when it is not all memory.
@@ -159,6 +172,8 @@ pub struct Tables {
     free: Vec<u64>,
 }
 
+/// Bytes of tables that are taken from the host at a time.
+const TABLES_AT_ONCE: u64 = 4 * PAGE;
 /// Physical address of the first table.
 pub const TABLES: u64 = SYSTEM + LARGE_PAGE;
 
@@ -186,6 +201,10 @@ impl TableMemory for Tables {
         let address = self.next;
         (address < self.end).then(|| {
             self.next += PAGE;
+            if (address - TABLES).is_multiple_of(TABLES_AT_ONCE) {
+                // The first look at a page, and the first write to it, would each be a fault.
+                self.ram.populate(address, TABLES_AT_ONCE.min(self.end - address), Populate::Own);
+            }
             NewTable { address, fresh: true }
         })
     }

@@ -21,7 +21,7 @@ use crate::layout::{
     Access, DEVICE_REGISTERS, DOORBELL, LARGE_PAGE, Layout, Piece, SYSTEM, WINDOW, Wanted,
 };
 use crate::machine::Machine;
-use crate::memory::{GuestRam, Tables};
+use crate::memory::{GuestRam, Populate, Tables};
 use crate::paging::{AddressSpace, Bits};
 use crate::times::Times;
 use crate::{calls, stub};
@@ -110,7 +110,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
             (Some(debugger), Some(connection))
         }
     };
-    let tsc_khz = cpus.first().and_then(|cpu| cpu.get_tsc_khz().ok()).unwrap_or(0);
+    let tsc_khz = frequency(cpus.first().and_then(|cpu| cpu.get_tsc_khz().ok()))?;
     let space = Arc::new(Mutex::new(space));
     let memory: &'static DeviceMemory =
         Box::leak(Box::new(DeviceMemory { ram: ram.clone(), space }));
@@ -134,7 +134,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
     }));
     let initrd_len = initrd.as_ref().map(|file| file.len);
     drop((image_file, initrd, kvm));
-    populate(guest);
+    populate(guest, if args.share_pages { Populate::Shared } else { Populate::Own });
     let confinement = if args.unconfined { Confinement::Off } else { Confinement::On };
     if confinement == Confinement::On {
         confine::drop_rights(&args.shares)?;
@@ -163,12 +163,17 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
     }
     confinement.enter(role, &cpu_calls)?;
     guest.times.point("confined");
-    write_boot_info(guest, &words, initrd_len, u64::from(tsc_khz));
+    write_boot_info(guest, &words, initrd_len, tsc_khz);
     guest.times.point("run");
     match first {
         Some((index, fd)) => Cpu::new(guest, fd, index).run(start),
         None => Err(Error::Arguments("a guest needs a CPU".into())),
     }
+}
+
+/// What a guest's clocks are made of: without it they would be wrong, and nobody would notice.
+fn frequency(tsc_khz: Option<u32>) -> Result<u64, Error> {
+    tsc_khz.filter(|khz| *khz > 0).map(u64::from).ok_or(Error::NoFrequency)
 }
 
 fn open(path: &str) -> Result<ImageFile, Error> {
@@ -286,8 +291,9 @@ fn spawn(
 
 /// Takes the pages from the host that every guest uses at once, so that a KVM that shadows page tables
 /// reaches all of a [cluster](crate::layout::CLUSTER) with one fault: it stops at pages that are not
-/// there, or that other processes have too. Of small images that is all of them; what is copied here is not shared.
-fn populate(guest: &Guest) {
+/// there, or that other processes have too. So `sealed`, how pages that the guest cannot write to are
+/// taken, decides between a start with half the faults and memory that is shared.
+fn populate(guest: &Guest, sealed: Populate) {
     const IMAGE: u64 = 16 * PAGE;
     const STACK: u64 = 8 * PAGE;
     const HEAP: u64 = 8 * PAGE;
@@ -295,22 +301,23 @@ fn populate(guest: &Guest) {
     let mut left = IMAGE;
     for piece in &layout.segments {
         let len = piece.len.min(left);
-        ram.populate(piece.physical, len);
+        let how = if piece.access == Access::Write { Populate::Own } else { sealed };
+        ram.populate(piece.physical, len, how);
         left -= len;
     }
     // Variables are used whatever lies before them.
     let writable = layout.segments.iter().filter(|piece| piece.access == Access::Write);
     for piece in writable {
-        ram.populate(piece.physical, piece.len.min(IMAGE / 2));
+        ram.populate(piece.physical, piece.len.min(IMAGE / 2), Populate::Own);
     }
     let stack = &layout.stack;
     let top = stack.len.min(STACK);
-    ram.populate(stack.physical + stack.len - top, top);
-    ram.populate(layout.cpu_pages.physical, PAGE);
+    ram.populate(stack.physical + stack.len - top, top, Populate::Own);
+    ram.populate(layout.cpu_pages.physical, PAGE, Populate::Own);
     // Allocators begin with what is at both ends.
     if let (Some(first), Some(last)) = (layout.heap.first(), layout.heap.last()) {
-        ram.populate(first.physical, first.len.min(HEAP));
-        ram.populate(last.physical + last.len - PAGE, PAGE);
+        ram.populate(first.physical, first.len.min(HEAP), Populate::Own);
+        ram.populate(last.physical + last.len - PAGE, PAGE, Populate::Own);
     }
 }
 
@@ -344,4 +351,18 @@ fn write_boot_info(guest: &Guest, words: &Words, initrd_len: Option<u64>, tsc_kh
     info.write(&mut page);
     guest.ram.write_words(layout.boot.physical, &page[..BOOT_INFO as usize / 8]);
     guest.ram.write(layout.boot.physical + BOOT_INFO, &words.bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_of_unknown_speed_is_refused() {
+        assert_eq!(frequency(Some(2_000_000)).ok(), Some(2_000_000));
+        for unknown in [None, Some(0)] {
+            let said = frequency(unknown).unwrap_err().to_string();
+            assert!(said.contains("time-stamp counter") && said.contains("linuxu"), "{said}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! The system calls.
 
 use posix_time::{Clock, NANOSECONDS, TimeSpec};
-use syscall_shim::{Errno, Plain, UserPtr, syscall};
+use syscall_shim::{ClockId, Errno, Plain, UserPtr, syscall};
 
 use super::{MOST, TIMERS, Timer, engine};
 use crate::number::{SIGALRM, SIGPROF, SIGVTALRM, is_signal};
@@ -58,11 +58,11 @@ fn find<R>(id: i32, f: impl FnOnce(&mut Timer) -> R) -> Result<R, Errno> {
 /// See timer_create(2). Timers of CPU time run as those clocks do.
 #[syscall]
 fn timer_create(
-    clock: i32,
+    clock: ClockId,
     event: Option<UserPtr<SignalEvent>>,
     place: UserPtr<i32>,
 ) -> Result<(), Errno> {
-    let clock = Clock::from_number(clock)?;
+    let clock = Clock::from_number(clock.0)?;
     let event = event.map(UserPtr::read);
     let sends = match event {
         None => Some((Target::Process, SIGALRM)),
@@ -85,7 +85,7 @@ fn timer_create(
     let id = (0..).find(|id| !taken(id)).ok_or(Errno::EAGAIN)?;
     // Without an event the signal carries the timer's number.
     let value = event.map_or(id as u64, |event| event.value);
-    timers.insert(id, Timer::new(clock, sends, value));
+    timers.try_insert(id, Timer::new(clock, sends, value)).map_err(|_| Errno::EAGAIN)?;
     drop(timers);
     place.write(id);
     Ok(())
@@ -163,6 +163,9 @@ fn set(which: i32, value: u64, interval: u64) -> Result<(u64, u64), Errno> {
     activate();
     let new = Timer::new(Clock::Monotonic, Some((Target::Process, signal)), 0);
     let mut timers = TIMERS.lock();
+    if !timers.contains_key(&key) {
+        timers.try_insert(key, new).map_err(|_| Errno::ENOMEM)?;
+    }
     let timer = timers.get_or_insert_with(key, || new);
     let before = (timer.left(), timer.interval);
     timer.arm(value, interval, false);

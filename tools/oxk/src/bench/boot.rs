@@ -43,21 +43,19 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
             arguments.extend(["--run".to_owned(), format!("{name}={}", launch.shell_line())]);
             launches.push(launch);
         }
-        if model == Model::Q35 {
-            let mut calls = with("apps/selftest");
-            calls.args.push("calls".into());
-            let (loaded, image) = built(&project, "apps/selftest", platform)?;
-            let launch = Launch::new(&calls, &project, &loaded.resolve()?, &image)?;
-            arguments.extend(["--calls".to_owned(), format!("{name}={}", launch.shell_line())]);
-            launches.push(launch);
-            let mut disks = with("apps/blktest");
-            disks.args.extend(["calls".into(), "blk0".into()]);
-            disks.disk.push(Disk { path: disk.path().into(), read_only: true, mount: None });
-            let (loaded, image) = built(&project, "apps/blktest", platform)?;
-            let launch = Launch::new(&disks, &project, &loaded.resolve()?, &image)?;
-            arguments.extend(["--calls".to_owned(), format!("{name}={}", launch.shell_line())]);
-            launches.push(launch);
-        }
+        let mut calls = with("apps/selftest");
+        calls.args.push("calls".into());
+        let (loaded, image) = built(&project, "apps/selftest", platform)?;
+        let launch = Launch::new(&calls, &project, &loaded.resolve()?, &image)?;
+        arguments.extend(["--calls".to_owned(), format!("{name}={}", launch.shell_line())]);
+        launches.push(launch);
+        let mut disks = with("apps/blktest");
+        disks.args.extend(["calls".into(), "blk0".into()]);
+        disks.disk.push(Disk { path: disk.path().into(), read_only: true, mount: None });
+        let (loaded, image) = built(&project, "apps/blktest", platform)?;
+        let launch = Launch::new(&disks, &project, &loaded.resolve()?, &image)?;
+        arguments.extend(["--calls".to_owned(), format!("{name}={}", launch.shell_line())]);
+        launches.push(launch);
     }
     let result = program::run(args, "boot", &arguments);
     drop(launches);

@@ -14,7 +14,7 @@ use super::{BenchArgs, spread};
 use crate::build::{self, Progress, human_size};
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::project::{Project, Target};
-use crate::run::{self, Launch};
+use crate::run::{self, Launch, RunArgs};
 use crate::tender;
 
 /// Guests of a measurement, and of a quick one.
@@ -134,7 +134,9 @@ fn measure(project: &Project, platform: &'static str, count: usize) -> Result<Ro
     let loaded = target.load()?;
     let resolution = loaded.resolve()?;
     let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
-    let launch = Launch::new(&run::default_args(&app), project, &resolution, &image)?;
+    // As guests in the background are started.
+    let args = RunArgs { detach: true, ..run::default_args(&app) };
+    let launch = Launch::new(&args, project, &resolution, &image)?;
     let bar = ProgressBar::new(count as u64).with_message(platform);
     let before = available()?;
     let start = Instant::now();

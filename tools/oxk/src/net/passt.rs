@@ -12,7 +12,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 
 use super::Forward;
 use crate::diagnostic::{Context, Diagnostic, Result};
-use crate::qemu::in_path;
+use crate::install::in_path;
 
 /// A passt that is to be started, and the image's end of the socket to it.
 #[derive(Debug)]

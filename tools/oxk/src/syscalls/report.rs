@@ -12,8 +12,8 @@ use crate::diagnostic::{Context, Diagnostic, Result};
 
 /// Handlers are called by this and their names.
 const SYMBOL: &str = "uk_sys_";
-/// What calls by number go through; it keeps all handlers.
-const BY_NUMBER: &str = "uk_syscall";
+/// What calls by number go through, and those of instructions; they keep all handlers.
+const BY_NUMBER: [&str; 2] = ["uk_syscall", "uk_syscall_trapped"];
 
 /// A call of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub fn of_image(dbg: &Path, handlers: &[Handler], numbers: &Numbers) -> Result<C
     let mut names = BTreeSet::new();
     for symbol in file.symbols() {
         let Ok(name) = symbol.name() else { continue };
-        calls.by_number |= name == BY_NUMBER;
+        calls.by_number |= BY_NUMBER.contains(&name);
         if let Some(call) = name.strip_prefix(SYMBOL) {
             names.insert((call.to_owned(), symbol.is_weak()));
         }

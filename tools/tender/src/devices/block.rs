@@ -22,9 +22,11 @@ use crate::error::Error;
 const SECTOR: u64 = 512;
 /// Pieces of data that a request has at most; two more for header and status.
 const SEGMENTS: u32 = 126;
-/// Sectors that are discarded or filled with zeroes at a time, and ranges of a request.
+/// Sectors that are discarded or filled with zeroes at a time, ranges of a request, and bytes by which
+/// a request names a range (virtio 1.2, section 5.2.6).
 const MAX_RANGE: u32 = 1 << 21;
-const MAX_RANGES: usize = 1;
+const MAX_RANGES: u32 = 1;
+const RANGE: usize = 16;
 /// Pieces that one call transfers (limits.h: IOV_MAX).
 const MAX_PIECES: usize = 1024;
 
@@ -98,7 +100,8 @@ impl Block {
         match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(wrong("another guest writes to it; stop that first".into()));
+                let does = if args.read_only { "writes to it" } else { "uses it" };
+                return Err(wrong(format!("another guest {does}; stop that first")));
             }
             // Not every file system has locks.
             Err(TryLockError::Error(_)) => {}
@@ -154,21 +157,21 @@ impl Block {
             }
             VIRTIO_BLK_T_DISCARD | VIRTIO_BLK_T_WRITE_ZEROES => {
                 self.writable()?;
-                let mut ranges = 0;
-                let mut range = [0; 16];
-                while request.readable.read(&mut range) == range.len() {
-                    ranges += 1;
-                    self.clear(header.kind, range)?;
+                let mut range = [0; RANGE];
+                // With more than the one that the device says it takes, none is done.
+                if request.readable.len() != range.len() {
+                    return Err(Failed(VIRTIO_BLK_S_UNSUPP));
                 }
-                let good = ranges > 0 && ranges <= MAX_RANGES && request.readable.is_empty();
-                if good { Ok(0) } else { Err(Failed(VIRTIO_BLK_S_UNSUPP)) }
+                request.readable.read(&mut range);
+                self.clear(header.kind, range)?;
+                Ok(0)
             }
             _ => Err(Failed(VIRTIO_BLK_S_UNSUPP)),
         }
     }
 
     /// Discards a range or fills it with zeroes.
-    fn clear(&self, kind: u32, range: [u8; 16]) -> Result<(), Failed> {
+    fn clear(&self, kind: u32, range: [u8; RANGE]) -> Result<(), Failed> {
         let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = range;
         let sector = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let count = u32::from_le_bytes([i, j, k, l]);
@@ -317,7 +320,7 @@ impl Device for Block {
             // Of what is discarded and filled with zeroes: sectors, ranges, alignment.
             for at in [36, 48] {
                 put(at, MAX_RANGE);
-                put(at + 4, MAX_RANGES as u32);
+                put(at + 4, MAX_RANGES);
             }
             put(44, 1);
         }

@@ -99,34 +99,37 @@ pub trait Device: Send {
         Ok(0)
     }
 
-    /// Looks at a queue after a notification. Unless a device keeps requests for later, it does not
-    /// need this.
+    /// Looks at a queue after a notification. Unless a device leaves requests for later, it does not
+    /// need this. Returns whether the queue must be looked at again, because there is more to do of which
+    /// no notification comes.
     ///
     /// # Errors
     /// As [`request`](Self::request).
-    fn notified(&mut self, index: usize, queues: &mut [Option<Queue>]) -> Result<(), Broken> {
-        let Some(queue) = queues.get_mut(index).and_then(Option::as_mut) else { return Ok(()) };
+    fn notified(&mut self, index: usize, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
+        let Some(queue) = queues.get_mut(index).and_then(Option::as_mut) else { return Ok(false) };
         // So many at a time, that somebody who has to reset the device gets to it.
         for _ in 0..queue.size() {
             let Some(mut request) = queue.pop()? else { break };
             let written = self.request(index, &mut request)?;
             queue.complete(&request, written)?;
         }
-        Ok(())
+        queue.wants_more()
     }
 
-    /// A descriptor from which something may come for the guest, while there is room for it.
-    fn source(&self) -> Option<RawFd> {
+    /// A descriptor, and what it waits for there: that something comes for the guest, while there is
+    /// room for it, or that there is room for what comes from the guest.
+    fn source(&self) -> Option<libc::pollfd> {
         None
     }
 
-    /// Something came from the [source](Self::source).
+    /// What it waited for at the [source](Self::source) happened. Returns whether there is more to do
+    /// already.
     ///
     /// # Errors
     /// As [`request`](Self::request).
-    fn input(&mut self, queues: &mut [Option<Queue>]) -> Result<(), Broken> {
+    fn input(&mut self, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
         let _ = queues;
-        Ok(())
+        Ok(false)
     }
 
     /// The system calls that it makes, each with its first argument, which is a descriptor of its own or

@@ -270,22 +270,16 @@ impl Slot {
 
     /// Looks at a queue, which the guest notified. Returns whether it must be looked at again.
     pub fn serve(&self, queue: usize) -> bool {
-        self.work(|state| {
-            state.device.notified(queue, &mut state.queues)?;
-            match state.queues.get_mut(queue) {
-                Some(Some(queue)) => queue.wants_more(),
-                _ => Ok(false),
-            }
-        })
+        self.work(|state| state.device.notified(queue, &mut state.queues))
     }
 
-    /// Takes what came from the device's source.
-    pub fn input(&self) {
-        self.work(|state| state.device.input(&mut state.queues).map(|()| false));
+    /// What the device waited for at its source happened. Returns whether it must be asked again.
+    pub fn input(&self) -> bool {
+        self.work(|state| state.device.input(&mut state.queues))
     }
 
     /// What the device waits for beside notifications.
-    pub fn source(&self) -> Option<std::os::fd::RawFd> {
+    pub fn source(&self) -> Option<libc::pollfd> {
         let state = self.state();
         if state.queues.is_empty() { None } else { state.device.source() }
     }

@@ -17,6 +17,9 @@ const SIZE: u16 = 8;
 const SECTORS: u64 = 16;
 /// Status bits.
 const READY: u32 = 15;
+/// Features.
+const VERSION_1: u64 = 1 << 32;
+const EVENT_INDEX: u64 = 1 << 29;
 const NEEDS_RESET: u32 = 64;
 /// Request types (virtio 1.2, section 5.2.6).
 const IN: u32 = 0;
@@ -126,6 +129,15 @@ fn requests_of_a_disk() {
     let range = |sector: u64, count: u32, flags: u32| {
         [&sector.to_le_bytes()[..], &count.to_le_bytes(), &flags.to_le_bytes()].concat()
     };
+    // Of two ranges none is done.
+    let two = [range(2, 1, 0), range(4, 1, 0)].concat();
+    file.read_exact_at(&mut back, 0).unwrap();
+    for kind in [WRITE_ZEROES, DISCARD] {
+        assert_eq!(request(&driver, kind, 0, &two, 0).0, UNSUPPORTED);
+        let mut after = vec![0; back.len()];
+        file.read_exact_at(&mut after, 0).unwrap();
+        assert!(after == back && after.iter().all(|b| *b != 0));
+    }
     for flags in [0, 1] {
         assert_eq!(request(&driver, WRITE_ZEROES, 0, &range(2, 3, flags), 0).0, OK);
     }
@@ -164,6 +176,23 @@ fn requests_that_cannot_be_done_are_errors() {
     assert_eq!(request(&driver, IN, 0, &[], 512).0, OK);
     assert_eq!(request(&driver, IN, 0, &[], 1024).0, IO_ERROR);
     assert_eq!(driver.status(), READY);
+}
+
+#[test]
+fn who_uses_a_disk_is_said_as_it_is() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    file.as_file().set_len(SECTORS * 512).unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    let open = |read_only| Block::open(&DiskArgs { path: path.clone(), read_only }, 0);
+    let said = |read_only| open(read_only).unwrap_err().to_string();
+    let reads = [open(true).unwrap(), open(true).unwrap()];
+    assert!(said(false).contains("another guest uses it"), "{}", said(false));
+    drop(reads);
+    let writes = open(false).unwrap();
+    assert!(said(false).contains("another guest uses it"), "{}", said(false));
+    assert!(said(true).contains("another guest writes to it"), "{}", said(true));
+    drop(writes);
+    open(true).unwrap();
 }
 
 #[test]
@@ -236,14 +265,11 @@ fn a_driver_is_interrupted_when_it_wants_to_be() {
     let interrupts = || driver.interrupts();
     assert!(request(&driver, FLUSH, 0, &[], 0).0 == OK && interrupts());
     // Flag 1 in the ring of requests: not now.
+    driver.set_up_with(1, SIZE.into(), VERSION_1);
     driver.write(driver.rings(0) + PAGE, &1u16.to_le_bytes());
     assert!(request(&driver, FLUSH, 0, &[], 0).0 == OK && !interrupts());
     // By index: at the third completion from here.
-    driver.register(SET_STATUS, 0);
-    driver.set_up(1, SIZE.into());
-    driver.register(SET_STATUS, 0);
-    driver.put(at::AGREED, &(1u64 << 32 | 1 << 29).to_le_bytes());
-    driver.register(SET_STATUS, READY);
+    driver.set_up_with(1, SIZE.into(), VERSION_1 | EVENT_INDEX);
     let wanted = driver.rings(0) + PAGE + 4 + 2 * u64::from(SIZE);
     driver.write(wanted, &2u16.to_le_bytes());
     for expected in [false, false, true, false] {
@@ -315,6 +341,124 @@ fn frames_go_both_ways() {
     assert_eq!(&driver.read::<3>(data + PAGE + 12), b"ok!");
 }
 
+/// Where a driver with event index is to notify the device (virtio 1.2, section 2.7.10): behind the ring
+/// of completions.
+fn notify_at(driver: &Driver, queue: usize) -> u16 {
+    let at = driver.rings(queue) + 2 * PAGE + 4 + 8 * u64::from(SIZE);
+    u16::from_le_bytes(driver.read(at))
+}
+
+/// Gives room for frames: for a header and 1600 bytes each, in pages of their own.
+fn give_room(driver: &Driver, numbers: std::ops::Range<u16>) {
+    for number in numbers {
+        let head = number % SIZE;
+        driver.chain(0, head, &[(room(driver, head), 1612, true)]);
+        driver.offer(0, SIZE, number, head);
+    }
+}
+
+fn room(driver: &Driver, head: u16) -> u64 {
+    driver.data() + (16 + u64::from(head)) * PAGE
+}
+
+fn send(driver: &Driver, number: u16, frame: &[u8]) -> bool {
+    let data = driver.data();
+    driver.write(data, &[0; 12]);
+    driver.write(data + 12, frame);
+    driver.chain(1, 0, &[(data, 12 + frame.len() as u32, false)]);
+    driver.offer(1, SIZE, number, 0);
+    driver.notify(1)
+}
+
+#[test]
+fn room_for_frames_is_no_work_until_a_frame_waits() {
+    for features in [VERSION_1, VERSION_1 | EVENT_INDEX] {
+        let (driver, mut other) = network();
+        driver.set_up_with(2, SIZE.into(), features);
+        give_room(&driver, 0..3);
+        assert!(!driver.notify(0), "nothing came");
+        assert_eq!(driver.waits_for(), Some(libc::POLLIN));
+        for number in 0..3u8 {
+            other.write_all(&[0, 0, 0, 1, number]).unwrap();
+            assert!(!driver.input());
+        }
+        assert_eq!(driver.completed(0, SIZE), (3, 2, 13));
+        // With room for none the device is to be told of room, whoever finds that out.
+        other.write_all(&[0, 0, 0, 1, 3]).unwrap();
+        assert!(!driver.input());
+        assert_eq!(driver.waits_for(), None);
+        assert_eq!(notify_at(&driver, 0), if features & EVENT_INDEX == 0 { 0 } else { 3 });
+        give_room(&driver, 3..5);
+        assert!(!driver.notify(0));
+        assert_eq!(driver.completed(0, SIZE), (4, 3, 13));
+        assert_eq!(driver.read(room(&driver, 3) + 12), [3]);
+    }
+}
+
+#[test]
+fn frames_that_came_together_are_all_taken() {
+    let (driver, mut other) = network();
+    driver.chain(0, 0, &[(room(&driver, 0), 13, true)]);
+    driver.offer(0, SIZE, 0, 0);
+    // More than are taken at a time, of which all but the last are lost. They are read at once, so that
+    // the socket says nothing of those that are left.
+    let mut bytes = b"\0\0\0\x02no".repeat(70);
+    bytes.extend(b"\0\0\0\x01y");
+    other.write_all(&bytes).unwrap();
+    assert!(driver.input());
+    assert!(!driver.input());
+    assert_eq!(driver.completed(0, SIZE), (1, 0, 13));
+}
+
+#[test]
+fn a_frame_that_waits_is_not_what_the_guest_sends_meanwhile() {
+    let (driver, mut other) = network();
+    give_room(&driver, 0..1);
+    other.write_all(b"\0\0\0\x05first\0\0\0\x06second").unwrap();
+    driver.input();
+    assert_eq!(driver.completed(0, SIZE), (1, 0, 17));
+    assert!(!send(&driver, 0, b"its own"));
+    let mut bytes = [0; 11];
+    other.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"\0\0\0\x07its own");
+    give_room(&driver, 1..2);
+    driver.notify(0);
+    assert_eq!(driver.completed(0, SIZE), (2, 1, 18));
+    assert_eq!(&driver.read::<6>(room(&driver, 1) + 12), b"second");
+}
+
+#[test]
+fn frames_come_while_those_of_the_guest_find_no_room() {
+    let (driver, mut other) = network();
+    give_room(&driver, 0..1);
+    let frame = [0x77; 1500];
+    let mut given = 0u16;
+    while driver.waits_for() == Some(libc::POLLIN) {
+        send(&driver, given, &frame);
+        given += 1;
+    }
+    assert_eq!(driver.waits_for(), Some(libc::POLLIN | libc::POLLOUT));
+    // What is sent now stays in the queue, and is no work.
+    assert_eq!(driver.completed(1, SIZE).0, given);
+    assert!(!send(&driver, given, &frame));
+    assert_eq!(driver.completed(1, SIZE).0, given);
+    given += 1;
+    other.write_all(b"\0\0\0\x05hello").unwrap();
+    assert!(!driver.input());
+    assert_eq!(driver.completed(0, SIZE), (1, 0, 17));
+    let mut bytes = [0; 1504];
+    for number in 0..given {
+        other.read_exact(&mut bytes).unwrap();
+        assert_eq!(bytes[..4], [0, 0, 5, 0xdc], "frame {number}");
+        assert!(bytes[4..] == frame);
+        if driver.waits_for() != Some(libc::POLLIN) {
+            driver.input();
+        }
+    }
+    assert_eq!(driver.completed(1, SIZE).0, given);
+    assert_eq!(driver.waits_for(), Some(libc::POLLIN));
+}
+
 #[test]
 fn frames_without_a_header_stop_the_card_and_long_ones_are_lost() {
     let (driver, mut other) = network();
@@ -335,6 +479,24 @@ fn frames_without_a_header_stop_the_card_and_long_ones_are_lost() {
     assert_eq!(driver.status(), NEEDS_RESET);
 }
 
+/// Whether there are children of this process whose names start so, each first in a group of its own:
+/// fields 1, 2, 4 and 5 of /proc/PID/stat (proc(5)).
+fn leads_its_group(name: &str) -> bool {
+    let own = std::process::id().to_string();
+    let mut groups = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok())
+        .filter_map(|stat| {
+            let (start, fields) = stat.rsplit_once(") ")?;
+            let (pid, child) = start.split_once(" (")?;
+            let fields: Vec<&str> = fields.split(' ').collect();
+            let is_child = child.starts_with(name) && fields[1] == own;
+            is_child.then(|| fields[2] == pid)
+        })
+        .peekable();
+    groups.peek().is_some() && groups.all(|leads| leads)
+}
+
 #[test]
 fn passt_answers_where_it_is_installed() {
     let net = match Net::open(&"user".parse().unwrap()) {
@@ -343,6 +505,7 @@ fn passt_answers_where_it_is_installed() {
         }
         net => net.unwrap(),
     };
+    assert!(leads_its_group("passt"), "what a terminal sends does not reach it");
     let driver = Driver::new(machine(vec![Box::new(net)]), 0);
     driver.set_up(2, SIZE.into());
     let data = driver.data();

@@ -38,31 +38,30 @@ fn work(slot: &Slot, looks: bool) -> ! {
     let bells: Vec<libc::pollfd> =
         slot.bells().iter().map(|bell| waits_for(bell.as_raw_fd())).collect();
     let mut last: Option<Instant> = None;
+    let mut again = false;
     loop {
         let mut entries = bells.clone();
-        entries.extend(slot.source().map(waits_for));
+        entries.extend(slot.source());
         let looks = looks && last.is_some_and(|last| last.elapsed() < LOOK);
-        let limit = if looks { 0 } else { -1 };
+        let limit = if looks || again { 0 } else { -1 };
         // SAFETY: the entries live during the call.
         let count =
             unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, limit) };
-        if count <= 0 {
+        if count <= 0 && !again {
             continue;
         }
-        for (index, entry) in entries.iter().enumerate() {
-            if entry.revents == 0 {
-                continue;
-            }
-            match slot.bells().get(index) {
-                Some(bell) => {
-                    // Before looking: who notifies afterwards is heard again.
-                    let _ = bell.read();
-                    if slot.serve(index) {
-                        let _ = bell.write(1);
-                    }
+        let (heard, source) = entries.split_at(bells.len());
+        for (index, bell) in slot.bells().iter().enumerate() {
+            if heard[index].revents != 0 {
+                // Before looking: who notifies afterwards is heard again.
+                let _ = bell.read();
+                if slot.serve(index) {
+                    let _ = bell.write(1);
                 }
-                None => slot.input(),
             }
+        }
+        if again || source.iter().any(|entry| entry.revents != 0) {
+            again = slot.input();
         }
         last = Some(Instant::now());
     }

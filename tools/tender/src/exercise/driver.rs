@@ -4,6 +4,7 @@
 use hvt_abi::PAGE;
 use hvt_abi::device::{self as at, SET_STATUS, notify};
 
+use crate::devices::Slot;
 use crate::guest::Guest;
 use crate::layout::DEVICE_REGISTERS;
 
@@ -11,8 +12,8 @@ use crate::layout::DEVICE_REGISTERS;
 const NEXT: u16 = 1;
 /// The device writes.
 const WRITE: u16 = 2;
-/// Version 1, indirect descriptors.
-const FEATURES: u64 = 1 << 32 | 1 << 28;
+/// Version 1, indirect descriptors, event index: what good drivers agree on.
+pub const FEATURES: u64 = 1 << 32 | 1 << 29 | 1 << 28;
 /// Acknowledge, driver, features, ready.
 const READY: u32 = 15;
 
@@ -84,6 +85,11 @@ impl Driver {
 
     /// Resets the device and sets it up with queues of this size, as a good driver does.
     pub fn set_up(&self, queues: usize, size: u32) {
+        self.set_up_with(queues, size, FEATURES);
+    }
+
+    /// The same, with these features.
+    pub fn set_up_with(&self, queues: usize, size: u32, features: u64) {
         self.register(SET_STATUS, 0);
         for queue in 0..queues {
             let rings = self.rings(queue);
@@ -92,7 +98,7 @@ impl Driver {
             }
             self.place(queue, size, [rings, rings + PAGE, rings + 2 * PAGE]);
         }
-        self.put(at::AGREED, &FEATURES.to_le_bytes());
+        self.put(at::AGREED, &features.to_le_bytes());
         self.register(SET_STATUS, READY);
     }
 
@@ -136,15 +142,24 @@ impl Driver {
         self.write(ring + 2, &number.wrapping_add(1).to_le_bytes());
     }
 
-    /// Notifies a queue, and does what the device's thread would do then.
-    pub fn notify(&self, queue: usize) {
+    /// Notifies a queue, and does what the device's thread would do then, once: requests of some do not
+    /// end. Returns whether the device wants to look at the queue again.
+    pub fn notify(&self, queue: usize) -> bool {
         self.register(notify(queue), queue as u32);
-        if let Some(slot) = self.guest.devices.0.get(self.device)
-            && !slot.bells().is_empty()
-        {
-            // One turn for those whose requests do not end.
-            let _ = slot.serve(queue);
-        }
+        let slot = self.guest.devices.0.get(self.device);
+        slot.is_some_and(|slot| !slot.bells().is_empty() && slot.serve(queue))
+    }
+
+    /// Does once what the device's thread would do when something happened at the device's source.
+    /// Returns whether the device has more to do already.
+    pub fn input(&self) -> bool {
+        self.guest.devices.0.get(self.device).is_some_and(Slot::input)
+    }
+
+    /// What the device waits for beside notifications: events of `poll`.
+    pub fn waits_for(&self) -> Option<i16> {
+        let slot = self.guest.devices.0.get(self.device)?;
+        slot.source().map(|source| source.events)
     }
 
     /// Whether the device interrupted since the last call.

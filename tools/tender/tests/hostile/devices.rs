@@ -1,5 +1,9 @@
 //! Guests that attack devices.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
 use hvt_abi::device::{
     AGREED, QUEUE_AVAILABLE, QUEUE_DESCRIPTORS, QUEUE_SIZE, QUEUE_USED, SET_STATUS, notify, queue,
 };
@@ -23,18 +27,20 @@ const INDIRECT: u64 = 4;
 /// Lines of a script.
 type Lines = Vec<[u64; 3]>;
 
-/// A guest with one disk, and the places that its scripts write to.
+/// A guest with one device, and the places that its scripts write to.
 struct Places {
     layout: Layout,
+    /// The queue that they use; others are left alone.
+    queue: usize,
     /// Memory that nothing else uses, of whole pages.
     heap: u64,
 }
 
 impl Places {
-    fn new() -> Self {
+    fn new(queue: usize) -> Self {
         let layout = layout(&guest("hostile_script", "hostile_fault", &[]), MACHINE);
         let heap = layout.heap_range().start;
-        Self { layout, heap }
+        Self { layout, queue, heap }
     }
 
     fn register(&self, offset: usize) -> u64 {
@@ -46,11 +52,11 @@ impl Places {
         let mut lines = vec![
             [1, self.register(SET_STATUS), 0],
             [0, self.register(AGREED), FEATURES],
-            [1, self.register(queue(0) + QUEUE_SIZE), size],
+            [1, self.register(queue(self.queue) + QUEUE_SIZE), size],
         ];
         let offsets = [QUEUE_DESCRIPTORS, QUEUE_AVAILABLE, QUEUE_USED];
         for (offset, address) in offsets.into_iter().zip(rings) {
-            lines.push([0, self.register(queue(0) + offset), address]);
+            lines.push([0, self.register(queue(self.queue) + offset), address]);
         }
         lines.push([1, self.register(SET_STATUS), READY]);
         lines
@@ -70,7 +76,7 @@ impl Places {
     fn offer(&self, head: u64, index: u64) -> Lines {
         vec![
             [0, self.heap + PAGE, index << 16 | head << 32],
-            [1, self.register(notify(0)), 0],
+            [1, self.register(notify(self.queue)), 0],
             [3, self.register(hvt_abi::device::STATUS), READY],
         ]
     }
@@ -83,24 +89,28 @@ fn script(lines: &[Lines]) -> Vec<u8> {
     with_table("hostile_script", "hostile_fault", &table)
 }
 
+/// Runs a guest with a device; it must come to its end, and the tender say this.
+#[track_caller]
+fn says_with(what: &str, lines: &[Lines], device: &[&str], text: &str) {
+    let Some(output) = run(&script(lines), MACHINE, device) else { return };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(END), "{what}: {}: {said}", output.status);
+    assert!(said.contains(text), "{what}: {text}: {said}");
+}
+
 /// Runs a guest with a disk; it must come to its end, and the tender say this.
 #[track_caller]
 fn says(what: &str, lines: &[Lines], text: &str) {
     let dir = tempfile::tempdir().unwrap();
     let disk = dir.path().join("disk");
     std::fs::write(&disk, [0x5a; 4096]).unwrap();
-    let Some(output) = run(&script(lines), MACHINE, &["--disk", disk.to_str().unwrap()]) else {
-        return;
-    };
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(END), "{what}: {}: {said}", output.status);
-    assert!(said.contains(text), "{what}: {text}: {said}");
+    says_with(what, lines, &["--disk", disk.to_str().unwrap()], text);
     assert!(std::fs::read(&disk).unwrap() == [0x5a; 4096], "{what}: nothing was to be written");
 }
 
 #[test]
 fn a_device_with_a_hostile_driver_stops_with_the_cause() {
-    let places = Places::new();
+    let places = Places::new(0);
     let rings = places.rings();
     let data = places.heap + 4 * PAGE;
     let request = |descriptors: &[[u64; 4]], index: u64| -> Vec<Lines> {
@@ -172,9 +182,103 @@ fn a_device_with_a_hostile_driver_stops_with_the_cause() {
     }
 }
 
+/// Runs a guest with a network card on which a frame waits; gives what the guest sent.
+#[track_caller]
+fn says_on_the_wire(what: &str, lines: &[Lines], text: &str) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("net");
+    let listener = UnixListener::bind(&path).unwrap();
+    // The tender connects before the guest starts, and this need not be there for that.
+    let sent = std::thread::spawn(move || {
+        let (mut wire, _) = listener.accept().unwrap();
+        wire.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let _ = wire.write_all(b"\0\0\0\x0ehello, hostile");
+        let mut sent = Vec::new();
+        let _ = wire.read_to_end(&mut sent);
+        sent
+    });
+    let socket = format!("socket={}", path.display());
+    says_with(what, lines, &["--net", &socket], text);
+    // Where there is no /dev/kvm nobody has come.
+    drop(std::os::unix::net::UnixStream::connect(&path));
+    sent.join().unwrap()
+}
+
+#[test]
+fn a_network_card_with_a_hostile_driver_stops_with_the_cause() {
+    let memory = "is not the guest's";
+    let kernel = 0xffff_8000_0000_0000;
+    let room = Places::new(0);
+    let data = room.heap + 4 * PAGE;
+    let one = |places: &Places, index: u64, descriptor: [u64; 4]| -> Vec<Lines> {
+        vec![
+            places.set_up(8, places.rings()),
+            places.descriptor(0, descriptor),
+            places.offer(0, index),
+        ]
+    };
+    // Room for the frame that waits.
+    for (what, descriptor, index, text) in [
+        ("into code", [TEXT, 64, WRITE, 0], 1, memory),
+        ("into constants", [LINK_BASE, 64, WRITE, 0], 1, memory),
+        ("into the kernel", [kernel + (2 << 20), 64, WRITE, 0], 1, memory),
+        ("into registers", [room.register(SET_STATUS), 64, WRITE, 0], 1, memory),
+        ("giant", [data, 0xffff_ffff, WRITE, 0], 1, "more than 256 descriptors"),
+        ("loop", [data, 64, WRITE | NEXT, 0], 1, "do not end"),
+        ("too many", [data, 64, WRITE, 0], 9, "more requests"),
+    ] {
+        assert_eq!(says_on_the_wire(what, &one(&room, index, descriptor), text), b"", "{what}");
+    }
+    // A frame of what it may not read.
+    let send = Places::new(1);
+    for (what, descriptor, text) in [
+        ("of the kernel", [kernel, 64, 0, 0], memory),
+        ("of nothing", [0, 64, 0, 0], memory),
+        ("without a header", [data, 11, 0, 0], "no header"),
+        ("only room", [data, 64, WRITE, 0], "no header"),
+    ] {
+        assert_eq!(says_on_the_wire(what, &one(&send, 1, descriptor), text), b"", "{what}");
+    }
+}
+
+#[test]
+fn a_share_with_a_hostile_driver_stops_or_refuses() {
+    let places = Places::new(0);
+    let data = places.heap + 4 * PAGE;
+    let ask = |said: [u64; 4], room: [u64; 4]| -> Vec<Lines> {
+        // A message of any kind, as long as it says.
+        vec![
+            vec![[0, data, 0x0000_ff7f_0000_0040]],
+            places.set_up(8, places.rings()),
+            places.descriptor(0, said),
+            places.descriptor(1, room),
+            places.offer(0, 1),
+        ]
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let share = format!("data={}", dir.path().display());
+    let memory = "is not the guest's";
+    for (what, said, room, text) in [
+        ("answer into code", [data, 64, NEXT, 1], [TEXT, 4096, WRITE, 0], memory),
+        ("answer into constants", [data, 64, NEXT, 1], [LINK_BASE, 64, WRITE, 0], memory),
+        (
+            "message of the kernel",
+            [0xffff_8000_0000_0000, 64, NEXT, 1],
+            [data, 64, WRITE, 0],
+            memory,
+        ),
+        ("giant message", [data, 2 << 20, NEXT, 1], [data, 64, WRITE, 0], "longer than messages"),
+        ("no message", [data, 64, NEXT, 1], [data, 64, WRITE, 0], ""),
+        ("no room", [data, 64, NEXT, 1], [data, 0, WRITE, 0], ""),
+    ] {
+        says_with(what, &ask(said, room), &["--share", &share], text);
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn registers_that_are_none_do_no_harm() {
-    let places = Places::new();
+    let places = Places::new(0);
     let mut lines = vec![places.set_up(8, places.rings())];
     for offset in [4, 60, 68, 124, 4092] {
         lines.push(vec![[1, places.register(SET_STATUS + offset), 0xffff_ffff]]);
@@ -186,7 +290,7 @@ fn registers_that_are_none_do_no_harm() {
 
 #[test]
 fn a_second_cpu_that_rewrites_what_a_device_reads_does_no_harm() {
-    let places = Places::new();
+    let places = Places::new(0);
     let data = places.heap + 4 * PAGE;
     let (bad, good) = (0xffff_8000_0000_0000, data);
     let racer = places.heap + 6 * PAGE;

@@ -15,16 +15,21 @@ pub const MAX_FRAME: usize = 65_535 + 18;
 const LENGTH: usize = 4;
 /// What is read from a stream at a time.
 const CHUNK: usize = 64 << 10;
-/// A stream that takes nothing for so long, in milliseconds, loses the frame.
-const PATIENCE_MS: i32 = 100;
 
 /// Where frames go to and come from.
 #[derive(Debug)]
 pub enum Link {
-    /// A tap device: one frame for each call.
-    Tap(File),
+    /// A tap device.
+    Tap(Tap),
     /// A stream socket.
     Stream(Stream),
+}
+
+/// A tap device: one frame for each call.
+#[derive(Debug)]
+pub struct Tap {
+    file: File,
+    is_open: bool,
 }
 
 /// A stream socket with frames behind their lengths, as passt and QEMU's `-netdev stream` speak it.
@@ -34,6 +39,9 @@ pub struct Stream {
     /// What was read and not yet given: from `start` on.
     inbox: Vec<u8>,
     start: usize,
+    /// The frame that is sent, with its length, and how much of it has been.
+    outbox: Vec<u8>,
+    sent: usize,
     is_open: bool,
 }
 
@@ -60,7 +68,7 @@ impl Link {
         if unsafe { libc::ioctl(file.as_raw_fd(), libc::TUNSETIFF as _, &mut request) } < 0 {
             return Err(wrong(io::Error::last_os_error()));
         }
-        Ok(Self::Tap(file))
+        Ok(Self::Tap(Tap { file, is_open: true }))
     }
 
     /// The stream socket of a path, on which somebody listens.
@@ -92,37 +100,79 @@ impl Link {
     /// Those of the call that makes it not wait.
     pub fn stream(socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self::Stream(Stream { socket, inbox: Vec::new(), start: 0, is_open: true }))
+        Ok(Self::Stream(Stream {
+            socket,
+            inbox: Vec::new(),
+            start: 0,
+            outbox: Vec::new(),
+            sent: 0,
+            is_open: true,
+        }))
     }
 
     pub(super) fn descriptor_number(&self) -> RawFd {
         match self {
-            Self::Tap(file) => file.as_raw_fd(),
+            Self::Tap(tap) => tap.file.as_raw_fd(),
             Self::Stream(stream) => stream.socket.as_raw_fd(),
         }
     }
 
-    /// What to wait for; `None` when nothing will come any more.
-    pub(super) fn source(&self) -> Option<RawFd> {
+    /// Whether frames still come and go.
+    pub(super) fn is_open(&self) -> bool {
         match self {
-            Self::Stream(stream) if !stream.is_open => None,
-            _ => Some(self.descriptor_number()),
+            Self::Tap(tap) => tap.is_open,
+            Self::Stream(stream) => stream.is_open,
         }
     }
 
     /// The next frame, if one is there: its length.
     pub(super) fn receive(&mut self, frame: &mut [u8]) -> Option<usize> {
         match self {
-            Self::Tap(file) => file.read(frame).ok().filter(|len| *len > 0),
+            Self::Tap(tap) => tap.receive(frame),
             Self::Stream(stream) => stream.receive(frame),
         }
     }
 
-    /// Sends a frame. One that cannot be sent is lost.
+    /// Sends a frame, unless [one is still being sent](Self::is_sending). Those for which nobody is
+    /// there are lost.
     pub(super) fn send(&mut self, frame: &[u8]) {
         match self {
-            Self::Tap(file) => _ = file.write(frame),
+            Self::Tap(tap) => _ = tap.file.write(frame),
             Self::Stream(stream) => stream.send(frame),
+        }
+    }
+
+    /// Whether a part of a frame is left, for which the other end had no room.
+    pub(super) fn is_sending(&self) -> bool {
+        match self {
+            Self::Tap(_) => false,
+            Self::Stream(stream) => stream.is_sending(),
+        }
+    }
+
+    /// Sends what is left of a frame, as far as there is room.
+    pub(super) fn go_on(&mut self) {
+        if let Self::Stream(stream) = self {
+            stream.go_on();
+        }
+    }
+}
+
+/// Whether a call is to be made again, now or later. After any other error nothing will come any more,
+/// and who waited for it would be told at once, for ever.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+impl Tap {
+    fn receive(&mut self, frame: &mut [u8]) -> Option<usize> {
+        match self.file.read(frame) {
+            Ok(len) => Some(len).filter(|len| *len > 0),
+            Err(error) => {
+                // The device may have been deleted.
+                self.is_open &= is_passing(&error);
+                None
+            }
         }
     }
 }
@@ -161,34 +211,30 @@ impl Stream {
         match read {
             Ok(0) => self.is_open = false,
             Ok(_) => return true,
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-                ) => {}
-            Err(_) => self.is_open = false,
+            Err(error) => self.is_open &= is_passing(&error),
         }
         false
     }
 
     fn send(&mut self, frame: &[u8]) {
-        let mut bytes = Vec::with_capacity(LENGTH + frame.len());
-        bytes.extend_from_slice(&(frame.len() as u32).to_be_bytes());
-        bytes.extend_from_slice(frame);
-        let mut rest = &bytes[..];
-        while self.is_open && !rest.is_empty() {
-            match self.write(rest) {
-                Ok(done) => rest = &rest[done..],
-                Err(error) => match error.kind() {
-                    io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => {
-                        // A frame of which a part was sent must be sent whole.
-                        if !self.is_writable() && rest.len() == bytes.len() {
-                            return;
-                        }
-                    }
-                    _ => self.is_open = false,
-                },
+        debug_assert!(!self.is_sending(), "one frame after the other");
+        self.outbox.clear();
+        self.sent = 0;
+        self.outbox.extend_from_slice(&(frame.len() as u32).to_be_bytes());
+        self.outbox.extend_from_slice(frame);
+        self.go_on();
+    }
+
+    fn is_sending(&self) -> bool {
+        self.is_open && self.sent < self.outbox.len()
+    }
+
+    fn go_on(&mut self) {
+        while self.is_sending() {
+            match self.write(&self.outbox[self.sent..]) {
+                Ok(done) => self.sent += done,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => self.is_open &= is_passing(&error),
             }
         }
     }
@@ -199,13 +245,6 @@ impl Stream {
         // SAFETY: the kernel reads a live slice.
         let done = unsafe { libc::send(self.socket.as_raw_fd(), start, len, libc::MSG_NOSIGNAL) };
         usize::try_from(done).map_err(|_| io::Error::last_os_error())
-    }
-
-    fn is_writable(&self) -> bool {
-        let fd = self.socket.as_raw_fd();
-        let mut entry = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-        // SAFETY: one entry, alive during the call.
-        unsafe { libc::poll(&mut entry, 1, PATIENCE_MS) > 0 }
     }
 }
 
@@ -243,7 +282,7 @@ mod tests {
             assert_eq!(&room[..len], &frame[..]);
         }
         writer.join().unwrap();
-        while link.source().is_some() {
+        while link.is_open() {
             assert_eq!(link.receive(&mut room), None);
         }
     }
@@ -253,7 +292,50 @@ mod tests {
         let (mut link, mut other) = pair();
         other.write_all(&[0xff; 64]).unwrap();
         assert_eq!(link.receive(&mut vec![0; MAX_FRAME]), None);
-        assert_eq!(link.source(), None);
+        assert!(!link.is_open());
+    }
+
+    #[test]
+    fn a_tap_device_that_cannot_be_read_any_more_closes_the_link() {
+        // As one that was deleted, this gives an error whenever it is asked.
+        let file = File::options().write(true).open("/dev/null").unwrap();
+        let mut link = Link::Tap(Tap { file, is_open: true });
+        assert_eq!(link.receive(&mut vec![0; MAX_FRAME]), None);
+        assert!(!link.is_open());
+    }
+
+    #[test]
+    fn a_frame_for_which_there_is_no_room_goes_on_later() {
+        let (mut link, mut other) = pair();
+        let frame: Vec<u8> = (0..MAX_FRAME).map(|at| (at % 251) as u8).collect();
+        let mut count = 0;
+        while !link.is_sending() {
+            link.send(&frame);
+            count += 1;
+        }
+        // Meanwhile frames come.
+        other.write_all(&[0, 0, 0, 2, 7, 8]).unwrap();
+        let mut room = vec![0; MAX_FRAME];
+        assert_eq!(link.receive(&mut room), Some(2));
+        link.go_on();
+        assert!(link.is_sending());
+        let mut bytes = vec![0; LENGTH + frame.len()];
+        for _ in 0..count {
+            for part in bytes.chunks_mut(9973) {
+                other.read_exact(part).unwrap();
+                link.go_on();
+            }
+            assert_eq!(bytes[..LENGTH], (frame.len() as u32).to_be_bytes());
+            assert!(bytes[LENGTH..] == frame);
+        }
+        assert!(!link.is_sending());
+        // Nobody is there for what is left of another.
+        while !link.is_sending() {
+            link.send(&frame);
+        }
+        drop(other);
+        link.go_on();
+        assert!(!link.is_sending() && !link.is_open());
     }
 
     #[test]

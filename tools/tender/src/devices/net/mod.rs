@@ -30,9 +30,12 @@ const BATCH: usize = 64;
 pub struct Net {
     link: Link,
     mac: [u8; 6],
-    frame: Vec<u8>,
-    /// Length of the frame that waits in `frame` for room in the guest.
+    /// The frame for the guest.
+    received: Vec<u8>,
+    /// Length of the frame that waits in `received` for room in the guest.
     waiting: Option<usize>,
+    /// The frame of the guest.
+    sent: Vec<u8>,
 }
 
 impl Net {
@@ -52,18 +55,24 @@ impl Net {
 
     /// With this link.
     pub fn new(link: Link, mac: [u8; 6]) -> Self {
-        Self { link, mac, frame: vec![0; MAX_FRAME], waiting: None }
+        let [received, sent] = [(); 2].map(|()| vec![0; MAX_FRAME]);
+        Self { link, mac, received, waiting: None, sent }
     }
 
-    /// Gives the guest what there is, as far as it has room.
-    fn receive(&mut self, queues: &mut [Option<Queue>]) -> Result<(), Broken> {
-        let Some(Some(queue)) = queues.get_mut(RECEIVE) else { return Ok(()) };
+    /// Gives the guest what there is, as far as it has room. Returns whether there may be more.
+    ///
+    /// Room that is left is no work. So notifications of room are asked for only when a frame waits.
+    fn receive(&mut self, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
+        let Some(Some(queue)) = queues.get_mut(RECEIVE) else { return Ok(false) };
         for _ in 0..BATCH {
-            let next = self.waiting.take().or_else(|| self.link.receive(&mut self.frame));
-            let Some(len) = next else { return Ok(()) };
+            let next = self.waiting.take().or_else(|| self.link.receive(&mut self.received));
+            let Some(len) = next else { return Ok(false) };
             let Some(mut room) = queue.pop()? else {
                 self.waiting = Some(len);
-                return Ok(());
+                if queue.wants_more()? {
+                    continue;
+                }
+                return Ok(false);
             };
             if room.writable.len() < HEADER.len() + len {
                 // A frame for which the driver made too little room is lost.
@@ -71,10 +80,25 @@ impl Net {
                 continue;
             }
             room.writable.write(&HEADER);
-            room.writable.write(&self.frame[..len]);
+            room.writable.write(&self.received[..len]);
             queue.complete(&room, (HEADER.len() + len) as u32)?;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Sends what the guest gives, as far as the link has room; the rest stays in the queue. Returns
+    /// whether there is more that can be sent.
+    fn transmit(&mut self, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
+        let Some(Some(queue)) = queues.get_mut(TRANSMIT) else { return Ok(false) };
+        for _ in 0..queue.size() {
+            if self.link.is_sending() {
+                return Ok(false);
+            }
+            let Some(mut request) = queue.pop()? else { break };
+            self.request(TRANSMIT, &mut request)?;
+            queue.complete(&request, 0)?;
+        }
+        queue.wants_more()
     }
 }
 
@@ -118,32 +142,32 @@ impl Device for Net {
             return Err(Broken::Request("a frame has no header"));
         }
         if request.readable.len() <= MAX_FRAME {
-            let len = request.readable.read(&mut self.frame);
-            self.link.send(&self.frame[..len]);
+            let len = request.readable.read(&mut self.sent);
+            self.link.send(&self.sent[..len]);
         }
         Ok(0)
     }
 
-    fn notified(&mut self, index: usize, queues: &mut [Option<Queue>]) -> Result<(), Broken> {
-        if index == RECEIVE {
-            return self.receive(queues);
-        }
-        let Some(Some(queue)) = queues.get_mut(TRANSMIT) else { return Ok(()) };
-        for _ in 0..queue.size() {
-            let Some(mut request) = queue.pop()? else { break };
-            self.request(TRANSMIT, &mut request)?;
-            queue.complete(&request, 0)?;
-        }
-        Ok(())
+    fn notified(&mut self, index: usize, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
+        if index == RECEIVE { self.receive(queues) } else { self.transmit(queues) }
     }
 
-    fn source(&self) -> Option<RawFd> {
+    fn source(&self) -> Option<libc::pollfd> {
         // Without room nothing more is taken: what sends waits, or loses frames, as networks do.
-        if self.waiting.is_some() { None } else { self.link.source() }
+        let comes = if self.waiting.is_none() { libc::POLLIN } else { 0 };
+        let goes = if self.link.is_sending() { libc::POLLOUT } else { 0 };
+        let events = comes | goes;
+        let fd = self.link.descriptor_number();
+        (self.link.is_open() && events != 0).then_some(libc::pollfd { fd, events, revents: 0 })
     }
 
-    fn input(&mut self, queues: &mut [Option<Queue>]) -> Result<(), Broken> {
-        self.receive(queues)
+    fn input(&mut self, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
+        let mut again = false;
+        if self.link.is_sending() {
+            self.link.go_on();
+            again = self.transmit(queues)?;
+        }
+        Ok(self.receive(queues)? || again)
     }
 
     fn calls(&self) -> Vec<(c_long, RawFd)> {

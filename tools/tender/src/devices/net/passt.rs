@@ -25,7 +25,12 @@ pub fn start(forwards: &[Forward]) -> Result<Link, Error> {
     let (own, other) = UnixStream::pair().map_err(wrong)?;
     let other = OwnedFd::from(other);
     let mut command = Command::new(PROGRAM);
-    command.args(arguments(SOCKET, forwards)).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .args(arguments(SOCKET, forwards))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        // It ends when the tender does, not by what the terminal sends.
+        .process_group(0);
     // SAFETY: between fork and exec only calls that are allowed there; the descriptor is open.
     unsafe {
         command.pre_exec(move || {

@@ -1,0 +1,85 @@
+/* Files under names that stand for what is open, and whose they are. */
+#include <fcntl.h>
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include "check.h"
+
+static void console(void)
+{
+	struct stat status;
+	/* As `fopen` for writing opens it: where there is none, a file would be made. */
+	int fd = open("/dev/console", O_WRONLY | O_CREAT | O_TRUNC, 0666);
+	CHECK(fd >= 0 && !fstat(fd, &status) && S_ISCHR(status.st_mode) && status.st_rdev == makedev(5, 1));
+	CHECK(dprintf(fd, "through /dev/console\n") == 21);
+	close(fd);
+	fd = open("/dev/tty", O_RDWR);
+	CHECK(fd >= 0 && !fstat(fd, &status) && status.st_rdev == makedev(5, 0));
+	close(fd);
+	FILE *out = fopen("/dev/stdout", "w");
+	CHECK(out && fprintf(out, "through /dev/stdout\n") == 20 && !fclose(out));
+	out = fopen("/dev/fd/1", "a");
+	CHECK(out && fprintf(out, "through /dev/fd/1\n") == 18 && !fclose(out));
+	fd = open("/dev/stdin", O_RDONLY | O_NONBLOCK);
+	CHECK(fd >= 0 && !close(fd));
+	CHECK(!stat("/dev/stderr", &status) && S_ISCHR(status.st_mode));
+}
+
+static void descriptors(void)
+{
+	int ends[2];
+	char name[64], text[8] = { 0 };
+	struct stat status;
+	CHECK(!pipe(ends));
+	snprintf(name, sizeof name, "/proc/self/fd/%d", ends[1]);
+	CHECK(!stat(name, &status) && S_ISFIFO(status.st_mode));
+	int again = open(name, O_WRONLY);
+	CHECK(again >= 0 && !close(ends[1]) && write(again, "pipe", 4) == 4);
+	CHECK(read(ends[0], text, sizeof text) == 4 && !memcmp(text, "pipe", 4));
+	/* The end that reads sees the last of those that write go. */
+	CHECK(!close(again) && read(ends[0], text, sizeof text) == 0);
+	FAILS(open(name, O_WRONLY), ENOENT);
+	close(ends[0]);
+	/* A file without a name. */
+	int fd = open("/tmp/nameless", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	CHECK(fd >= 0 && write(fd, "content", 7) == 7 && !unlink("/tmp/nameless"));
+	snprintf(name, sizeof name, "/dev/fd/%d", fd);
+	again = open(name, O_RDONLY);
+	CHECK(again >= 0 && read(again, text, sizeof text) == 7 && !memcmp(text, "content", 7));
+	FAILS(write(again, "x", 1), EBADF);
+	close(again);
+	again = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	CHECK(again >= 0 && !fstat(fd, &status) && status.st_size == 0 && !close(again));
+	close(fd);
+	/* On the way to somewhere else. */
+	fd = open("/proc/self", O_RDONLY | O_DIRECTORY);
+	snprintf(name, sizeof name, "/proc/self/fd/%d/comm", fd);
+	CHECK(fd >= 0 && !access(name, R_OK) && !close(fd));
+}
+
+static void users(void)
+{
+	gid_t groups[2] = { 7, 9 }, found[2] = { 0 };
+	int fd = open("/tmp/root", O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0 && !close(fd));
+	CHECK(!setgroups(2, groups) && getgroups(2, found) == 2 && found[1] == 9);
+	CHECK(!setresgid(1000, 1000, 0) && !setresuid(1000, 1000, 0));
+	FAILS(open("/tmp/root", O_RDONLY), EACCES);
+	FAILS(chown("/tmp/root", 1000, 1000), EPERM);
+	FAILS(access("/tmp/root", R_OK), EACCES);
+	FAILS(unlink("/tmp/root"), EPERM);
+	FAILS(setgroups(0, 0), EPERM);
+	struct stat status;
+	fd = open("/tmp/own", O_RDWR | O_CREAT, 0600);
+	CHECK(fd >= 0 && !fstat(fd, &status) && status.st_uid == 1000 && status.st_gid == 1000);
+	CHECK(!close(fd) && !unlink("/tmp/own"));
+	CHECK(!setresuid(0, 0, 0) && !setresgid(0, 0, 0) && !setgroups(0, 0));
+	CHECK(!unlink("/tmp/root"));
+}
+
+void test_files(void)
+{
+	console();
+	descriptors();
+	users();
+}
