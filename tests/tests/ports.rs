@@ -282,8 +282,7 @@ fn sqlite_keeps_databases_on_disks() {
     }
     let (share, mount) =
         (format!("{}:/data", share.display()), format!("{},mount=/disk", disk.display()));
-    let machines: Vec<Machine> = linuxu_and_kvm().chain(hvt()).collect();
-    for (index, machine) in machines.into_iter().enumerate() {
+    for (index, machine) in machines().enumerate() {
         let sql = |sql: &str| {
             let own = ["--timeout", "120", "--share", &share, "--disk", &mount];
             call(OXK, &[&WITH_DISK[..], machine.args, &own, &["--", "/disk/test.db", sql]].concat())
