@@ -21,6 +21,10 @@ use crate::volume::Volume;
 /// `EXT4_SUPER_MAGIC` (statfs(2)).
 const MAGIC: u64 = 0xef53;
 
+/// Whether the image has what is needed for writing. Where this is false, nothing that changes a disk
+/// is ever called, and none of it is in the image.
+const WRITES: bool = cfg!(feature = "write");
+
 /// What all nodes share.
 pub struct Shared {
     /// Those who look share it, those who change something have it for themselves.
@@ -83,7 +87,7 @@ impl Shared {
     }
 
     fn delete_dead(&self, volume: &mut Volume) {
-        loop {
+        while WRITES {
             let number = self.dead.lock().pop();
             let Some(number) = number else { break };
             // What cannot be deleted stays in the list on the disk.
@@ -96,6 +100,9 @@ impl Shared {
         &self,
         work: impl FnOnce(&mut Volume) -> Result<T, Ext4Error>,
     ) -> Result<T, Errno> {
+        if !WRITES {
+            return Err(Errno::EROFS);
+        }
         let mut volume = self.volume.write();
         volume.must_be_writable()?;
         self.delete_dead(&mut volume);
@@ -105,7 +112,7 @@ impl Shared {
     /// Makes what was changed survive a crash; with `only_data`, what is needed to read it.
     pub fn sync(&self, only_data: bool) -> Result<(), Errno> {
         let mut volume = self.volume.write();
-        if volume.log.is_none() {
+        if !WRITES || volume.log.is_none() {
             return Ok(());
         }
         if volume.failed {
@@ -143,7 +150,12 @@ impl Ext4 {
         told: &mut dyn FnMut(&Ext4Error),
     ) -> Result<Arc<Self>, Ext4Error> {
         let mut volume = Volume::new(source)?;
-        match volume.make_writable() {
+        let result = if WRITES {
+            volume.make_writable()
+        } else {
+            Err(Ext4Error::ReadOnly("the image has no code for writing; set ext4.write=true"))
+        };
+        match result {
             Err(why @ Ext4Error::ReadOnly(_)) => {
                 volume.log = None;
                 told(&why);
@@ -175,6 +187,9 @@ impl Ext4 {
 impl Drop for Shared {
     /// Unmounted, and the last file is closed: what nobody wrote until now is written.
     fn drop(&mut self) {
+        if !WRITES {
+            return;
+        }
         let mut volume = self.volume.write();
         self.delete_dead(&mut volume);
         // There is nobody to be told.
@@ -209,7 +224,7 @@ impl FileSystem for Ext4 {
 
     fn sync(&self) -> Result<(), Errno> {
         let mut volume = self.shared.volume.write();
-        if volume.log.is_none() {
+        if !WRITES || volume.log.is_none() {
             return Ok(());
         }
         if volume.failed {

@@ -214,5 +214,12 @@ fn mounts_say_what_they_need() {
         let entries: Vec<String> = manifest.mounts.iter().filter_map(|m| m.own_entry()).collect();
         assert_eq!(entries, ["blk1 /z ext4 ro", "blk2 /e ext4 defaults"]);
         assert_eq!(manifest.libraries.last().unwrap().value, "ext4");
+        assert!(manifest.settings.iter().all(|setting| setting.option.value != "write"));
+        // What is only read needs no code for writing.
+        let mut manifest = read("").unwrap();
+        manifest.add_disks(&["b,ro,mount=/z".parse().unwrap()]);
+        let Setting { library, option, value } = &manifest.settings[0];
+        assert_eq!((&*library.value, &*option.value), ("ext4", "write"));
+        assert!(matches!(value, SettingValue::Text(text) if text == "false"));
     });
 }
