@@ -5,6 +5,7 @@
 mod alloc;
 mod boot;
 mod devices;
+mod disks;
 mod files;
 mod hvt;
 mod tool;
@@ -13,6 +14,7 @@ pub use alloc::{ALLOCATORS, allocators};
 pub use boot::{cmdline, parameters, pvh};
 pub use files::{cpio, ninepfs, p9, p9server};
 pub use devices::{pci, virtio_blk, virtio_net, virtio_ring};
+pub use disks::ext4;
 pub use hvt::{hvt_calls, hvt_devices, hvt_image};
 pub use tool::{manifest, pool};
 
@@ -20,7 +22,7 @@ pub use tool::{manifest, pool};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 17] = [
+pub const TARGETS: [Target; 18] = [
     ("allocators", allocators),
     ("cmdline", cmdline),
     ("cpio", cpio),
@@ -35,6 +37,7 @@ pub const TARGETS: [Target; 17] = [
     ("p9", p9),
     ("p9server", p9server),
     ("ninepfs", ninepfs),
+    ("ext4", ext4),
     ("virtio_blk", virtio_blk),
     ("virtio_net", virtio_net),
     ("virtio_ring", virtio_ring),

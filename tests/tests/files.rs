@@ -87,16 +87,14 @@ fn locks_of_others_are_kept() {
 }
 
 #[test]
-fn what_is_on_a_disk_can_be_read() {
+fn disks_are_read_and_written() {
     let dir = tempfile::tempdir().unwrap();
     let (tree, disk) = (dir.path().join("tree"), dir.path().join("disk"));
     std::fs::create_dir_all(tree.join("below")).unwrap();
     std::fs::write(tree.join("kept"), "written by the host\n").unwrap();
     std::fs::write(tree.join("below/large"), "line\n".repeat(5_000) + "the end\n").unwrap();
     std::os::unix::fs::symlink("below/large", tree.join("link")).unwrap();
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let made = Command::new("mke2fs")
-        .env("PATH", path)
+    let made = e2fsprogs("mke2fs")
         .args(["-q", "-F", "-t", "ext4", "-d"])
         .args([&tree, &disk])
         .arg("8M")
@@ -112,7 +110,7 @@ fn what_is_on_a_disk_can_be_read() {
     let other = dir.path().join("other");
     std::fs::write(&other, vec![0; 1 << 20]).unwrap();
     let with = |machine, disk: &Path, more: &[&str]| {
-        let disk = format!("{},mount=/mnt/disk", disk.display());
+        let disk = format!("{},ro,mount=/mnt/disk", disk.display());
         let own = ["--build-dir", "build/filetest-disk", "--disk", &disk, "--"];
         filetest(machine, &[&own, more].concat())
     };
@@ -125,6 +123,27 @@ fn what_is_on_a_disk_can_be_read() {
         );
     }
     assert!(std::fs::read(&disk).unwrap() == before, "nothing was written");
+    for machine in machines() {
+        std::fs::write(&disk, &before).unwrap();
+        let mount = format!("{},mount=/mnt/disk", disk.display());
+        let own = ["--build-dir", "build/filetest-disk", "--disk", &mount, "--"];
+        let with = |more: &[&str]| filetest(machine, &[&own, more].concat());
+        with(&["share", "/mnt/disk"]).expect(0, &["files: ok"]);
+        // Nobody needs the journal, and nothing is wrong.
+        let checked = e2fsprogs("e2fsck").arg("-fn").arg(&disk).output().unwrap();
+        assert!(checked.status.success(), "{}: {checked:?}", machine.name);
+        let kept = e2fsprogs("debugfs").args(["-R", "cat kept"]).arg(&disk).output().unwrap();
+        assert_eq!(kept.stdout, b"written by an image\n", "{}", machine.name);
+        with(&["/mnt/disk/kept"]).expect(0, &["written by an image"]);
+    }
+}
+
+/// A program that makes or checks disks.
+fn e2fsprogs(name: &str) -> Command {
+    let mut command = Command::new(name);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{path}:/usr/sbin:/sbin"));
+    command
 }
 
 #[test]

@@ -117,7 +117,7 @@ fn open(number: u64, _flags: OpenFlags) -> Result<Arc<dyn File>, Errno> {
 
 /// The kind of file system, for `mount`.
 pub static KIND: FileSystemType =
-    FileSystemType { name: "devfs", virtual_only: true, open: |_, _| file_system() };
+    FileSystemType { name: "devfs", virtual_only: true, open: |_, _, _| file_system() };
 
 /// Makes devices and kind of file system known.
 ///

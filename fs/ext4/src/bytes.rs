@@ -20,6 +20,26 @@ pub fn be32(bytes: &[u8], at: usize) -> u32 {
     le32(bytes, at).swap_bytes()
 }
 
+/// Writes a number of 16 bits, the low byte first.
+pub fn put16(bytes: &mut [u8], at: usize, value: u16) {
+    bytes[at..at + 2].copy_from_slice(&value.to_le_bytes());
+}
+
+/// Writes a number of 32 bits, the low byte first.
+pub fn put32(bytes: &mut [u8], at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+}
+
+/// Writes a number of 16 bits, the high byte first.
+pub fn put_be16(bytes: &mut [u8], at: usize, value: u16) {
+    bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
+}
+
+/// Writes a number of 32 bits, the high byte first.
+pub fn put_be32(bytes: &mut [u8], at: usize, value: u32) {
+    bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
+}
+
 /// A number whose halves lie apart.
 pub fn wide(high: u32, low: u32) -> u64 {
     u64::from(high) << 32 | u64::from(low)
@@ -54,6 +74,15 @@ pub fn crc32c_without(seed: u32, bytes: &[u8], hole: usize, length: usize) -> u3
     crc32c(seed, &bytes[hole + length..])
 }
 
+/// CRC-16 with the polynomial 0x8005, bits reversed: of group descriptors without
+/// `metadata_csum`.
+pub fn crc16(seed: u16, bytes: &[u8]) -> u16 {
+    bytes.iter().fold(seed, |crc, byte| {
+        (0..8)
+            .fold(crc ^ u16::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 != 0 { 0xa001 } else { 0 })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +92,8 @@ mod tests {
         // RFC 3720, B.4, and the check value of the catalogue of parametrised CRC algorithms.
         assert_eq!(!crc32c(!0, b"123456789"), 0xe306_9283);
         assert_eq!(!crc32c(!0, &[0; 32]), 0x8a91_36aa);
+        // CRC-16/ARC of the same catalogue.
+        assert_eq!(crc16(0, b"123456789"), 0xbb3d);
         assert_eq!(crc32c_without(7, b"abXXc", 2, 2), crc32c(7, b"ab\0\0c"));
     }
 

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use ukblkdev::{BlockError, Disk};
 use ukfile::fallible;
@@ -27,6 +28,27 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// What the device says.
     fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError>;
+
+    /// Whether it cannot be written.
+    fn is_read_only(&self) -> bool {
+        true
+    }
+
+    /// Writes bytes from `at` on: whole blocks of the file system. Readers see them from then on.
+    ///
+    /// # Errors
+    /// What the device says; some of the bytes may have been written then.
+    fn write(&self, _at: u64, _bytes: &[u8]) -> Result<(), BlockError> {
+        Err(BlockError::ReadOnly)
+    }
+
+    /// Makes all that was written before survive a loss of power.
+    ///
+    /// # Errors
+    /// What the device says; what was written may be lost then.
+    fn flush(&self) -> Result<(), BlockError> {
+        Ok(())
+    }
 }
 
 impl Source for &'static Disk {
@@ -36,6 +58,22 @@ impl Source for &'static Disk {
 
     fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError> {
         Disk::read(self, at / u64::from(self.info().block_size), into)
+    }
+
+    fn is_read_only(&self) -> bool {
+        self.info().read_only
+    }
+
+    fn write(&self, at: u64, bytes: &[u8]) -> Result<(), BlockError> {
+        let size = u64::from(self.info().block_size);
+        if !at.is_multiple_of(size) {
+            return Err(BlockError::BadLength);
+        }
+        Disk::write(self, at / size, bytes)
+    }
+
+    fn flush(&self) -> Result<(), BlockError> {
+        Disk::flush(self)
     }
 }
 
@@ -64,13 +102,15 @@ pub struct Cache {
     bytes: u64,
     /// The one that was used last comes last.
     lines: Mutex<Vec<Line>>,
+    /// Something was written, and not flushed yet.
+    unflushed: AtomicBool,
 }
 
 impl Cache {
     pub fn new(source: Box<dyn Source>) -> Self {
         // Whole sectors: what is behind the last one cannot be read.
         let bytes = source.bytes() & !511;
-        Self { source, bytes, lines: Mutex::new(Vec::new()) }
+        Self { source, bytes, lines: Mutex::default(), unflushed: AtomicBool::new(false) }
     }
 
     /// Bytes of the source.
@@ -98,6 +138,53 @@ impl Cache {
             };
             at += length as u64;
             into = &mut into[length..];
+        }
+        Ok(())
+    }
+
+    /// Whether the source cannot be written.
+    pub fn is_read_only(&self) -> bool {
+        self.source.is_read_only()
+    }
+
+    /// Writes `bytes` from `at` on, at once. Nobody else reads or writes meanwhile: the caller
+    /// excludes them, so that no line is filled with what was there before.
+    pub fn write(&self, at: u64, bytes: &[u8]) -> Result<(), Ext4Error> {
+        let end = at.checked_add(bytes.len() as u64).filter(|end| *end <= self.bytes);
+        let end = end.ok_or(Ext4Error::Damaged("something lies behind the end of the disk"))?;
+        self.unflushed.store(true, Ordering::Relaxed);
+        let result = self.source.write(at, bytes);
+        let mut lines = self.lines.lock();
+        if result.is_err() {
+            // Nobody knows what is there now.
+            lines.retain(|line| {
+                let start = line.number * LINE as u64;
+                start + LINE as u64 <= at || end <= start
+            });
+            return result.map_err(Ext4Error::Disk);
+        }
+        lines.retain_mut(|line| {
+            let start = line.number * LINE as u64;
+            let (from, to) = (at.max(start), end.min(start + line.bytes.len() as u64));
+            if from >= to {
+                return true;
+            }
+            // Who is reading has a reference, which is gone by now; if not, it is read again.
+            let Some(known) = Arc::get_mut(&mut line.bytes) else { return false };
+            let part = &bytes[(from - at) as usize..(to - at) as usize];
+            known[(from - start) as usize..(to - start) as usize].copy_from_slice(part);
+            true
+        });
+        Ok(())
+    }
+
+    /// Makes all that was written survive a loss of power.
+    pub fn flush(&self) -> Result<(), Ext4Error> {
+        if self.unflushed.swap(false, Ordering::Relaxed)
+            && let Err(error) = self.source.flush()
+        {
+            self.unflushed.store(true, Ordering::Relaxed);
+            return Err(Ext4Error::Disk(error));
         }
         Ok(())
     }

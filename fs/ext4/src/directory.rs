@@ -9,11 +9,11 @@ use crate::superblock::FILE_TYPE;
 use crate::volume::Volume;
 
 /// Bytes of an entry before its name.
-const HEAD: usize = 8;
+pub const HEAD: usize = 8;
 /// Bytes of the entry without a name at the end of a block, which has the block's checksum.
-const TAIL: usize = 12;
+pub const TAIL: usize = 12;
 
-const DAMAGED: Ext4Error = Ext4Error::Damaged("a directory contradicts itself");
+pub const DAMAGED: Ext4Error = Ext4Error::Damaged("a directory contradicts itself");
 
 /// An entry.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ impl Volume {
         visit: &mut dyn FnMut(&DirectoryEntry<'_>) -> Result<bool, Ext4Error>,
     ) -> Result<(), Ext4Error> {
         let size = u64::from(self.sb.block_size);
-        let blocks = directory.metadata.size / size;
+        let blocks = self.blocks_of(directory.metadata.size)?;
         let bytes = fallible::zeroed(self.sb.block_size as usize);
         let mut bytes = bytes.map_err(|_| Ext4Error::OutOfMemory)?;
         let mut block = from / size;
@@ -58,9 +58,16 @@ impl Volume {
         Ok(())
     }
 
+    /// How many blocks a directory of such a size has: not more than the disk, for nobody to go
+    /// through the same ones again and again.
+    pub fn blocks_of(&self, size: u64) -> Result<u64, Ext4Error> {
+        let blocks = size / u64::from(self.sb.block_size);
+        if blocks <= self.sb.blocks { Ok(blocks) } else { Err(DAMAGED) }
+    }
+
     /// Whether it is a block of entries: a directory with a hash tree has others. Checks the
     /// checksum.
-    fn has_entries(&self, directory: &Inode, at: u64, block: &[u8]) -> Result<bool, Ext4Error> {
+    pub fn has_entries(&self, directory: &Inode, at: u64, block: &[u8]) -> Result<bool, Ext4Error> {
         let is_node = le32(block, 0) == 0 && self.record_length(block) == block.len();
         if directory.has_index() && (at == 0 || is_node) {
             return Ok(false);
@@ -76,7 +83,7 @@ impl Volume {
     }
 
     /// Bytes of an entry; 65536 do not fit, and are written as others that are impossible.
-    fn record_length(&self, entry: &[u8]) -> usize {
+    pub fn record_length(&self, entry: &[u8]) -> usize {
         match le16(entry, 4) {
             0 | 0xffff if self.sb.block_size == 1 << 16 => 1 << 16,
             length => length.into(),

@@ -1,11 +1,11 @@
-//! Why something could not be read.
+//! Why something could not be done.
 
 use core::fmt;
 
 use ukblkdev::BlockError;
 use ukerrno::Errno;
 
-/// Why something could not be read.
+/// Why something could not be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ext4Error {
     /// There is no file system of this kind on the disk.
@@ -20,6 +20,12 @@ pub enum Ext4Error {
     Disk(BlockError),
     /// There is no memory.
     OutOfMemory,
+    /// No block or no inode is free.
+    NoSpace,
+    /// It cannot be written, for this reason.
+    ReadOnly(&'static str),
+    /// A call asks for what cannot be.
+    Call(Errno),
 }
 
 /// Bits of `s_feature_incompat` that cannot be read, by the names that `mke2fs -O` has for them.
@@ -55,6 +61,9 @@ impl fmt::Display for Ext4Error {
             Self::Damaged(what) => write!(f, "it is damaged: {what}; look with e2fsck -f"),
             Self::Disk(error) => write!(f, "{error}"),
             Self::OutOfMemory => f.write_str("there is no memory for it"),
+            Self::NoSpace => f.write_str("it is full; delete something on it"),
+            Self::ReadOnly(why) => write!(f, "it is mounted for reading only: {why}"),
+            Self::Call(error) => write!(f, "{error}"),
         }
     }
 }
@@ -69,6 +78,9 @@ impl From<Ext4Error> for Errno {
             Ext4Error::Damaged(_) => Errno::EUCLEAN,
             Ext4Error::Disk(BlockError::OutOfMemory) | Ext4Error::OutOfMemory => Errno::ENOMEM,
             Ext4Error::Disk(_) => Errno::EIO,
+            Ext4Error::NoSpace => Errno::ENOSPC,
+            Ext4Error::ReadOnly(_) => Errno::EROFS,
+            Ext4Error::Call(errno) => errno,
         }
     }
 }

@@ -3,52 +3,67 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
 use core::fmt;
 
 use ukerrno::Errno;
 use ukfile::{Kind, fallible};
-use uklock::Mutex;
-use vfs::{FileSystem, FileSystemType, NodeRef, Statistics};
+use uklock::{Mutex, RwLock};
+use vfs::{FileSystem, FileSystemType, MountFlags, NodeRef, Statistics};
 
 use crate::Ext4Error;
 use crate::cache::Source;
-use crate::inode::ROOT;
+use crate::claim::Claim;
+use crate::inode::{Inode, ROOT};
 use crate::node::{Ext4Node, Place};
 use crate::volume::Volume;
 
 /// `EXT4_SUPER_MAGIC` (statfs(2)).
 const MAGIC: u64 = 0xef53;
 
+/// Whether the image has what is needed for writing. Where this is false, nothing that changes a disk
+/// is ever called, and none of it is in the image.
+const WRITES: bool = cfg!(feature = "write");
+
 /// What all nodes share.
 pub struct Shared {
-    pub volume: Volume,
+    /// Those who look share it, those who change something have it for themselves.
+    pub volume: RwLock<Volume>,
     /// Number of the file system.
     pub device: u64,
     /// Nodes in use, by their numbers.
     nodes: Mutex<BTreeMap<u32, Weak<Ext4Node>>>,
+    /// Numbers of inodes that have neither names nor users, and are to be deleted.
+    dead: Mutex<Vec<u32>>,
 }
 
 impl Shared {
-    /// The node of an inode, which is the same while it is in use.
-    pub fn node(
+    /// The node of an inode, if it is in use.
+    pub fn known(&self, number: u32) -> Option<Arc<Ext4Node>> {
+        self.nodes.lock().get(&number).and_then(Weak::upgrade)
+    }
+
+    /// The node of an inode, which is the same while it is in use. `place` is where a directory is.
+    pub fn adopt(
         self: &Arc<Self>,
-        number: u32,
-        place: Option<Place>,
+        inode: &Inode,
+        place: Option<(Arc<Ext4Node>, &[u8])>,
+        linkable: bool,
     ) -> Result<Arc<Ext4Node>, Errno> {
-        if let Some(node) = self.nodes.lock().get(&number).and_then(Weak::upgrade) {
-            return Ok(node);
-        }
-        let inode = self.volume.inode(number)?;
-        let place = place.filter(|_| inode.metadata.kind == Kind::Directory);
-        let node = Ext4Node::new(self, inode, place)?;
+        let place = match place.filter(|_| inode.metadata.kind == Kind::Directory) {
+            None => None,
+            Some((parent, name)) => Some(Place { parent, name: Some(fallible::copy(name)?) }),
+        };
+        let node = Ext4Node::new(self, inode, place, linkable)?;
         let mut nodes = self.nodes.lock();
         // Another may have been faster. What is not used is dropped without the lock, which the end
         // of a node takes.
-        if let Some(known) = nodes.get(&number).and_then(Weak::upgrade) {
+        if let Some(known) = nodes.get(&inode.number).and_then(Weak::upgrade) {
             drop(nodes);
+            node.disown();
             return Ok(known);
         }
-        nodes.insert(number, Arc::downgrade(&node));
+        nodes.insert(inode.number, Arc::downgrade(&node));
         Ok(node)
     }
 
@@ -60,34 +75,125 @@ impl Shared {
             nodes.remove(&number);
         }
     }
+
+    /// An inode without names has lost its last user. It is deleted now or, when somebody is at
+    /// work, before the next change.
+    pub fn bury(&self, number: u32) {
+        // Without memory for the note it stays in the list on the disk until the next mount.
+        let _ = fallible::push(&mut self.dead.lock(), number);
+        if let Some(mut volume) = self.volume.try_write() {
+            self.delete_dead(&mut volume);
+        }
+    }
+
+    fn delete_dead(&self, volume: &mut Volume) {
+        while WRITES {
+            let number = self.dead.lock().pop();
+            let Some(number) = number else { break };
+            // What cannot be deleted stays in the list on the disk.
+            let _ = volume.delete(number);
+        }
+    }
+
+    /// Changes something.
+    pub fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Volume) -> Result<T, Ext4Error>,
+    ) -> Result<T, Errno> {
+        if !WRITES {
+            return Err(Errno::EROFS);
+        }
+        let mut volume = self.volume.write();
+        volume.must_be_writable()?;
+        self.delete_dead(&mut volume);
+        Ok(work(&mut volume)?)
+    }
+
+    /// Makes what was changed survive a crash; with `only_data`, what is needed to read it.
+    pub fn sync(&self, only_data: bool) -> Result<(), Errno> {
+        let mut volume = self.volume.write();
+        if !WRITES || volume.log.is_none() {
+            return Ok(());
+        }
+        if volume.failed {
+            return Err(Errno::EIO);
+        }
+        if only_data && !volume.changes.essential {
+            return Ok(volume.cache.flush()?);
+        }
+        Ok(volume.commit()?)
+    }
 }
 
-/// A disk as a file system, for reading.
+/// A disk as a file system.
 pub struct Ext4 {
     root: Arc<Ext4Node>,
     shared: Arc<Shared>,
 }
 
 impl Ext4 {
-    /// Looks what is on a disk.
+    /// Looks what is on a disk, for reading. Nothing is written to it.
     ///
     /// # Errors
     /// What is there cannot be read.
     pub fn new(source: Box<dyn Source>) -> Result<Arc<Self>, Ext4Error> {
-        let shared = Shared {
-            volume: Volume::new(source)?,
-            device: vfs::next_device(),
-            nodes: Mutex::default(),
+        Self::with(Volume::new(source)?)
+    }
+
+    /// Looks what is on a disk, for writing too: finishes what its journal has. When it can only be
+    /// read, `told` gets the reason, and changes are `EROFS`.
+    ///
+    /// # Errors
+    /// What is there cannot be read; its journal cannot be finished.
+    pub fn writable(
+        source: Box<dyn Source>,
+        told: &mut dyn FnMut(&Ext4Error),
+    ) -> Result<Arc<Self>, Ext4Error> {
+        let mut volume = Volume::new(source)?;
+        let result = if WRITES {
+            volume.make_writable()
+        } else {
+            Err(Ext4Error::ReadOnly("the image has no code for writing; set ext4.write=true"))
         };
+        match result {
+            Err(why @ Ext4Error::ReadOnly(_)) => {
+                volume.log = None;
+                told(&why);
+            }
+            result => result?,
+        }
+        Self::with(volume)
+    }
+
+    fn with(volume: Volume) -> Result<Arc<Self>, Ext4Error> {
         // Anything that is wrong with the root is wrong with the disk.
-        let root = shared.volume.inode(ROOT)?;
+        let root = volume.inode(ROOT)?;
         if root.metadata.kind != Kind::Directory {
             return Err(Ext4Error::Damaged("its root is no directory"));
         }
+        let shared = Shared {
+            volume: RwLock::new(volume),
+            device: vfs::next_device(),
+            nodes: Mutex::default(),
+            dead: Mutex::default(),
+        };
         let no_memory = |_| Ext4Error::OutOfMemory;
         let shared = fallible::arc(shared).map_err(no_memory)?;
-        let root = shared.node(ROOT, None).map_err(no_memory)?;
+        let root = shared.adopt(&root, None, false).map_err(no_memory)?;
         fallible::arc(Self { root, shared }).map_err(no_memory)
+    }
+}
+
+impl Drop for Shared {
+    /// Unmounted, and the last file is closed: what nobody wrote until now is written.
+    fn drop(&mut self) {
+        if !WRITES {
+            return;
+        }
+        let mut volume = self.volume.write();
+        self.delete_dead(&mut volume);
+        // There is nobody to be told.
+        let _ = volume.settle();
     }
 }
 
@@ -101,17 +207,31 @@ impl FileSystem for Ext4 {
     }
 
     fn statistics(&self) -> Result<Statistics, Errno> {
-        let sb = &self.shared.volume.sb;
+        let volume = self.shared.volume.read();
+        let sb = &volume.sb;
+        let (free_blocks, free_inodes) = sb.free_of(&volume.superblock_bytes()?);
         Ok(Statistics {
             magic: MAGIC,
             block_size: sb.block_size.into(),
             blocks: sb.blocks,
-            free: sb.free_blocks,
-            available: sb.free_blocks.saturating_sub(sb.reserved_blocks),
+            free: free_blocks,
+            available: free_blocks.saturating_sub(sb.reserved_blocks),
             nodes: sb.inodes.into(),
-            free_nodes: sb.free_inodes.into(),
+            free_nodes: free_inodes.into(),
             name_length: 255,
         })
+    }
+
+    fn sync(&self) -> Result<(), Errno> {
+        let mut volume = self.shared.volume.write();
+        if !WRITES || volume.log.is_none() {
+            return Ok(());
+        }
+        if volume.failed {
+            return Err(Errno::EIO);
+        }
+        self.shared.delete_dead(&mut volume);
+        Ok(volume.settle()?)
     }
 }
 
@@ -126,18 +246,24 @@ impl fmt::Debug for Ext4 {
 /// `/dev/blk0`; there are no options.
 pub static KIND: FileSystemType = FileSystemType { name: "ext4", virtual_only: false, open };
 
-fn open(source: &[u8], options: &[u8]) -> Result<Arc<dyn FileSystem>, Errno> {
+fn open(source: &[u8], options: &[u8], flags: MountFlags) -> Result<Arc<dyn FileSystem>, Errno> {
     if !options.is_empty() {
         return Err(Errno::EINVAL);
     }
     let name = source.strip_prefix(b"/dev/").unwrap_or(source);
     let disk = core::str::from_utf8(name).ok().and_then(ukblkdev::disk);
     let disk = disk.ok_or(Errno::ENODEV)?;
-    match Ext4::new(Box::new(disk)) {
+    let tell = |error: &Ext4Error| ukplat::eprintln!("ext4 on {}: {}", disk.name(), error);
+    let opened = if flags.contains(MountFlags::READ_ONLY) {
+        Ext4::new(Box::new(disk))
+    } else {
+        Ext4::writable(Box::new(Claim::new(disk)?), &mut |why| tell(why))
+    };
+    match opened {
         Ok(fs) => Ok(fs),
         Err(error) => {
             // An error number does not tell enough, here as on Linux.
-            ukplat::eprintln!("ext4 on {}: {}", disk.name(), error);
+            tell(&error);
             Err(error.into())
         }
     }

@@ -11,15 +11,15 @@ pub const ROOT: u32 = 2;
 
 /// Flags: the directory has a hash tree; blocks are counted in those of the file system; the map is
 /// one of extents.
-const INDEX: u32 = 0x1000;
-const HUGE_FILE: u32 = 0x4_0000;
-const EXTENTS: u32 = 0x8_0000;
+pub const INDEX: u32 = 0x1000;
+pub const HUGE_FILE: u32 = 0x4_0000;
+pub const EXTENTS: u32 = 0x8_0000;
 
 /// Bytes of an inode that every version has.
-const OLD: usize = 128;
+pub const OLD: usize = 128;
 /// Where its checksum is, whose upper half is behind the old part.
-const CHECKSUM: usize = 0x7c;
-const CHECKSUM_HIGH: usize = 0x82;
+pub const CHECKSUM: usize = 0x7c;
+pub const CHECKSUM_HIGH: usize = 0x82;
 
 /// An inode.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct Inode {
     pub number: u32,
     /// What `stat` tells, but for the number of the file system.
     pub metadata: Metadata,
-    flags: u32,
+    pub flags: u32,
     /// The root of the map of blocks, or the target of a short symbolic link.
     pub body: [u8; 60],
     /// What checksums of its blocks begin with.
@@ -35,28 +35,16 @@ pub struct Inode {
 }
 
 impl Inode {
-    /// Reads it.
+    /// Reads it, and checks its checksum.
     pub fn parse(number: u32, bytes: &[u8], sb: &Superblock) -> Result<Self, Ext4Error> {
-        // Bytes that are used behind the old ones.
-        let extra = if bytes.len() > OLD { usize::from(le16(bytes, OLD)) } else { 0 };
-        let has = |at: usize, length: usize| at + length <= (OLD + extra).min(bytes.len());
-        let seed = sb.checksum_seed.map(|seed| {
-            let seed = crc32c(seed, &number.to_le_bytes());
-            crc32c(seed, &bytes[0x64..0x68])
-        });
-        if let Some(seed) = seed {
-            let crc = crc32c_without(seed, &bytes[..OLD], CHECKSUM, 2);
-            let low = u32::from(le16(bytes, CHECKSUM));
-            let right = if has(CHECKSUM_HIGH, 2) {
-                let crc = crc32c_without(crc, &bytes[OLD..], CHECKSUM_HIGH - OLD, 2);
-                crc == u32::from(le16(bytes, CHECKSUM_HIGH)) << 16 | low
-            } else {
-                crc32c(crc, &bytes[OLD..]) & 0xffff == low
-            };
-            if !right {
-                return Err(Ext4Error::Damaged("the checksum of an inode is wrong"));
-            }
-        }
+        check(number, bytes, sb)?;
+        Self::view(number, bytes, sb)
+    }
+
+    /// What the bytes of an inode say.
+    pub fn view(number: u32, bytes: &[u8], sb: &Superblock) -> Result<Self, Ext4Error> {
+        let has = |at: usize, length: usize| has(bytes, at, length);
+        let seed = seed(number, bytes, sb);
         let mode = u32::from(le16(bytes, 0));
         let kind = Kind::from_mode(mode).filter(|_| mode >> 12 != 0);
         let kind = kind.ok_or(Ext4Error::Damaged("an inode in use has no type"))?;
@@ -107,6 +95,40 @@ impl Inode {
     pub fn has_index(&self) -> bool {
         self.flags & INDEX != 0
     }
+}
+
+/// What checksums of an inode and its blocks begin with.
+pub fn seed(number: u32, bytes: &[u8], sb: &Superblock) -> Option<u32> {
+    sb.checksum_seed.map(|seed| {
+        let seed = crc32c(seed, &number.to_le_bytes());
+        crc32c(seed, &bytes[0x64..0x68])
+    })
+}
+
+/// Whether a field behind the old part is used.
+pub fn has(bytes: &[u8], at: usize, length: usize) -> bool {
+    let extra = if bytes.len() > OLD { usize::from(le16(bytes, OLD)) } else { 0 };
+    at + length <= (OLD + extra).min(bytes.len())
+}
+
+/// The checksum of an inode; all 32 bits count only where there is room for them.
+pub fn checksum(seed: u32, bytes: &[u8]) -> u32 {
+    let crc = crc32c_without(seed, &bytes[..OLD], CHECKSUM, 2);
+    if has(bytes, CHECKSUM_HIGH, 2) {
+        crc32c_without(crc, &bytes[OLD..], CHECKSUM_HIGH - OLD, 2)
+    } else {
+        crc32c(crc, &bytes[OLD..]) & 0xffff
+    }
+}
+
+fn check(number: u32, bytes: &[u8], sb: &Superblock) -> Result<(), Ext4Error> {
+    let Some(seed) = seed(number, bytes, sb) else { return Ok(()) };
+    let low = u32::from(le16(bytes, CHECKSUM));
+    let high = if has(bytes, CHECKSUM_HIGH, 2) { le16(bytes, CHECKSUM_HIGH) } else { 0 };
+    if checksum(seed, bytes) != u32::from(high) << 16 | low {
+        return Err(Ext4Error::Damaged("the checksum of an inode is wrong"));
+    }
+    Ok(())
 }
 
 /// The device that a file stands for: of 16 bits, or, when they are 0, of 32.

@@ -10,27 +10,28 @@ use crate::bytes::{be16, be32, crc32c, crc32c_without, wide};
 use crate::inode::Inode;
 use crate::volume::Volume;
 
-const MAGIC: u32 = 0xc03b_3998;
+pub const MAGIC: u32 = 0xc03b_3998;
 /// Types of blocks.
-const DESCRIPTOR: u32 = 1;
-const COMMIT: u32 = 2;
+pub const DESCRIPTOR: u32 = 1;
+pub const COMMIT: u32 = 2;
 const SUPERBLOCK_1: u32 = 3;
-const SUPERBLOCK_2: u32 = 4;
-const REVOKE: u32 = 5;
+pub const SUPERBLOCK_2: u32 = 4;
+pub const REVOKE: u32 = 5;
 /// Bytes of the head that they have: magic number, type, number of the transaction.
-const HEAD: usize = 12;
+pub const HEAD: usize = 12;
 /// Features: `INCOMPAT_64BIT`, `_CSUM_V2`, `_CSUM_V3`, and all that are known, with `_REVOKE` and
 /// `_ASYNC_COMMIT`.
-const WIDE: u32 = 0x2;
+pub const WIDE: u32 = 0x2;
 const CHECKSUMS_2: u32 = 0x8;
-const CHECKSUMS_3: u32 = 0x10;
-const KNOWN: u32 = 0x1 | WIDE | 0x4 | CHECKSUMS_2 | CHECKSUMS_3;
+pub const CHECKSUMS_3: u32 = 0x10;
+pub const REVOKES: u32 = 0x1;
+pub const KNOWN: u32 = REVOKES | WIDE | 0x4 | CHECKSUMS_2 | CHECKSUMS_3;
 const FAST_COMMIT: u32 = 0x20;
 /// Flags of the tag of a block: its first bytes were the magic number; no identification of the
 /// file system follows; it is the last of its descriptor.
-const ESCAPED: u32 = 1;
-const SAME: u32 = 2;
-const LAST: u32 = 8;
+pub const ESCAPED: u32 = 1;
+pub const SAME: u32 = 2;
+pub const LAST: u32 = 8;
 
 /// Where the newest content of a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +53,19 @@ impl Place {
 
 /// The blocks whose newest content is in the journal.
 #[derive(Debug, Default)]
-pub struct Journal(BTreeMap<u64, Place>);
+pub struct Journal {
+    places: BTreeMap<u64, Place>,
+    /// The number that no transaction in it has, if there are any.
+    pub sequence: Option<u32>,
+}
 
 impl Journal {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.places.is_empty()
     }
 
     pub fn place(&self, block: u64) -> Option<Place> {
-        self.0.get(&block).copied()
+        self.places.get(&block).copied()
     }
 
     /// Reads the journal of a file system that was not unmounted. What comes behind the last
@@ -74,7 +79,14 @@ impl Journal {
         let inode = volume.inode(volume.sb.journal)?;
         let Some(mut log) = Log::open(volume, &inode)? else { return Ok(Self::default()) };
         while log.transaction()? {}
-        Ok(Self(log.newest()))
+        // One that was begun may be there with the next number.
+        let sequence = Some(log.sequence.wrapping_add(1));
+        Ok(Self { places: log.newest(), sequence })
+    }
+
+    /// The blocks.
+    pub fn blocks(&self) -> impl Iterator<Item = u64> {
+        self.places.keys().copied()
     }
 }
 

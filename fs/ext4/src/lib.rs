@@ -1,4 +1,4 @@
-//! Reads the file systems of Linux on disks: ext2, ext3, ext4.
+//! Reads and writes ext4 on disks, with its journal; reads ext2 and ext3.
 //!
 //! ```
 //! # let folder = tempfile::tempdir()?;
@@ -31,13 +31,23 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! - Nothing is written, whatever is called: changes are `EROFS`. A journal that was not finished is
-//!   read as if it had been replayed; the disk stays as it is.
+//! [`Ext4::new`] is for reading: nothing is written, whatever is called. [`Ext4::writable`] is for what
+//! has a journal and extents.
+//!
+//! - Metadata is changed in memory, in transactions, which go to the journal and then to their
+//!   places; data is on the disk before what leads to it. A crash leaves what was committed.
+//! - A journal that was not finished is replayed or, for reading, read as if it had been.
 //! - Sparse files, extents that were reserved and not written, indirect blocks, blocks of 1 to
 //!   64 KiB; the numbers of files, their links, owners and times are the disk's.
 //! - Checksums of metadata (`metadata_csum`) are checked. What contradicts itself is `EUCLEAN`, never
 //!   a panic; a file system with a feature that is not known here is refused by name.
-//! - A directory is searched from its beginning: the hash trees of large ones are not used.
+//! - A directory is searched from its beginning: the hash trees of large ones are not used, and given
+//!   up when a name is added.
+//!
+//! From the disk up: `cache` (what was read lately), `volume` (blocks, inodes), `transaction` and
+//! `log` (changes and the journal), `group`, `allocate` and `draft` (blocks and inodes that are taken
+//! and given back), `extents` and `content` (files), `names` and `tree` (directories), `orphans`,
+//! `node` and `fs` (the tree of files).
 //!
 //! Structures and names are those of Linux's *ext4 Data Structures and Algorithms*
 //! (Documentation/filesystems/ext4) and of jbd2 there.
@@ -46,16 +56,27 @@
 
 extern crate alloc;
 
+mod allocate;
 mod bytes;
 mod cache;
+mod claim;
+mod content;
 mod directory;
+mod draft;
 mod error;
+mod extents;
 mod fs;
+mod group;
 mod inode;
 mod journal;
+mod log;
 mod map;
+mod names;
 mod node;
+mod orphans;
 mod superblock;
+mod transaction;
+mod tree;
 mod volume;
 
 pub use cache::Source;

@@ -16,19 +16,19 @@ pub struct Run {
     pub blocks: u64,
 }
 
-const MAGIC: u16 = 0xf30a;
+pub const MAGIC: u16 = 0xf30a;
 /// Bytes of the head of a node, and of each entry.
-const ENTRY: usize = 12;
+pub const ENTRY: usize = 12;
 /// Levels below the root.
-const MAX_DEPTH: u16 = 5;
+pub const MAX_DEPTH: u16 = 5;
 /// Extents that are longer are not written yet, by how much they are longer.
-const WRITTEN: u16 = 1 << 15;
+pub const WRITTEN: u16 = 1 << 15;
 /// Files have numbers of blocks of 32 bits.
 const LAST: u64 = u32::MAX as u64;
 /// Blocks that an inode without extents names itself.
 const DIRECT: u64 = 12;
 
-const DAMAGED: Ext4Error = Ext4Error::Damaged("a file's map of blocks contradicts itself");
+pub const DAMAGED: Ext4Error = Ext4Error::Damaged("a file's map of blocks contradicts itself");
 
 impl Volume {
     /// The blocks of `inode` from its block `at` on that belong together.
@@ -92,13 +92,13 @@ impl Volume {
             let child = wide(le16(found, 8).into(), le32(found, 4));
             expected = Some(depth - 1);
             node = self.block(child)?;
-            self.check_node(inode, &node)?;
+            self.check_node(inode.seed, &node)?;
         }
     }
 
     /// The checksum is behind the last entry for which there is room.
-    fn check_node(&self, inode: &Inode, node: &[u8]) -> Result<(), Ext4Error> {
-        let Some(seed) = inode.seed else { return Ok(()) };
+    pub fn check_node(&self, seed: Option<u32>, node: &[u8]) -> Result<(), Ext4Error> {
+        let Some(seed) = seed else { return Ok(()) };
         let end = (usize::from(le16(node, 4)) + 1) * ENTRY;
         if end + 4 > node.len() || crc32c(seed, &node[..end]) != le32(node, end) {
             return Err(Ext4Error::Damaged("the checksum of a map of blocks is wrong"));

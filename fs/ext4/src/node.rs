@@ -2,15 +2,19 @@
 
 use alloc::boxed::Box;
 use alloc::sync::{Arc, Weak};
+use core::any::Any;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use pipe::Fifo;
 use ukerrno::Errno;
-use ukfile::{File, Kind, Metadata, OpenFlags, fallible};
+use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, Timestamp, fallible};
+use uklock::Mutex;
 use vfs::{Allocate, Change, Entry, New, Node, NodeRef, Rename, WriteAt};
 
 use crate::Ext4Error;
 use crate::fs::Shared;
 use crate::inode::Inode;
+use crate::tree::Move;
 
 /// Bytes of a target that is in the inode.
 const SHORT: u64 = 60;
@@ -20,15 +24,23 @@ const PATH_MAX: u64 = 4096;
 /// Where a directory is.
 pub struct Place {
     pub parent: Arc<Ext4Node>,
-    pub name: Box<[u8]>,
+    /// `None` when it was removed.
+    pub name: Option<Box<[u8]>>,
 }
 
 /// A file, directory, link …
 pub struct Ext4Node {
     shared: Arc<Shared>,
-    inode: Inode,
+    number: u32,
+    kind: Kind,
+    /// The device that it stands for.
+    special: u64,
     /// `None` for the root, and for what is no directory: that may have several names.
-    place: Option<Place>,
+    place: Mutex<Option<Place>>,
+    /// It has no name any more, and is deleted with its last user.
+    removed: AtomicBool,
+    /// It was made without a name, and may get one.
+    linkable: bool,
     fifo: Fifo,
     me: Weak<Self>,
 }
@@ -36,158 +48,375 @@ pub struct Ext4Node {
 impl Ext4Node {
     pub fn new(
         shared: &Arc<Shared>,
-        inode: Inode,
+        inode: &Inode,
         place: Option<Place>,
+        linkable: bool,
     ) -> Result<Arc<Self>, Errno> {
         fallible::reserve(size_of::<Self>())?;
         Ok(Arc::new_cyclic(|me| Self {
             shared: shared.clone(),
-            inode,
-            place,
+            number: inode.number,
+            kind: inode.metadata.kind,
+            special: inode.metadata.special,
+            place: Mutex::new(place),
+            removed: AtomicBool::new(inode.metadata.links == 0),
+            linkable,
             fifo: Fifo::default(),
             me: me.clone(),
         }))
     }
 
     fn must_be(&self, kind: Kind, otherwise: Errno) -> Result<(), Errno> {
-        if self.kind() == kind { Ok(()) } else { Err(otherwise) }
+        if self.kind == kind { Ok(()) } else { Err(otherwise) }
+    }
+
+    fn must_be_file(&self) -> Result<(), Errno> {
+        match self.kind {
+            Kind::Regular => Ok(()),
+            Kind::Directory => Err(Errno::EISDIR),
+            _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        core::ptr::eq(self, other)
+    }
+
+    fn me(&self) -> Result<Arc<Self>, Errno> {
+        self.me.upgrade().ok_or(Errno::ESTALE)
+    }
+
+    /// The node behind a reference, when it is of this file system.
+    fn of_this<'a>(&self, node: &'a NodeRef) -> Option<&'a Self> {
+        let any: &dyn Any = &**node;
+        any.downcast_ref().filter(|node: &&Self| Arc::ptr_eq(&node.shared, &self.shared))
+    }
+
+    /// This reference is none to the node of the inode.
+    pub fn disown(&self) {
+        self.removed.store(false, Ordering::Release);
+    }
+
+    fn lose_last_name(&self) {
+        self.removed.store(true, Ordering::Release);
+        if let Some(place) = &mut *self.place.lock() {
+            place.name = None;
+        }
+    }
+
+    /// Whether this is `directory` or below it. Nothing moves meanwhile.
+    fn is_within(&self, directory: &Self) -> bool {
+        let Ok(mut here) = self.me() else { return false };
+        loop {
+            if here.is(directory) {
+                return true;
+            }
+            let above = here.place.lock().as_ref().map(|place| place.parent.clone());
+            match above {
+                Some(above) => here = above,
+                None => return false,
+            }
+        }
+    }
+
+    /// Notes that it was read: once after each change.
+    fn note_read(&self) {
+        let number = self.number;
+        let needed = {
+            let volume = self.shared.volume.read();
+            volume.must_be_writable().is_ok()
+                && volume.inode(number).is_ok_and(|inode| {
+                    let Metadata { accessed, modified, changed, .. } = inode.metadata;
+                    accessed <= modified || accessed <= changed
+                })
+        };
+        if needed {
+            // Who reads does not learn that it could not be noted.
+            let _ = self.shared.change(|volume| volume.note_read(number));
+        }
+    }
+
+    /// Does what a rename asks for, and notes where directories have come to be.
+    fn move_name(&self, rename: &Rename<'_>) -> Result<(), Errno> {
+        let to = self.of_this(rename.directory).ok_or(Errno::EXDEV)?;
+        let node = self.of_this(rename.node).ok_or(Errno::ESTALE)?;
+        let replaced = rename.replaced.map(|node| self.of_this(node).ok_or(Errno::ESTALE));
+        let replaced = replaced.transpose()?;
+        let (mut from_place, mut to_place) = (
+            Some(Place { parent: self.me()?, name: Some(fallible::copy(rename.from)?) }),
+            Some(Place { parent: to.me()?, name: Some(fallible::copy(rename.to)?) }),
+        );
+        let result = self.shared.change(|volume| {
+            if node.kind == Kind::Directory && to.is_within(node) {
+                return Err(Ext4Error::Call(Errno::EINVAL));
+            }
+            if let Some(replaced) = replaced.filter(|node| node.kind == Kind::Directory)
+                && self.is_within(replaced)
+            {
+                let error = if rename.exchange { Errno::EINVAL } else { Errno::ENOTEMPTY };
+                return Err(Ext4Error::Call(error));
+            }
+            let last = volume.rename(&Move {
+                from: (self.number, rename.from),
+                node: node.number,
+                to: (to.number, rename.to),
+                replaced: replaced.map(|node| node.number),
+                exchange: rename.exchange,
+            })?;
+            if let Some(replaced) = replaced {
+                if last {
+                    replaced.lose_last_name();
+                }
+                if rename.exchange && replaced.kind == Kind::Directory {
+                    core::mem::swap(&mut *replaced.place.lock(), &mut from_place);
+                }
+            }
+            if node.kind == Kind::Directory {
+                core::mem::swap(&mut *node.place.lock(), &mut to_place);
+            }
+            Ok(())
+        });
+        // What they were before goes without locks held.
+        drop((from_place, to_place));
+        result
     }
 }
 
 impl Drop for Ext4Node {
     fn drop(&mut self) {
-        self.shared.forget(self.inode.number);
+        self.shared.forget(self.number);
+        if self.removed.load(Ordering::Acquire) {
+            self.shared.bury(self.number);
+        }
     }
 }
 
 impl Node for Ext4Node {
     fn kind(&self) -> Kind {
-        self.inode.metadata.kind
+        self.kind
     }
 
     fn metadata(&self) -> Result<Metadata, Errno> {
-        Ok(Metadata { device: self.shared.device, ..self.inode.metadata })
+        let inode = self.shared.volume.read().inode(self.number)?;
+        Ok(Metadata { device: self.shared.device, ..inode.metadata })
     }
 
     fn lookup(&self, name: &[u8]) -> Result<NodeRef, Errno> {
         self.must_be(Kind::Directory, Errno::ENOTDIR)?;
-        let found = self.shared.volume.lookup(&self.inode, name)?;
-        let place =
-            Place { parent: self.me.upgrade().ok_or(Errno::EIO)?, name: fallible::copy(name)? };
-        Ok(self.shared.node(found.ok_or(Errno::ENOENT)?, Some(place))?)
+        // Held until the node is known, so that its number is nobody else's by then.
+        let volume = self.shared.volume.read();
+        let found = volume.lookup(&volume.inode(self.number)?, name)?.ok_or(Errno::ENOENT)?;
+        if let Some(node) = self.shared.known(found) {
+            return Ok(node);
+        }
+        let inode = volume.inode(found)?;
+        Ok(self.shared.adopt(&inode, Some((self.me()?, name)), false)?)
     }
 
     fn parent(&self) -> Option<NodeRef> {
-        self.place.as_ref().map(|place| place.parent.clone() as NodeRef)
+        self.place.lock().as_ref().map(|place| place.parent.clone() as NodeRef)
     }
 
     fn name(&self) -> Result<Option<Box<[u8]>>, Errno> {
-        self.place.as_ref().map(|place| fallible::copy(&place.name)).transpose()
+        let place = self.place.lock();
+        let name = place.as_ref().and_then(|place| place.name.as_ref());
+        name.map(|name| fallible::copy(name)).transpose()
     }
 
     fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {
         self.must_be(Kind::Directory, Errno::ENOTDIR)?;
-        let volume = &self.shared.volume;
-        // Positions are bytes of the directory: none of a later entry is smaller than 12.
-        let from = if from <= 2 { 0 } else { from };
-        Ok(volume.entries(&self.inode, from, &mut |entry| {
-            let kind = match entry.kind {
-                Some(kind) => kind,
-                None => volume.inode(entry.inode)?.metadata.kind,
-            };
-            let inode = entry.inode.into();
-            Ok(visit(&Entry { name: entry.name, inode, kind, next: entry.next }))
-        })?)
+        {
+            let volume = self.shared.volume.read();
+            let inode = volume.inode(self.number)?;
+            if inode.metadata.links == 0 {
+                return Err(Errno::ENOENT);
+            }
+            // Positions are bytes of the directory: none of a later entry is smaller than 12.
+            let from = if from <= 2 { 0 } else { from };
+            volume.entries(&inode, from, &mut |entry| {
+                let kind = match entry.kind {
+                    Some(kind) => kind,
+                    None => volume.inode(entry.inode)?.metadata.kind,
+                };
+                let inode = entry.inode.into();
+                Ok(visit(&Entry { name: entry.name, inode, kind, next: entry.next }))
+            })?;
+        }
+        self.note_read();
+        Ok(())
     }
 
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {
         self.must_be(Kind::Symlink, Errno::EINVAL)?;
-        let size = self.inode.metadata.size;
-        if size == 0 || size >= PATH_MAX {
-            return Err(Ext4Error::Damaged("the target of a link is too long, or empty").into());
-        }
-        let mut target = fallible::zeroed(size as usize)?;
-        if size < SHORT && !self.inode.has_extents() {
-            target.copy_from_slice(&self.inode.body[..size as usize]);
-        } else {
-            self.shared.volume.read(&self.inode, 0, &mut target)?;
-        }
+        let target = {
+            let volume = self.shared.volume.read();
+            let inode = volume.inode(self.number)?;
+            let size = inode.metadata.size;
+            if size == 0 || size >= PATH_MAX {
+                let damaged = Ext4Error::Damaged("the target of a link is too long, or empty");
+                return Err(damaged.into());
+            }
+            let mut target = fallible::zeroed(size as usize)?;
+            if size < SHORT && !inode.has_extents() {
+                target.copy_from_slice(&inode.body[..size as usize]);
+            } else {
+                volume.read(&inode, 0, &mut target)?;
+            }
+            target
+        };
+        self.note_read();
         fallible::shared(&target)
     }
 
     fn open(&self, flags: OpenFlags) -> Result<Option<Arc<dyn File>>, Errno> {
-        match self.kind() {
-            Kind::Regular | Kind::Directory if flags.asks_to_write() => Err(Errno::EROFS),
+        match self.kind {
+            Kind::Regular | Kind::Directory if flags.asks_to_write() => {
+                self.shared.volume.read().must_be_writable()?;
+                Ok(None)
+            }
             Kind::Fifo => self.fifo.open(flags).map(Some),
             kind @ (Kind::CharacterDevice | Kind::BlockDevice) => {
-                vfs::open_device(kind, self.inode.metadata.special, flags).map(Some)
+                vfs::open_device(kind, self.special, flags).map(Some)
             }
             _ => Ok(None),
         }
     }
 
-    fn read(&self, offset: u64, buffers: &mut [&mut [u8]], _touch: bool) -> Result<usize, Errno> {
-        self.must_be(Kind::Regular, Errno::EINVAL)?;
+    fn note_transfer(&self, written: bool) {
+        if !written {
+            return self.note_read();
+        }
+        let now = Some(Timestamp::now());
+        let _ = self.change(&Change { modified: now, ..Change::default() });
+    }
+
+    fn read(&self, offset: u64, buffers: &mut [&mut [u8]], touch: bool) -> Result<usize, Errno> {
+        self.must_be_file()?;
         let mut done = 0;
-        for buffer in buffers {
-            match self.shared.volume.read(&self.inode, offset + done as u64, buffer) {
-                Ok(read) => {
-                    done += read;
-                    if read < buffer.len() {
-                        break;
+        {
+            let volume = self.shared.volume.read();
+            let inode = volume.inode(self.number)?;
+            for buffer in buffers {
+                match volume.read(&inode, offset + done as u64, buffer) {
+                    Ok(read) => {
+                        done += read;
+                        if read < buffer.len() {
+                            break;
+                        }
                     }
+                    Err(error) if done == 0 => return Err(error.into()),
+                    Err(_) => break,
                 }
-                Err(error) if done == 0 => return Err(error.into()),
-                Err(_) => break,
             }
+        }
+        if touch {
+            self.note_read();
         }
         Ok(done)
     }
 
     fn find(&self, offset: u64, hole: bool) -> Result<u64, Errno> {
-        self.must_be(Kind::Regular, Errno::EINVAL)?;
-        self.shared.volume.find(&self.inode, offset, hole)?.ok_or(Errno::ENXIO)
+        self.must_be_file()?;
+        let volume = self.shared.volume.read();
+        let inode = volume.inode(self.number)?;
+        volume.find(&inode, offset, hole)?.ok_or(Errno::ENXIO)
     }
 
-    // Nothing can be changed.
-
-    fn change(&self, _change: &Change) -> Result<(), Errno> {
-        Err(Errno::EROFS)
+    fn change(&self, change: &Change) -> Result<(), Errno> {
+        self.shared.change(|volume| volume.change(self.number, change))
     }
 
-    fn create(&self, _name: &[u8], _new: &New<'_>) -> Result<NodeRef, Errno> {
-        Err(Errno::EROFS)
+    fn create(&self, name: &[u8], new: &New<'_>) -> Result<NodeRef, Errno> {
+        self.must_be(Kind::Directory, Errno::ENOTDIR)?;
+        let me = self.me()?;
+        let made = self.shared.change(|volume| {
+            let number = volume.create(self.number, name, new)?;
+            let inode = volume.inode(number)?;
+            Ok(self.shared.adopt(&inode, Some((me, name)), false))
+        })?;
+        Ok(made?)
     }
 
-    fn create_unnamed(&self, _new: &New<'_>, _linkable: bool) -> Result<NodeRef, Errno> {
-        Err(Errno::EROFS)
+    fn create_unnamed(&self, new: &New<'_>, linkable: bool) -> Result<NodeRef, Errno> {
+        let made = self.shared.change(|volume| {
+            let number = volume.create_unnamed(self.number, new)?;
+            let inode = volume.inode(number)?;
+            Ok(self.shared.adopt(&inode, None, linkable))
+        })?;
+        Ok(made?)
     }
 
-    fn link(&self, _name: &[u8], _node: &NodeRef) -> Result<(), Errno> {
-        Err(Errno::EROFS)
+    fn link(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
+        self.must_be(Kind::Directory, Errno::ENOTDIR)?;
+        let node = self.of_this(node).ok_or(Errno::EXDEV)?;
+        self.shared.change(|volume| {
+            volume.link(self.number, name, node.number, node.linkable)?;
+            node.removed.store(false, Ordering::Release);
+            Ok(())
+        })
     }
 
-    fn unlink(&self, _name: &[u8], _node: &NodeRef) -> Result<(), Errno> {
-        Err(Errno::EROFS)
+    fn unlink(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
+        let node = self.of_this(node).ok_or(Errno::ESTALE)?;
+        self.shared.change(|volume| {
+            if volume.unlink(self.number, name, node.number)? {
+                node.lose_last_name();
+            }
+            Ok(())
+        })
     }
 
-    fn remove_directory(&self, _name: &[u8], _node: &NodeRef) -> Result<(), Errno> {
-        Err(Errno::EROFS)
+    fn remove_directory(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
+        let node = self.of_this(node).ok_or(Errno::ESTALE)?;
+        self.shared.change(|volume| {
+            volume.remove_directory(self.number, name, node.number)?;
+            node.lose_last_name();
+            Ok(())
+        })
     }
 
-    fn rename(&self, _rename: &Rename<'_>) -> Result<(), Errno> {
-        Err(Errno::EROFS)
+    fn rename(&self, rename: &Rename<'_>) -> Result<(), Errno> {
+        self.move_name(rename)
     }
 
-    fn write(&self, _at: WriteAt, _buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
-        Err(Errno::EROFS)
+    fn write(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
+        self.must_be_file()?;
+        let now = Timestamp::now();
+        self.shared.change(|volume| {
+            let offset = match at {
+                WriteAt::Offset(offset) => offset,
+                WriteAt::End => volume.inode(self.number)?.metadata.size,
+            };
+            let mut done = 0;
+            for buffer in buffers.iter().filter(|buffer| !buffer.is_empty()) {
+                match volume.write_file(self.number, offset + done as u64, buffer, now) {
+                    Ok(written) => {
+                        done += written;
+                        if written < buffer.len() {
+                            break;
+                        }
+                    }
+                    Err(error) if done == 0 => return Err(error),
+                    Err(_) => break,
+                }
+            }
+            Ok((offset, done))
+        })
     }
 
-    fn resize(&self, _size: u64) -> Result<(), Errno> {
-        Err(Errno::EROFS)
+    fn resize(&self, size: u64) -> Result<(), Errno> {
+        self.must_be_file()?;
+        let now = Timestamp::now();
+        self.shared.change(|volume| volume.resize_file(self.number, size, now))
     }
 
-    fn allocate(&self, _how: Allocate, _offset: u64, _length: u64) -> Result<(), Errno> {
-        Err(Errno::EROFS)
+    fn allocate(&self, how: Allocate, offset: u64, length: u64) -> Result<(), Errno> {
+        self.must_be_file()?;
+        let now = Timestamp::now();
+        self.shared.change(|volume| volume.allocate_file(self.number, how, offset, length, now))
+    }
+
+    fn sync(&self, what: SyncKind) -> Result<(), Errno> {
+        self.shared.sync(what == SyncKind::Data)
     }
 }

@@ -1,7 +1,7 @@
 //! The superblock.
 
 use crate::Ext4Error;
-use crate::bytes::{crc32c, le16, le32, wide};
+use crate::bytes::{crc32c, le16, le32, put32, wide};
 
 /// Where it is, and how long.
 pub const AT: u64 = 1024;
@@ -21,6 +21,35 @@ const KNOWN: u32 =
 /// `s_feature_ro_compat`: blocks of files may be counted in blocks of the file system.
 const HUGE_FILE: u32 = 0x8;
 const METADATA_CHECKSUMS: u32 = 0x400;
+const SPARSE: u32 = 0x1;
+const GROUP_CHECKSUMS: u32 = 0x10;
+const DIRECTORY_LINKS: u32 = 0x20;
+/// Those with which it can be written: with `large_file`, `extra_isize`.
+const WRITABLE: u32 =
+    SPARSE | 0x2 | HUGE_FILE | GROUP_CHECKSUMS | DIRECTORY_LINKS | 0x40 | METADATA_CHECKSUMS;
+/// `s_feature_incompat` that needs something when it is written: `mmp`, `ea_inode`.
+const ONLY_READ: u32 = 0x100 | 0x400;
+const EXTENTS: u32 = 0x40;
+/// `s_feature_compat`: there is a journal; backups of the superblock are elsewhere.
+const JOURNAL: u32 = 0x4;
+const SPARSE_2: u32 = 0x200;
+
+/// Places in it that are changed.
+pub const FREE_BLOCKS: (usize, usize) = (0xc, 0x158);
+pub const FREE_INODES: usize = 0x10;
+pub const FEATURES: usize = 0x60;
+pub const LAST_ORPHAN: usize = 0xe8;
+pub const CHECKSUM: usize = 0x3fc;
+
+/// Says in its bytes whether the journal has to be read.
+pub fn set_recover(bytes: &mut [u8; LENGTH], needed: bool, has_checksum: bool) {
+    let features = le32(bytes, FEATURES) & !RECOVER;
+    put32(bytes, FEATURES, if needed { features | RECOVER } else { features });
+    if has_checksum {
+        let crc = crc32c(!0, &bytes[..CHECKSUM]);
+        put32(bytes, CHECKSUM, crc);
+    }
+}
 
 /// What the superblock tells.
 #[derive(Clone, Debug)]
@@ -29,10 +58,8 @@ pub struct Superblock {
     pub block_size: u32,
     /// Blocks altogether; they are all on the disk.
     pub blocks: u64,
-    pub free_blocks: u64,
     pub reserved_blocks: u64,
     pub inodes: u32,
-    pub free_inodes: u32,
     /// At least 1.
     pub inodes_per_group: u32,
     /// At least 128.
@@ -47,6 +74,24 @@ pub struct Superblock {
     pub checksum_seed: Option<u32>,
     /// Number of the inode of the journal; 0 when it is none.
     pub journal: u32,
+    /// Why it can only be read.
+    pub only_read: Option<&'static str>,
+    /// The block that group 0 begins with.
+    pub first_block: u32,
+    pub blocks_per_group: u32,
+    /// Whether only some groups have backups of the superblock.
+    pub sparse: bool,
+    /// Blocks behind the group descriptors that are kept for more of them.
+    pub reserved_descriptors: u32,
+    /// Whether groups have CRC-16 and flags.
+    pub group_checksums: bool,
+    /// Whether directories may have more subdirectories than can be counted.
+    pub uncounted_links: bool,
+    pub uuid: [u8; 16],
+    /// The first inode that is for files.
+    pub first_inode: u32,
+    /// Bytes that new inodes have behind the old part.
+    pub extra_inode: u16,
 }
 
 impl Superblock {
@@ -100,13 +145,51 @@ impl Superblock {
         {
             return damaged;
         }
+        let compatible = if revised { le32(bytes, 0x5c) } else { 0 };
+        let first_block = le32(bytes, 0x14);
+        let blocks_per_group = le32(bytes, 0x20);
+        let fits_bitmap =
+            |count: u32| count > 0 && count.is_multiple_of(8) && count <= 8 * block_size;
+        let groups =
+            blocks.saturating_sub(first_block.into()).div_ceil(blocks_per_group.max(1).into());
+        let only_read = if features & EXTENTS == 0 || compatible & JOURNAL == 0 {
+            Some("it has no journal and extents; make one that has: mke2fs -t ext4")
+        } else if read_only & !WRITABLE != 0
+            || features & ONLY_READ != 0
+            || compatible & SPARSE_2 != 0
+        {
+            Some("it has features that are only known for reading")
+        } else if le16(bytes, 0x3a) & 2 != 0 {
+            Some("errors were found on it; repair it with e2fsck -f")
+        } else if !fits_bitmap(blocks_per_group)
+            || !fits_bitmap(inodes_per_group)
+            || first_block != u32::from(block_size == 1024)
+            || groups.checked_mul(inodes_per_group.into()) != Some(le32(bytes, 0).into())
+            || groups == 0
+        {
+            Some("the sizes of its groups are unusual")
+        } else {
+            None
+        };
+        let mut uuid = [0; 16];
+        uuid.copy_from_slice(&bytes[0x68..0x78]);
+        let room = inode_size.saturating_sub(128).min(usize::from(u16::MAX)) as u16;
         Ok(Self {
+            only_read,
+            first_block,
+            blocks_per_group,
+            sparse: read_only & SPARSE != 0,
+            reserved_descriptors: if compatible & 0x10 != 0 { le16(bytes, 0xce).into() } else { 0 },
+            group_checksums: read_only & GROUP_CHECKSUMS != 0,
+            uncounted_links: read_only & DIRECTORY_LINKS != 0,
+            uuid,
+            first_inode: if revised { le32(bytes, 0x54) } else { 11 },
+            // Up to the time of creation, as Linux has it.
+            extra_inode: room.min(32),
             block_size,
             blocks,
-            free_blocks: count(0xc, 0x158),
             reserved_blocks: count(0x8, 0x154),
             inodes: le32(bytes, 0),
-            free_inodes: le32(bytes, 0x10),
             inodes_per_group,
             inode_size,
             descriptor_size,
@@ -116,5 +199,37 @@ impl Superblock {
             checksum_seed,
             journal: if le32(bytes, 0x5c) & 0x4 != 0 { le32(bytes, 0xe0) } else { 0 },
         })
+    }
+
+    /// How many blocks and inodes are free, according to the bytes as they are now.
+    pub fn free_of(&self, bytes: &[u8; LENGTH]) -> (u64, u32) {
+        let (low, high) = FREE_BLOCKS;
+        let high = if self.wide { le32(bytes, high) } else { 0 };
+        (wide(high, le32(bytes, low)), le32(bytes, FREE_INODES))
+    }
+
+    /// How many groups of blocks there are.
+    pub fn groups(&self) -> u32 {
+        let blocks = self.blocks.saturating_sub(self.first_block.into());
+        u32::try_from(blocks.div_ceil(self.blocks_per_group.max(1).into())).unwrap_or(u32::MAX)
+    }
+
+    /// The first block of a group, and how many it has.
+    pub fn group(&self, number: u32) -> (u64, u32) {
+        let per = u64::from(self.blocks_per_group);
+        let first = u64::from(self.first_block) + u64::from(number) * per;
+        (first, self.blocks.saturating_sub(first).min(per) as u32)
+    }
+
+    /// Whether a group has a copy of the superblock and of the group descriptors.
+    pub fn has_backup(&self, group: u32) -> bool {
+        let is_power = |base: u32| {
+            let mut power = 1;
+            while power < group {
+                power = power.saturating_mul(base);
+            }
+            power == group
+        };
+        !self.sparse || group < 2 || [3, 5, 7].into_iter().any(is_power)
     }
 }

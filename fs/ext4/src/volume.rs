@@ -5,19 +5,26 @@ use alloc::boxed::Box;
 use ukfile::fallible;
 
 use crate::Ext4Error;
-use crate::bytes::{crc32c, crc32c_without, le16, le32, wide};
 use crate::cache::{Cache, Source};
 use crate::inode::Inode;
 use crate::journal::Journal;
+use crate::log::Log;
 use crate::superblock::{self, RECOVER, Superblock};
+use crate::transaction::Transaction;
 
 /// A file system as it lies on its disk.
 #[derive(Debug)]
 pub struct Volume {
-    cache: Cache,
+    pub cache: Cache,
     pub sb: Superblock,
     /// Blocks whose newest content is in the journal.
-    journal: Journal,
+    pub journal: Journal,
+    /// What was changed since.
+    pub changes: Transaction,
+    /// The journal for writing; `None` when nothing can be written.
+    pub log: Option<Log>,
+    /// A transaction could not be written: nothing is written any more.
+    pub failed: bool,
 }
 
 impl Volume {
@@ -30,7 +37,8 @@ impl Volume {
         }
         cache.read(superblock::AT, &mut bytes)?;
         let sb = Superblock::parse(&bytes, cache.bytes())?;
-        let mut volume = Self { cache, sb, journal: Journal::default() };
+        let (journal, changes) = (Journal::default(), Transaction::default());
+        let mut volume = Self { cache, sb, journal, changes, log: None, failed: false };
         if volume.sb.features & RECOVER != 0 {
             volume.journal = Journal::read(&volume)?;
             // Its newest state may be there as well.
@@ -52,7 +60,9 @@ impl Volume {
         let mut left = into;
         while !left.is_empty() {
             // All at once, unless a block of them is elsewhere.
-            let length = if self.journal.is_empty() {
+            let last = block.saturating_add((from + left.len() as u64).div_ceil(size));
+            let is_here = self.changes.blocks.range(block..last).next().is_none();
+            let length = if self.journal.is_empty() && is_here {
                 left.len()
             } else {
                 left.len().min((size - from) as usize)
@@ -62,12 +72,16 @@ impl Volume {
                 return Err(Ext4Error::Damaged("a block lies behind the end"));
             }
             let (now, later) = left.split_at_mut(length);
-            match self.journal.place(block) {
-                Some(place) => {
+            let changed = if is_here { None } else { self.changes.blocks.get(&block) };
+            match (changed, self.journal.place(block)) {
+                (Some(bytes), _) => {
+                    now.copy_from_slice(&bytes[from as usize..from as usize + length]);
+                }
+                (None, Some(place)) => {
                     self.cache.read(place.block * size + from, now)?;
                     place.restore(from, now);
                 }
-                None => self.cache.read(block * size + from, now)?,
+                (None, None) => self.cache.read(block * size + from, now)?,
             }
             (block, from, left) = (block + blocks, 0, later);
         }
@@ -84,34 +98,33 @@ impl Volume {
 
     /// An inode in use.
     pub fn inode(&self, number: u32) -> Result<Inode, Ext4Error> {
+        let bytes = self.inode_bytes(number)?;
+        Inode::parse(number, &bytes, &self.sb)
+    }
+
+    /// The bytes of an inode.
+    pub fn inode_bytes(&self, number: u32) -> Result<Box<[u8]>, Ext4Error> {
+        let (block, from) = self.inode_at(number)?;
+        let bytes = fallible::zeroed(self.sb.inode_size);
+        let mut bytes = bytes.map_err(|_| Ext4Error::OutOfMemory)?;
+        self.read_blocks(block, from as u64, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The block in which an inode is, and where there.
+    pub fn inode_at(&self, number: u32) -> Result<(u64, usize), Ext4Error> {
         let sb = &self.sb;
         if number == 0 || number > sb.inodes {
             return Err(Ext4Error::Damaged("there is no inode of such a number"));
         }
         let (group, index) =
             ((number - 1) / sb.inodes_per_group, (number - 1) % sb.inodes_per_group);
-        let from = u64::from(index) * sb.inode_size as u64;
-        let mut bytes = fallible::zeroed(sb.inode_size).map_err(|_| Ext4Error::OutOfMemory)?;
-        self.read_blocks(self.inode_table(group)?, from, &mut bytes)?;
-        Inode::parse(number, &bytes, sb)
-    }
-
-    /// The first block of the inodes of a group. Descriptors of groups follow the superblock.
-    fn inode_table(&self, group: u32) -> Result<u64, Ext4Error> {
-        let sb = &self.sb;
-        let block_size = u64::from(sb.block_size);
-        let mut bytes = [0; 1024];
-        let bytes = bytes.get_mut(..sb.descriptor_size);
-        let bytes = bytes.ok_or(Ext4Error::Damaged("descriptors of groups are too long"))?;
-        let from = u64::from(group) * sb.descriptor_size as u64;
-        self.read_blocks(superblock::AT / block_size + 1, from, bytes)?;
-        if let Some(seed) = sb.checksum_seed {
-            let crc = crc32c_without(crc32c(seed, &group.to_le_bytes()), bytes, 0x1e, 2);
-            if crc as u16 != le16(bytes, 0x1e) {
-                return Err(Ext4Error::Damaged("the checksum of a group is wrong"));
-            }
-        }
-        Ok(wide(if sb.wide { le32(bytes, 0x28) } else { 0 }, le32(bytes, 0x8)))
+        let at = u64::from(index) * sb.inode_size as u64;
+        let size = u64::from(sb.block_size);
+        let table = self.group(group)?.inode_table();
+        let block = table.checked_add(at / size);
+        let block = block.ok_or(Ext4Error::Damaged("a block lies behind the end"))?;
+        Ok((block, (at % size) as usize))
     }
 
     /// Reads what the file has from `offset` on; less at the end.
@@ -148,5 +161,36 @@ impl Volume {
             at = (at / size).saturating_add(run.blocks).saturating_mul(size);
         }
         Ok((hole && offset < end).then_some(end))
+    }
+    /// Writes `bytes` to where they begin `from` bytes behind the start of a block, at once. The rest
+    /// of the first and of the last block stays as it is, or becomes zeros when they are `fresh`.
+    pub fn write_range(
+        &self,
+        block: u64,
+        from: u64,
+        bytes: &[u8],
+        fresh: bool,
+    ) -> Result<(), Ext4Error> {
+        let size = self.sb.block_size as usize;
+        let mut block = block.saturating_add(from / size as u64);
+        let (mut from, mut bytes) = ((from % size as u64) as usize, bytes);
+        while !bytes.is_empty() {
+            let whole = if from == 0 { bytes.len() / size * size } else { 0 };
+            let at = block.saturating_mul(size as u64);
+            if whole > 0 {
+                self.cache.write(at, &bytes[..whole])?;
+                (block, bytes) = (block + (whole / size) as u64, &bytes[whole..]);
+                continue;
+            }
+            let mut edge = fallible::zeroed(size).map_err(|_| Ext4Error::OutOfMemory)?;
+            if !fresh {
+                self.cache.read(at, &mut edge)?;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(size - from));
+            edge[from..from + now.len()].copy_from_slice(now);
+            self.cache.write(at, &edge)?;
+            (block, from, bytes) = (block + 1, 0, later);
+        }
+        Ok(())
     }
 }

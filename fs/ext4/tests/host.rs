@@ -411,12 +411,24 @@ fn errors_of_the_disk_are_errors_of_calls() {
     let kind = vfs::by_name(b"ext4").err();
     assert_eq!(kind, Some(Errno::ENODEV), "nobody has registered it");
     let name = disk.name().as_bytes();
-    assert!((ext4::KIND.open)(name, b"").is_ok());
-    assert!((ext4::KIND.open)(&[b"/dev/", name].concat(), b"").is_ok());
-    assert_eq!((ext4::KIND.open)(name, b"commit=5").err(), Some(Errno::EINVAL));
-    assert_eq!((ext4::KIND.open)(b"blk99", b"").err(), Some(Errno::ENODEV));
+    assert!((ext4::KIND.open)(name, b"", MountFlags::empty()).is_ok());
+    {
+        let first = (ext4::KIND.open)(name, b"", MountFlags::empty());
+        let second = (ext4::KIND.open)(name, b"", MountFlags::empty());
+        assert!(first.is_ok() && second.err() == Some(Errno::EBUSY), "one writes to a disk");
+        assert!((ext4::KIND.open)(name, b"", MountFlags::READ_ONLY).is_ok());
+    }
+    assert!((ext4::KIND.open)(&[b"/dev/", name].concat(), b"", MountFlags::empty()).is_ok());
+    assert_eq!(
+        (ext4::KIND.open)(name, b"commit=5", MountFlags::empty()).err(),
+        Some(Errno::EINVAL)
+    );
+    assert_eq!((ext4::KIND.open)(b"blk99", b"", MountFlags::empty()).err(), Some(Errno::ENODEV));
     let empty = ukblkdev::register(Box::new(Memory::new(512, 64)));
-    assert_eq!((ext4::KIND.open)(empty.name().as_bytes(), b"").err(), Some(Errno::EINVAL));
+    assert_eq!(
+        (ext4::KIND.open)(empty.name().as_bytes(), b"", MountFlags::empty()).err(),
+        Some(Errno::EINVAL)
+    );
     assert_eq!(Errno::from(Ext4Error::Disk(BlockError::Io)), Errno::EIO);
 }
 

@@ -128,7 +128,7 @@ impl fmt::Debug for HostFs {
 pub static KIND: FileSystemType = FileSystemType {
     name: "hostfs",
     virtual_only: true,
-    open: |source, options| {
+    open: |source, options, _| {
         if !options.is_empty() {
             return Err(Errno::EINVAL);
         }

@@ -66,13 +66,25 @@ pub fn init(_boot: &'static BootInfo, config: &'static Config) -> Result<(), Ini
     Ok(())
 }
 
+/// At the end of the image: what file systems keep in memory is written.
+pub fn fini() {
+    let Some(root) = vfs::root() else { return };
+    let _ = vfs::write_back_all();
+    root.mount.each(&mut |mount| {
+        if let Err(error) = mount.file_system().sync() {
+            let source = mount.source().escape_ascii();
+            ukplat::eprintln!("what was written to {} may be lost: {}", source, error);
+        }
+    });
+}
+
 /// Mounts what an entry says; makes the directory if it is not there.
 ///
 /// # Errors
 /// `ENODEV` when there is no such kind of file system; `ENOTDIR`; what the file system says.
 pub fn mount(files: &Context, entry: &Entry) -> Result<(), Errno> {
     let kind = vfs::by_name(&entry.kind)?;
-    let file_system = (kind.open)(&entry.source, &entry.options)?;
+    let file_system = (kind.open)(&entry.source, &entry.options, entry.flags)?;
     make_directories(files, &entry.path)?;
     let at: Location = files.resolve(None, &entry.path, Follow::Yes)?;
     if at.node.kind() != Kind::Directory {

@@ -9,7 +9,7 @@ use uk9p::Channel;
 use ukerrno::Errno;
 use ukfile::{Kind, Metadata, SyncKind, Timestamp, fallible};
 use uklock::Mutex;
-use vfs::{FileSystem, FileSystemType, Node as _, NodeRef, Statistics};
+use vfs::{FileSystem, FileSystemType, MountFlags, Node as _, NodeRef, Statistics};
 
 use crate::client::{Client, Fid};
 use crate::node::RemoteNode;
@@ -203,7 +203,7 @@ impl fmt::Debug for NinePFs {
 /// are `msize=` and `aname=`, as those of Linux's.
 pub static KIND: FileSystemType = FileSystemType { name: "9p", virtual_only: true, open };
 
-fn open(source: &[u8], options: &[u8]) -> Result<Arc<dyn FileSystem>, Errno> {
+fn open(source: &[u8], options: &[u8], _flags: MountFlags) -> Result<Arc<dyn FileSystem>, Errno> {
     let channel = uk9p::channel(source).ok_or(Errno::ENODEV)?;
     Ok(NinePFs::new(channel, parse(options)?)?)
 }

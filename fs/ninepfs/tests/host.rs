@@ -7,8 +7,13 @@ use proptest::prelude::*;
 use vfscheck::Abilities;
 
 /// What the protocol has words for.
-const ABILITIES: Abilities =
-    Abilities { temporary_files: false, allocates: false, holes: false, exchanges: false };
+const ABILITIES: Abilities = Abilities {
+    temporary_files: false,
+    allocates: false,
+    holes: false,
+    exchanges: false,
+    ..Abilities::ALL
+};
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 2000, failure_persistence: None, ..ProptestConfig::default() })]

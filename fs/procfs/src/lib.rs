@@ -111,7 +111,7 @@ pub struct Member {
 
 /// The kind of file system, for `mount`.
 pub static KIND: FileSystemType =
-    FileSystemType { name: "proc", virtual_only: true, open: |_, _| Ok(file_system()) };
+    FileSystemType { name: "proc", virtual_only: true, open: |_, _, _| Ok(file_system()) };
 
 /// The text of a file, as it is now.
 fn text_of(write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> Result<String, Errno> {

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use ukerrno::Errno;
 use ukfile::{Kind, Timestamp};
 use uklock::Mutex;
-use vfs::{FileSystem, FileSystemType, New, NodeRef, Statistics};
+use vfs::{FileSystem, FileSystemType, MountFlags, New, NodeRef, Statistics};
 
 use crate::node::RamNode;
 use crate::pages::PAGE;
@@ -196,7 +196,7 @@ impl fmt::Debug for RamFs {
 /// `nr_inodes=`, `mode=`.
 pub static KIND: FileSystemType = FileSystemType { name: "ramfs", virtual_only: true, open };
 
-fn open(_source: &[u8], options: &[u8]) -> Result<Arc<dyn FileSystem>, Errno> {
+fn open(_source: &[u8], options: &[u8], _flags: MountFlags) -> Result<Arc<dyn FileSystem>, Errno> {
     let mut limits = Limits::default();
     let mut permissions = 0o1777;
     for option in options.split(|&b| b == b',').filter(|o| !o.is_empty()) {

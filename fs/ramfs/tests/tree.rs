@@ -375,7 +375,8 @@ fn deep_trees_come_apart_without_deep_stacks() {
 
 #[test]
 fn options_of_mount_are_checked() {
-    let open = |options: &str| (ramfs::KIND.open)(b"none", options.as_bytes());
+    let open =
+        |options: &str| (ramfs::KIND.open)(b"none", options.as_bytes(), vfs::MountFlags::empty());
     let fs = open("size=1M,nr_inodes=10,mode=700").unwrap();
     assert_eq!(fs.statistics().unwrap().blocks, 256);
     assert_eq!(fs.root().metadata().unwrap().permissions, 0o700);

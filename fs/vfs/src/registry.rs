@@ -9,10 +9,12 @@ use ukerrno::Errno;
 use ukfile::{File, Kind, OpenFlags};
 use uklock::RwLock;
 
+use crate::mount::MountFlags;
 use crate::node::FileSystem;
 
-/// Makes a file system of `source` with `options`, as `mount` gets them.
-pub type OpenFileSystem = fn(source: &[u8], options: &[u8]) -> Result<Arc<dyn FileSystem>, Errno>;
+/// Makes a file system of `source` with `options` and `flags`, as `mount` gets them.
+pub type OpenFileSystem =
+    fn(source: &[u8], options: &[u8], flags: MountFlags) -> Result<Arc<dyn FileSystem>, Errno>;
 
 /// A kind of file system.
 pub struct FileSystemType {

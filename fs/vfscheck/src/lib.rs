@@ -51,12 +51,22 @@ pub struct Abilities {
     pub holes: bool,
     /// `RENAME_EXCHANGE`.
     pub exchanges: bool,
+    /// Sizes of directories, and storage of files, are those of Linux's tmpfs.
+    pub sizes: bool,
+    /// Bytes that a file can have; steps that go beyond are left out.
+    pub most_bytes: i64,
 }
 
 impl Abilities {
     /// Everything.
-    pub const ALL: Self =
-        Self { temporary_files: true, allocates: true, holes: true, exchanges: true };
+    pub const ALL: Self = Self {
+        temporary_files: true,
+        allocates: true,
+        holes: true,
+        exchanges: true,
+        sizes: true,
+        most_bytes: i64::MAX,
+    };
 }
 
 /// What is to be done.
@@ -96,6 +106,7 @@ pub fn compare(
     // Permissions of new files are compared as they are asked for.
     rustix::process::umask(Mode::from_raw_mode(0o022));
     let (mut host, mut ours) = (Host::new(), Ours::new(file_system));
+    host.in_memory &= abilities.sizes;
     let in_memory = host.in_memory;
     for (index, step) in steps.0.iter().enumerate().filter(|(_, step)| step.is_for(abilities)) {
         let salt = index as u64 * 7;

@@ -159,6 +159,10 @@ impl Step {
                 abilities.temporary_files || flags & OpenFlags::TEMPORARY.bits() == 0
             }
             Step::Allocate { .. } => abilities.allocates,
+            Step::Resize { size, .. } | Step::Truncate { size, .. } => {
+                *size <= abilities.most_bytes
+            }
+            Step::WriteAt { offset, .. } => *offset <= abilities.most_bytes,
             // 3 and 4 are data and holes.
             Step::Seek { from, .. } => abilities.holes || *from < 3,
             // RENAME_EXCHANGE

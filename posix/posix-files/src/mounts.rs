@@ -57,7 +57,7 @@ fn mount(
         }
         let kind = vfs::by_name(kind.ok_or(Errno::EFAULT)?.as_bytes())?;
         let options = options.map_or(&b""[..], CStrPtr::as_bytes);
-        Mount::new((kind.open)(source, options)?, source, known)?
+        Mount::new((kind.open)(source, options, known)?, source, known)?
     };
     at.mount(&new)
 }

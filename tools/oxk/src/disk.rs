@@ -32,10 +32,9 @@ impl FromStr for Disk {
             }
             None => (text, None),
         };
-        // What is mounted is only read.
         let (path, read_only) = match rest.strip_suffix(",ro") {
             Some(path) => (path, true),
-            None => (rest.strip_suffix(",rw").unwrap_or(rest), mount.is_some()),
+            None => (rest.strip_suffix(",rw").unwrap_or(rest), false),
         };
         if path.is_empty() {
             return Err("a file is needed, as in disk.img or disk.img,ro".into());
@@ -97,9 +96,10 @@ mod tests {
         assert_eq!(disk("a,ro"), plain("a", true));
         assert_eq!(disk("a,rw"), plain("a", false));
         let mounted = Disk { mount: Some("/b,c".into()), ..plain("a", true) };
-        assert_eq!(disk("a,mount=/b,c"), mounted);
         assert_eq!(disk("a,ro,mount=/b,c"), mounted);
         assert_eq!(mounted.to_string(), "a,ro");
+        let written = Disk { read_only: false, ..mounted };
+        assert_eq!(disk("a,mount=/b,c"), written);
         for wrong in [",ro", ",mount=/a", "a,mount=", "a,mount=b", "a,mount=/", "a,mount=/b/.."] {
             assert!(wrong.parse::<Disk>().is_err(), "{wrong}");
         }

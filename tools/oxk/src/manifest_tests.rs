@@ -209,10 +209,17 @@ fn mounts_say_what_they_need() {
         let paths: Vec<&str> = manifest.mounts.iter().map(|m| m.path.as_str()).collect();
         assert_eq!(paths, ["/d", "/t", "/z"]);
         assert!(manifest.mounts[1].is_read_only());
-        let disks = ["a", "b,mount=/z", "c,mount=/e"].map(|disk| disk.parse().unwrap());
+        let disks = ["a", "b,ro,mount=/z", "c,mount=/e"].map(|disk| disk.parse().unwrap());
         manifest.add_disks(&disks);
         let entries: Vec<String> = manifest.mounts.iter().filter_map(|m| m.own_entry()).collect();
-        assert_eq!(entries, ["blk1 /z ext4 ro", "blk2 /e ext4 ro"]);
+        assert_eq!(entries, ["blk1 /z ext4 ro", "blk2 /e ext4 defaults"]);
         assert_eq!(manifest.libraries.last().unwrap().value, "ext4");
+        assert!(manifest.settings.iter().all(|setting| setting.option.value != "write"));
+        // What is only read needs no code for writing.
+        let mut manifest = read("").unwrap();
+        manifest.add_disks(&["b,ro,mount=/z".parse().unwrap()]);
+        let Setting { library, option, value } = &manifest.settings[0];
+        assert_eq!((&*library.value, &*option.value), ("ext4", "write"));
+        assert!(matches!(value, SettingValue::Text(text) if text == "false"));
     });
 }

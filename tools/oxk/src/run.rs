@@ -62,7 +62,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub initrd: Option<PathBuf>,
     /// File that the image has as a disk, blk0 and so on; with ",ro" it can only read it; with
-    /// ",mount=/PATH" it has the ext2, ext3 or ext4 on it in its tree of files, for reading
+    /// ",mount=/PATH" it has the ext2, ext3 or ext4 on it in its tree of files
     #[arg(long, value_name = "FILE[,ro][,mount=/PATH]")]
     pub disk: Vec<Disk>,
     /// Directory that the image has in its tree of files; with ",ro" it can only read it

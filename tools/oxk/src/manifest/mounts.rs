@@ -154,10 +154,21 @@ impl Manifest {
             self.put_mount(MountSpec {
                 source: MountSource::Library(library.clone(), format!("blk{index}")),
                 path,
-                options: "ro".to_owned(),
+                options: if disk.read_only { "ro" } else { "" }.to_owned(),
             });
             self.libraries.push(library);
             self.require(MOUNTS);
+        }
+        let on_disks = |m: &&MountSpec| matches!(&m.source, MountSource::Library(kind, _) if kind.value == ON_DISKS);
+        let mut mounts = self.mounts.iter().filter(on_disks).peekable();
+        if mounts.peek().is_some() && mounts.all(MountSpec::is_read_only) {
+            // What is set elsewhere comes later, and counts.
+            let setting = Setting {
+                library: Spanned::implied(ON_DISKS.to_owned()),
+                option: Spanned::implied("write".to_owned()),
+                value: SettingValue::Text("false".to_owned()),
+            };
+            self.settings.insert(0, setting);
         }
     }
 

@@ -1,0 +1,183 @@
+//! What was changed and is not in the journal yet.
+//!
+//! Metadata is changed in copies of its blocks, which hide those on the disk until the transaction
+//! is committed. An operation changes all that belongs to it or nothing: blocks are as before when
+//! it fails. Data is not here: it is on the disk before the metadata that leads to it.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+use ukfile::fallible;
+
+use crate::Ext4Error;
+use crate::superblock;
+use crate::volume::Volume;
+
+/// Bytes of changed blocks that are kept in memory: half a mebibyte.
+const MEMORY: usize = 512 << 10;
+/// Blocks that one operation changes at most.
+pub const ROOM: usize = 64;
+/// Changes wait for so long, in nanoseconds: then the next operation commits them.
+const AGE_NS: u64 = 5_000_000_000;
+
+/// The running transaction.
+#[derive(Debug, Default)]
+pub struct Transaction {
+    /// Blocks that were changed.
+    pub blocks: BTreeMap<u64, Box<[u8]>>,
+    /// Runs of blocks that were freed. Until this is committed a crash would bring back who had
+    /// them: nobody gets them before.
+    pub freed: Vec<(u64, u64)>,
+    /// Freed blocks of metadata, whose content in the journal does not count any more.
+    pub revoked: Vec<u64>,
+    /// Groups whose bitmaps were changed: their checksums are made at the end.
+    pub groups: BTreeSet<u32>,
+    /// Whether more was changed than times.
+    pub essential: bool,
+    /// What the blocks that the running operation changed were before.
+    undo: Vec<(u64, Option<Box<[u8]>>)>,
+    /// When the first change was made.
+    since: Option<u64>,
+}
+
+impl Transaction {
+    pub fn is_empty(&self) -> bool {
+        self.blocks.is_empty()
+    }
+
+    fn roll_back(&mut self, freed: usize, revoked: usize) {
+        while let Some((block, before)) = self.undo.pop() {
+            match before {
+                Some(before) => self.blocks.insert(block, before),
+                None => self.blocks.remove(&block),
+            };
+        }
+        self.freed.truncate(freed);
+        self.revoked.truncate(revoked);
+    }
+
+    /// Notes what a block was, once for each operation.
+    fn note(&mut self, block: u64) -> Result<(), Ext4Error> {
+        if self.undo.iter().any(|(noted, _)| *noted == block) {
+            return Ok(());
+        }
+        let no_memory = |_| Ext4Error::OutOfMemory;
+        let before = self.blocks.get(&block).map(|bytes| fallible::copy(bytes));
+        let before = before.transpose().map_err(no_memory)?;
+        fallible::push(&mut self.undo, (block, before)).map_err(no_memory)
+    }
+}
+
+impl Volume {
+    /// Does what belongs together: all of it or, when it fails, nothing. What was freed and not yet
+    /// committed is made available when there is no space.
+    pub fn operation<T>(
+        &mut self,
+        mut work: impl FnMut(&mut Self) -> Result<T, Ext4Error>,
+    ) -> Result<T, Ext4Error> {
+        self.must_be_writable()?;
+        let now = ukplat::monotonic_ns();
+        let is_old = self.changes.since.is_some_and(|since| now.saturating_sub(since) > AGE_NS);
+        if is_old || self.is_full() {
+            self.commit()?;
+        }
+        let result = self.attempt(&mut work);
+        if matches!(result, Err(Ext4Error::NoSpace)) && !self.changes.freed.is_empty() {
+            self.commit()?;
+            return self.attempt(&mut work);
+        }
+        if self.changes.since.is_none() && !self.changes.is_empty() {
+            self.changes.since = Some(now);
+        }
+        result
+    }
+
+    fn attempt<T>(
+        &mut self,
+        work: &mut dyn FnMut(&mut Self) -> Result<T, Ext4Error>,
+    ) -> Result<T, Ext4Error> {
+        let (freed, revoked) = (self.changes.freed.len(), self.changes.revoked.len());
+        let result = work(self);
+        match &result {
+            Ok(_) => self.changes.undo.clear(),
+            Err(_) => self.changes.roll_back(freed, revoked),
+        }
+        result
+    }
+
+    /// Whether the running transaction should be committed before more is changed.
+    pub fn is_full(&self) -> bool {
+        let changes = &self.changes;
+        let memory = (MEMORY / self.sb.block_size as usize).max(1);
+        changes.blocks.len() >= memory
+            || changes.blocks.len() + ROOM > self.log.as_ref().map_or(0, |log| log.room())
+            || changes.freed.len() >= 1024
+            || changes.revoked.len() >= 1024
+    }
+
+    /// A block to be changed.
+    pub fn edit(&mut self, block: u64) -> Result<&mut [u8], Ext4Error> {
+        self.changes.note(block)?;
+        if !self.changes.blocks.contains_key(&block) {
+            let bytes = self.block(block)?;
+            self.changes.blocks.insert(block, bytes);
+        }
+        self.changes.essential = true;
+        self.changes.blocks.get_mut(&block).map(|bytes| &mut **bytes).ok_or(Ext4Error::OutOfMemory)
+    }
+
+    /// A block that gets new content, whatever it had.
+    pub fn replace(&mut self, block: u64, bytes: &[u8]) -> Result<(), Ext4Error> {
+        self.changes.note(block)?;
+        let mut whole = fallible::zeroed(self.sb.block_size as usize);
+        let whole = whole.as_mut().map_err(|_| Ext4Error::OutOfMemory)?;
+        whole[..bytes.len()].copy_from_slice(bytes);
+        self.changes.blocks.insert(block, core::mem::take(whole));
+        self.changes.essential = true;
+        Ok(())
+    }
+
+    /// A block of metadata is used for that no more.
+    pub fn forget_block(&mut self, block: u64) -> Result<(), Ext4Error> {
+        self.changes.note(block)?;
+        self.changes.blocks.remove(&block);
+        fallible::push(&mut self.changes.revoked, block).map_err(|_| Ext4Error::OutOfMemory)
+    }
+
+    /// Where the superblock is.
+    pub fn superblock_at(&self) -> (u64, usize) {
+        let size = u64::from(self.sb.block_size);
+        (superblock::AT / size, (superblock::AT % size) as usize)
+    }
+
+    /// The bytes of the superblock, to be changed. Its checksum is made at the end.
+    pub fn edit_superblock(&mut self) -> Result<&mut [u8], Ext4Error> {
+        let (block, from) = self.superblock_at();
+        Ok(&mut self.edit(block)?[from..from + superblock::LENGTH])
+    }
+
+    /// The bytes of the superblock.
+    pub fn superblock_bytes(&self) -> Result<[u8; superblock::LENGTH], Ext4Error> {
+        let (block, from) = self.superblock_at();
+        let mut bytes = [0; superblock::LENGTH];
+        self.read_blocks(block, from as u64, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Why nothing can be written, if so.
+    pub fn must_be_writable(&self) -> Result<(), Ext4Error> {
+        match (&self.log, self.failed) {
+            (_, true) => Err(Ext4Error::ReadOnly("the journal could not be written")),
+            (Some(_), _) => Ok(()),
+            (None, _) => Err(Ext4Error::ReadOnly(self.sb.only_read.unwrap_or("as asked for"))),
+        }
+    }
+}
+
+impl Transaction {
+    /// All of it is in the journal and in its place.
+    pub fn finish(&mut self) {
+        *self = Self::default();
+    }
+}

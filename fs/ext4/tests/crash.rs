@@ -1,0 +1,264 @@
+//! The machine ends at any moment: what was confirmed is there, and the disk is whole.
+
+mod disks;
+
+use disks::{Event, Recorder, check, check_after_replay, make, mounted, tools};
+use ext4::Ext4;
+use proptest::prelude::*;
+use ukerrno::Errno;
+use ukfile::{OpenFlags, SyncKind};
+use vfs::{Context, RenameFlags};
+
+const BLOCK: usize = 1024;
+const LOGS: usize = 3;
+
+#[derive(Clone, Debug)]
+enum Step {
+    /// Appends so many bytes to a log, and waits until they are safe.
+    Append {
+        log: usize,
+        length: usize,
+        sync: bool,
+        only_data: bool,
+    },
+    /// Replaces a file by a new one with other content.
+    Replace {
+        length: usize,
+    },
+    Make {
+        name: usize,
+        length: usize,
+    },
+    MakeDirectory {
+        name: usize,
+    },
+    Remove {
+        name: usize,
+    },
+    Rename {
+        from: usize,
+        to: usize,
+    },
+    Cut {
+        name: usize,
+        length: usize,
+    },
+    SyncAll,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let name = || 0..6usize;
+    let length = || prop_oneof![0..600usize, 0..9000usize, Just(60_000usize)];
+    prop_oneof![
+        6 => (0..LOGS, 1..4000usize, any::<bool>(), any::<bool>())
+            .prop_map(|(log, length, sync, only_data)| Step::Append { log, length, sync, only_data }),
+        2 => (1..20_000usize).prop_map(|length| Step::Replace { length }),
+        3 => (name(), length()).prop_map(|(name, length)| Step::Make { name, length }),
+        2 => name().prop_map(|name| Step::MakeDirectory { name }),
+        3 => name().prop_map(|name| Step::Remove { name }),
+        2 => (name(), name()).prop_map(|(from, to)| Step::Rename { from, to }),
+        2 => (name(), length()).prop_map(|(name, length)| Step::Cut { name, length }),
+        1 => Just(Step::SyncAll),
+    ]
+}
+
+/// What a log has at a byte.
+fn byte_of(log: usize, at: usize) -> u8 {
+    (at / 7 ^ at ^ log * 50) as u8 | 1
+}
+
+fn log_path(log: usize) -> Vec<u8> {
+    format!("/log{log}").into_bytes()
+}
+
+fn path_of(name: usize) -> Vec<u8> {
+    format!("/{}name{name}", if name % 2 == 0 { "dir/" } else { "" }).into_bytes()
+}
+
+const WRITE: OpenFlags = OpenFlags::WRITE_ONLY.union(OpenFlags::CREATE);
+
+fn get(files: &Context, path: &[u8]) -> Result<Vec<u8>, Errno> {
+    let file = files.open(None, path, OpenFlags::READ_ONLY, 0)?;
+    let size = file.file().metadata()?.size as usize;
+    let mut all = vec![0; size];
+    assert_eq!(file.read(&mut [&mut all])?, size);
+    Ok(all)
+}
+
+/// What is certain after so many events.
+#[derive(Debug)]
+struct Promise {
+    events: usize,
+    lengths: [usize; LOGS],
+    version: usize,
+}
+
+/// The n-th content of the file that is replaced.
+fn version(n: usize, length: usize) -> Vec<u8> {
+    let mut bytes = format!("{n} {length} ").into_bytes();
+    bytes.resize(bytes.len() + length, n as u8);
+    bytes
+}
+
+/// Does the steps; what each makes certain.
+fn run(disk: &Recorder, files: &Context, fs: &Ext4, steps: &[Step]) -> Result<Vec<Promise>, Errno> {
+    use vfs::FileSystem as _;
+    files.make_directory(None, b"/dir", 0o755)?;
+    let mut promises = Vec::new();
+    let (mut lengths, mut safe) = ([0; LOGS], [0; LOGS]);
+    let (mut now, mut safe_version) = (0, 0);
+    for step in steps {
+        let mut all = false;
+        match *step {
+            Step::Append { log, length, sync, only_data } => {
+                let file = files.open(None, &log_path(log), WRITE | OpenFlags::APPEND, 0o644)?;
+                let bytes: Vec<u8> =
+                    (lengths[log]..lengths[log] + length).map(|at| byte_of(log, at)).collect();
+                assert_eq!(file.write(&[&bytes])?, length);
+                lengths[log] += length;
+                if sync {
+                    file.file().sync(if only_data { SyncKind::Data } else { SyncKind::All })?;
+                    safe[log] = lengths[log];
+                }
+            }
+            Step::Replace { length } => {
+                now += 1;
+                let file = files.open(None, b"/new", WRITE | OpenFlags::TRUNCATE, 0o644)?;
+                file.write(&[&version(now, length)])?;
+                file.file().sync(SyncKind::All)?;
+                files.rename((None, b"/new"), (None, b"/replaced"), RenameFlags::empty())?;
+                fs.root().sync(SyncKind::All)?;
+                safe_version = now;
+            }
+            Step::Make { name, length } => {
+                if let Ok(file) = files.open(None, &path_of(name), WRITE, 0o600) {
+                    file.write(&[&vec![7; length]])?;
+                }
+            }
+            Step::MakeDirectory { name } => {
+                let _ = files.make_directory(None, &path_of(name), 0o700);
+            }
+            Step::Remove { name } => {
+                let _ = files.unlink(None, &path_of(name));
+                let _ = files.remove_directory(None, &path_of(name));
+            }
+            Step::Rename { from, to } => {
+                let (from, to) = (path_of(from), path_of(to));
+                let _ = files.rename((None, &from), (None, &to), RenameFlags::empty());
+            }
+            Step::Cut { name, length } => {
+                if let Ok(place) = files.resolve(None, &path_of(name), vfs::Follow::No) {
+                    let _ = files.set_size(&place, length as i64);
+                }
+            }
+            Step::SyncAll => {
+                fs.sync()?;
+                all = true;
+            }
+        }
+        if all {
+            safe = lengths;
+        }
+        promises.push(Promise { events: disk.count(), lengths: safe, version: safe_version });
+    }
+    Ok(promises)
+}
+
+/// The disk when the machine ended after so many events. What was not flushed is there or not, block
+/// by block.
+fn cut(start: &[u8], events: &[Event], choose: &mut dyn FnMut() -> bool) -> Vec<u8> {
+    let mut disk = start.to_vec();
+    let flushed = events.iter().rposition(|event| matches!(event, Event::Flush)).unwrap_or(0);
+    for (index, event) in events.iter().enumerate() {
+        let Event::Write(at, bytes) = event else { continue };
+        for (number, block) in bytes.chunks(BLOCK).enumerate() {
+            if index < flushed || choose() {
+                let at = at + number * BLOCK;
+                disk[at..at + block.len()].copy_from_slice(block);
+            }
+        }
+    }
+    disk
+}
+
+fn holds(files: &Context, promise: Option<&Promise>) -> Result<(), TestCaseError> {
+    for log in 0..LOGS {
+        let content = get(files, &log_path(log)).unwrap_or_default();
+        let safe = promise.map_or(0, |promise| promise.lengths[log]);
+        prop_assert!(content.len() >= safe, "log {log}: {} of {safe}", content.len());
+        let wrong = (0..content.len()).find(|at| content[*at] != byte_of(log, *at));
+        prop_assert_eq!(wrong, None, "log {} of {} bytes", log, content.len());
+    }
+    let content = get(files, b"/replaced");
+    let safe = promise.map_or(0, |promise| promise.version);
+    match content {
+        Err(error) => prop_assert_eq!((error, safe), (Errno::ENOENT, 0)),
+        Ok(content) => {
+            let text = String::from_utf8_lossy(&content);
+            let numbers: Vec<usize> = text.split(' ').take(2).map(|n| n.parse().unwrap()).collect();
+            prop_assert!(numbers[0] >= safe);
+            prop_assert!(content == version(numbers[0], numbers[1]));
+        }
+    }
+    Ok(())
+}
+
+const SHAPES: [&[&str]; 3] = [
+    &["-t", "ext4", "-b", "1024", "-O", "metadata_csum,64bit"],
+    &["-t", "ext4", "-b", "1024", "-O", "^metadata_csum,^64bit"],
+    &["-t", "ext4", "-b", "1024", "-O", "metadata_csum,^64bit,^flex_bg", "-g", "1024"],
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_that_was_confirmed_is_lost(
+        shape in 0..SHAPES.len(),
+        steps in prop::collection::vec(step(), 10..120),
+        before in 0..150usize,
+        cuts in prop::collection::vec((any::<prop::sample::Index>(), any::<u64>()), 6),
+    ) {
+        if !tools() {
+            return Ok(());
+        }
+        let disk = Recorder::new(make(SHAPES[shape], "4M"));
+        let (fs, files) = disk.mount();
+        // So that the journal begins again anywhere in between.
+        for n in 0..before {
+            let file = files.open(None, b"/before", WRITE | OpenFlags::APPEND, 0o600).unwrap();
+            file.write(&[&vec![9; n]]).unwrap();
+            file.file().sync(SyncKind::All).unwrap();
+        }
+        let start = disk.content();
+        disk.record();
+        let promises = run(&disk, &files, &fs, &steps).unwrap();
+        drop((fs, files));
+        check(&disk.content()).map_err(TestCaseError::fail)?;
+        let events = disk.events();
+        for (at, seed) in cuts {
+            let at = at.index(events.len() + 1);
+            let mut state = seed | 1;
+            // Nothing, all, or some of what was not flushed.
+            let mut choose = || {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                match seed % 4 { 0 => false, 1 => true, _ => state % 3 != 0 }
+            };
+            let crashed = cut(&start, &events[..at], &mut choose);
+            let promise = promises.iter().rev().find(|promise| promise.events <= at);
+            // Read as it is, mounted, and replayed by others.
+            holds(&mounted(Ext4::new(Box::new(crashed.clone())).unwrap()), promise)?;
+            let again = Recorder::new(crashed.clone());
+            {
+                let (_fs, files) = again.mount();
+                holds(&files, promise)?;
+                files.make_directory(None, b"/after", 0o755).unwrap();
+            }
+            check(&again.content()).map_err(TestCaseError::fail)?;
+            let replayed = check_after_replay(&crashed).map_err(TestCaseError::fail)?;
+            holds(&mounted(Ext4::new(Box::new(replayed)).unwrap()), promise)?;
+        }
+    }
+}
