@@ -68,7 +68,7 @@ impl Volume {
             let mut bit = from;
             while bit < to {
                 // Whole bytes that are in use are passed at once.
-                if bit % 8 == 0 && bitmap.get(bit as usize / 8) == Some(&0xff) {
+                if bit.is_multiple_of(8) && bitmap.get(bit as usize / 8) == Some(&0xff) {
                     bit += 8;
                 } else if get(&bitmap, bit) {
                     bit += 1;

@@ -64,7 +64,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// What a log has at a byte.
 fn byte_of(log: usize, at: usize) -> u8 {
-    (at / 7 ^ at ^ log * 50) as u8 | 1
+    ((at / 7) ^ at ^ (log * 50)) as u8 | 1
 }
 
 fn log_path(log: usize) -> Vec<u8> {
@@ -72,7 +72,7 @@ fn log_path(log: usize) -> Vec<u8> {
 }
 
 fn path_of(name: usize) -> Vec<u8> {
-    format!("/{}name{name}", if name % 2 == 0 { "dir/" } else { "" }).into_bytes()
+    format!("/{}name{name}", if name.is_multiple_of(2) { "dir/" } else { "" }).into_bytes()
 }
 
 const WRITE: OpenFlags = OpenFlags::WRITE_ONLY.union(OpenFlags::CREATE);

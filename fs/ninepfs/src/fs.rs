@@ -235,6 +235,6 @@ mod tests {
         for wrong in [&b"msize=x"[..], b"msize", b"trans=virtio", b"msize=\xff"] {
             assert_eq!(parse(wrong), Err(Errno::EINVAL));
         }
-        assert_eq!(open(b"nowhere", b"").err(), Some(Errno::ENODEV));
+        assert_eq!(open(b"nowhere", b"", MountFlags::default()).err(), Some(Errno::ENODEV));
     }
 }

@@ -153,7 +153,8 @@ impl Source for Recorder {
     }
 
     fn write(&self, at: u64, bytes: &[u8]) -> Result<(), BlockError> {
-        assert!(at % 1024 == 0 && bytes.len() % 1024 == 0, "whole blocks: {at}, {}", bytes.len());
+        let whole = at.is_multiple_of(1024) && bytes.len().is_multiple_of(1024);
+        assert!(whole, "whole blocks: {at}, {}", bytes.len());
         let mut state = self.0.lock().unwrap();
         if let Some(left) = &mut state.left {
             *left = left.checked_sub(1).ok_or(BlockError::Io)?;
