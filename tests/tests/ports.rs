@@ -324,7 +324,10 @@ fn kill_sqlite(machine: Machine, rounds: u64, database: &str) {
         let mut child = start("");
         let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let writer = std::thread::spawn(move || {
-            let make = "create table if not exists a (n integer primary key, x);
+            // Also the directory that the journal was deleted from is to be synchronised: else a
+            // commit that was followed closely by a failure may be undone, by SQLite's documentation.
+            let make = "pragma synchronous = extra;
+                create table if not exists a (n integer primary key, x);
                 create table if not exists b (n integer primary key, y);\n";
             // The pipe breaks when the image is killed.
             let mut more = input.write_all(make.as_bytes()).is_ok();
