@@ -1,6 +1,7 @@
 //! Programs in C that have files, and the ports: Lua and SQLite.
 
 use std::io::{BufRead as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -258,7 +259,7 @@ fn e2fsprogs(name: &str) -> Command {
 }
 
 /// Makes a disk; whether the program for that is here.
-fn make_disk(path: &std::path::Path) -> bool {
+fn make_disk(path: &Path) -> bool {
     let made = e2fsprogs("mke2fs").args(["-q", "-F", "-t", "ext4"]).arg(path).arg("32M").output();
     let Ok(made) = made else {
         let text = "\nNOT TESTED: databases on disks, for which mke2fs (e2fsprogs) is needed.\n";
@@ -272,39 +273,48 @@ fn make_disk(path: &std::path::Path) -> bool {
 /// An image with a shared directory and a disk: it is another one than that without.
 const WITH_DISK: [&str; 4] = ["run", "apps/sqlite", "--build-dir", "build/sqlite-disk"];
 
+/// What that image has for one test, as its options name it.
+struct Storage {
+    share: String,
+    mount: String,
+    disk: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Storage {
+    /// `None` where there is no `mke2fs`.
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let (share, disk) = (folder.path().join("share"), folder.path().join("disk"));
+        std::fs::create_dir(&share).unwrap();
+        make_disk(&disk).then(|| Self {
+            share: format!("{}:/data", share.display()),
+            mount: format!("{},mount=/disk", disk.display()),
+            disk,
+            _folder: folder,
+        })
+    }
+}
+
 #[test]
 fn sqlite_keeps_databases_on_disks() {
-    let dir = tempfile::tempdir().unwrap();
-    let (share, disk) = (dir.path().join("share"), dir.path().join("disk"));
-    std::fs::create_dir(&share).unwrap();
-    if !make_disk(&disk) {
-        return;
-    }
-    let (share, mount) =
-        (format!("{}:/data", share.display()), format!("{},mount=/disk", disk.display()));
+    let Some(Storage { share, mount, disk, .. }) = &Storage::new() else { return };
     for (index, machine) in machines().enumerate() {
         let sql = |sql: &str| {
-            let own = ["--timeout", "120", "--share", &share, "--disk", &mount];
+            let own = ["--timeout", "120", "--share", share, "--disk", mount];
             call(OXK, &[&WITH_DISK[..], machine.args, &own, &["--", "/disk/test.db", sql]].concat())
         };
         sql("create table if not exists t(a); insert into t values (1), (2)").expect(0, &[]);
         let count = format!("{}\nok\n", 2 * (index + 1));
         sql("select count(*) from t; pragma integrity_check").expect(0, &[&count]);
-        let checked = e2fsprogs("e2fsck").arg("-fn").arg(&disk).output().unwrap();
+        let checked = e2fsprogs("e2fsck").arg("-fn").arg(disk).output().unwrap();
         assert!(checked.status.success(), "{}: {checked:?}", machine.name);
     }
 }
 
 fn kill_sqlite(machine: Machine, rounds: u64, database: &str) {
-    let dir = tempfile::tempdir().unwrap();
-    let (share, disk) = (dir.path().join("share"), dir.path().join("disk"));
-    std::fs::create_dir(&share).unwrap();
-    if !make_disk(&disk) {
-        return;
-    }
-    let (share, mount) =
-        (format!("{}:/data", share.display()), format!("{},mount=/disk", disk.display()));
-    let own = ["--dry-run", "--share", &share, "--disk", &mount];
+    let Some(Storage { share, mount, .. }) = &Storage::new() else { return };
+    let own = ["--dry-run", "--share", share, "--disk", mount];
     let args = [&WITH_DISK[..], machine.args, &own].concat();
     let line = call(OXK, &[&args[..], &["--", "-batch", database]].concat());
     let line = line.expect(0, &[]).out.trim().to_owned();
