@@ -242,6 +242,7 @@ impl LinkFlags {
             // Tables that the linker puts together stay as a whole when something reads them.
             "-znostart-stop-gc",
             "-znorelro",
+            "--icf=safe",
             "--build-id=none",
             // Constants of the precompiled core with the same text become one.
             "-O2",

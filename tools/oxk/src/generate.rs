@@ -113,7 +113,7 @@ fn cargo_toml(resolution: &Resolution<'_>, dir: &Path) -> Result<String> {
     }
     let level = match resolution.manifest.optimize {
         Optimize::Speed => "3",
-        Optimize::Size => "\"s\"",
+        Optimize::Size => "\"z\"",
     };
     let _ = write!(
         out,

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use indicatif::ProgressBar;
 
-use super::compile::{Unit, cc, compile, file_of_compiler, is_cxx};
+use super::compile::{Unit, cc, compile, file_of_compiler, is_cxx, smallest};
 use super::libc::{Libc, expand};
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::lock::Lock;
@@ -85,7 +85,7 @@ impl Program<'_> {
         let mut flags = vec![
             match optimize {
                 Optimize::Speed => "-O2",
-                Optimize::Size => "-Os",
+                Optimize::Size => smallest(),
             }
             .to_owned(),
             "-nostdinc".to_owned(),
@@ -104,7 +104,10 @@ impl Program<'_> {
                 "-fno-omit-frame-pointer",
                 "-fno-unwind-tables",
                 "-fno-asynchronous-unwind-tables",
+                // Some distributions switch these on; an image has no use for them.
                 "-fno-stack-protector",
+                "-fno-stack-clash-protection",
+                "-fcf-protection=none",
             ]
             .map(str::to_owned),
         );
