@@ -93,11 +93,15 @@ pub fn libc_of(loaded: &Loaded, resolution: &Resolution<'_>, bar: &ProgressBar) 
     };
     let recipe = Recipe::read(&library.dir.join(recipe))?;
     let numbers = Numbers::read(&loaded.project.root, &resolution.arch)?;
+    recipe.build(&cache(loaded)?, &numbers.header(), &resolution.arch, bar)
+}
+
+/// The folder of what was built or fetched once.
+fn cache(loaded: &Loaded) -> Result<PathBuf> {
     let cache = std::env::var_os("OXK_CACHE")
         .map_or_else(|| loaded.project.root.join("target/oxk"), PathBuf::from);
     std::fs::create_dir_all(&cache).context(format!("cannot create {}", cache.display()))?;
-    let cache = cache.canonicalize().context("cannot find the cache")?;
-    recipe.build(&cache, &numbers.header(), &resolution.arch, bar)
+    cache.canonicalize().context("cannot find the cache")
 }
 
 /// Links the system's static library with the program: returns the linked file.

@@ -116,6 +116,7 @@ impl Program<'_> {
         let name = &self.loaded.manifest.name;
         for (from, to) in [
             (libc.include.as_path(), "libc/include"),
+            (&self.fetched()?, "fetched"),
             (&crate::build::cargo_home(), "registry"),
             (self.app, name.as_str()),
         ] {
@@ -159,9 +160,17 @@ impl Program<'_> {
     /// The folder that a pattern begins in, and the rest of it.
     fn place<'p>(&self, pattern: &'p Spanned<String>) -> Result<(PathBuf, &'p str)> {
         match pattern.value.split_once(':') {
-            Some((name, rest)) => Ok((self.source_crate(name, pattern)?, rest)),
+            Some((name, rest)) => match self.c.fetch.iter().find(|(fetched, _)| fetched == name) {
+                Some((_, release)) => Ok((release.tree(&self.fetched()?)?, rest)),
+                None => Ok((self.source_crate(name, pattern)?, rest)),
+            },
             None => Ok((self.app.to_owned(), pattern.value.as_str())),
         }
+    }
+
+    /// Where fetched sources are kept.
+    fn fetched(&self) -> Result<PathBuf> {
+        Ok(super::cache(self.loaded)?.join("sources"))
     }
 
     /// Where cargo has the sources of a crate that the application's `Cargo.toml` names. The lock
