@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use ukerrno::Errno;
 use uklock::Mutex;
+use ukplat::StaticRef;
 
 use crate::{File, OpenFlags, Seek, fallible};
 
@@ -15,6 +16,7 @@ use crate::{File, OpenFlags, Seek, fallible};
 /// One block of memory: the file is inside.
 pub struct Description<F: ?Sized = dyn File> {
     flags: AtomicU32,
+    at_end: StaticRef<fn()>,
     position: Mutex<u64>,
     file: F,
 }
@@ -26,7 +28,8 @@ impl<F: File> Description<F> {
     /// `ENOMEM`
     pub fn new(file: F, flags: OpenFlags) -> Result<Arc<Description>, Errno> {
         let flags = flags.difference(OpenFlags::CREATION);
-        fallible::arc(Self { flags: AtomicU32::new(flags.bits()), position: Mutex::new(0), file })
+        let (flags, at_end) = (AtomicU32::new(flags.bits()), StaticRef::new());
+        fallible::arc(Self { flags, at_end, position: Mutex::new(0), file })
             .map(|one| one as Arc<Description>)
     }
 }
@@ -162,9 +165,23 @@ impl Description {
         Ok(*position)
     }
 
+    /// Has `tell` called when the last user lets go, whoever that is: a descriptor, a mapping, a
+    /// call under way. References that are [`Weak`](alloc::sync::Weak) lead nowhere by then.
+    pub fn at_end(&self, tell: &'static fn()) {
+        self.at_end.set(tell);
+    }
+
     /// Calls `f` with the position, which it may move; others wait meanwhile.
     pub fn with_position<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
         f(&mut self.position.lock())
+    }
+}
+
+impl<F: ?Sized> Drop for Description<F> {
+    fn drop(&mut self) {
+        if let Some(tell) = self.at_end.get() {
+            tell();
+        }
     }
 }
 
@@ -243,6 +260,25 @@ mod tests {
         assert_eq!(file.seek(Seek::Start(0)), Err(Errno::ESPIPE));
         file.set_flags(OpenFlags::NONBLOCK | OpenFlags::WRITE_ONLY);
         assert_eq!(file.flags(), OpenFlags::NONBLOCK | OpenFlags::READ_WRITE);
+    }
+
+    #[test]
+    fn the_end_is_told_once_and_when_nobody_is_left() {
+        static ENDS: AtomicU32 = AtomicU32::new(0);
+        static TELL: fn() = || {
+            ENDS.fetch_add(1, Ordering::Relaxed);
+        };
+        let told = || ENDS.load(Ordering::Relaxed);
+        let file = Description::new(Stream, OpenFlags::READ_WRITE).unwrap();
+        let twin = file.clone();
+        file.at_end(&TELL);
+        file.at_end(&TELL);
+        drop(file);
+        assert_eq!(told(), 0);
+        drop(twin);
+        assert_eq!(told(), 1);
+        drop(Description::new(Stream, OpenFlags::READ_WRITE).unwrap());
+        assert_eq!(told(), 1);
     }
 
     #[test]
