@@ -119,7 +119,7 @@ impl Shared {
             return Err(Errno::EIO);
         }
         if only_data && !volume.changes.essential {
-            return Ok(volume.cache.flush()?);
+            return Ok(volume.flush()?);
         }
         Ok(volume.commit()?)
     }

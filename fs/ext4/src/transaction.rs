@@ -176,6 +176,11 @@ impl Volume {
 }
 
 impl Transaction {
+    /// What was changed until now stays, whatever comes of the next operation.
+    pub fn keep(&mut self) {
+        self.undo.clear();
+    }
+
     /// All of it is in the journal and in its place.
     pub fn finish(&mut self) {
         *self = Self::default();
