@@ -1,7 +1,6 @@
 //! A disk as a file system.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
@@ -9,6 +8,7 @@ use core::fmt;
 use ukerrno::Errno;
 use ukfile::{Kind, fallible};
 use uklock::{Mutex, RwLock};
+use ukmap::SortedMap;
 use vfs::{FileSystem, FileSystemType, MountFlags, NodeRef, Statistics};
 
 use crate::Ext4Error;
@@ -32,7 +32,7 @@ pub struct Shared {
     /// Number of the file system.
     pub device: u64,
     /// Nodes in use, by their numbers.
-    nodes: Mutex<BTreeMap<u32, Weak<Ext4Node>>>,
+    nodes: Mutex<SortedMap<u32, Weak<Ext4Node>>>,
     /// Numbers of inodes that have neither names nor users, and are to be deleted.
     dead: Mutex<Vec<u32>>,
 }
@@ -51,8 +51,10 @@ impl Shared {
         linkable: bool,
     ) -> Result<Arc<Ext4Node>, Errno> {
         let place = match place.filter(|_| inode.metadata.kind == Kind::Directory) {
-            None => None,
-            Some((parent, name)) => Some(Place { parent, name: Some(fallible::copy(name)?) }),
+            None => Place::default(),
+            Some((parent, name)) => {
+                Place { parent: Some(parent), name: Some(fallible::copy(name)?) }
+            }
         };
         let node = Ext4Node::new(self, inode, place, linkable)?;
         let mut nodes = self.nodes.lock();
@@ -63,7 +65,11 @@ impl Shared {
             node.disown();
             return Ok(known);
         }
-        nodes.insert(inode.number, Arc::downgrade(&node));
+        if nodes.try_insert(inode.number, Arc::downgrade(&node)).is_err() {
+            drop(nodes);
+            node.disown();
+            return Err(Errno::ENOMEM);
+        }
         Ok(node)
     }
 

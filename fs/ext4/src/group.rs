@@ -224,7 +224,8 @@ impl Volume {
             // Checks its checksum.
             self.bitmap(group, which)?;
         }
-        self.changes.groups.insert(group.number);
+        let noted = self.changes.groups.try_insert(group.number, ());
+        noted.map_err(|_| Ext4Error::OutOfMemory)?;
         self.edit(block)
     }
 
@@ -243,7 +244,9 @@ impl Volume {
     /// Makes the checksums that are made once for each transaction, and marks the superblock.
     pub fn seal_metadata(&mut self) -> Result<(), Ext4Error> {
         if let Some(seed) = self.sb.checksum_seed {
-            while let Some(number) = self.changes.groups.first().copied() {
+            loop {
+                let last = self.changes.groups.keys().next_back().copied();
+                let Some(number) = last else { break };
                 self.seal_bitmaps(number, seed)?;
                 self.changes.groups.remove(&number);
             }

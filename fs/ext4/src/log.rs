@@ -360,7 +360,7 @@ impl Volume {
         let size = self.sb.block_size as usize;
         let per = log.copies_at_once(size);
         let mut blocks = self.changes.blocks.iter();
-        let mut left = blocks.len();
+        let mut left = self.changes.blocks.len();
         while left > 0 {
             let count = left.min(per);
             left -= count;

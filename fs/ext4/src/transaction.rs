@@ -5,10 +5,10 @@
 //! it fails. Data is not here: it is on the disk before the metadata that leads to it.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use ukfile::fallible;
+use ukmap::SortedMap;
 
 use crate::Ext4Error;
 use crate::superblock;
@@ -25,14 +25,14 @@ const AGE_NS: u64 = 5_000_000_000;
 #[derive(Debug, Default)]
 pub struct Transaction {
     /// Blocks that were changed.
-    pub blocks: BTreeMap<u64, Box<[u8]>>,
+    pub blocks: SortedMap<u64, Box<[u8]>>,
     /// Runs of blocks that were freed. Until this is committed a crash would bring back who had
     /// them: nobody gets them before.
     pub freed: Vec<(u64, u64)>,
     /// Freed blocks of metadata, whose content in the journal does not count any more.
     pub revoked: Vec<u64>,
     /// Groups whose bitmaps were changed: their checksums are made at the end.
-    pub groups: BTreeSet<u32>,
+    pub groups: SortedMap<u32, ()>,
     /// Whether more was changed than times.
     pub essential: bool,
     /// What the blocks that the running operation changed were before.
@@ -49,6 +49,7 @@ impl Transaction {
     fn roll_back(&mut self, freed: usize, revoked: usize) {
         while let Some((block, before)) = self.undo.pop() {
             match before {
+                // There is room for it since it was noted.
                 Some(before) => self.blocks.insert(block, before),
                 None => self.blocks.remove(&block),
             };
@@ -65,6 +66,7 @@ impl Transaction {
         let no_memory = |_| Ext4Error::OutOfMemory;
         let before = self.blocks.get(&block).map(|bytes| fallible::copy(bytes));
         let before = before.transpose().map_err(no_memory)?;
+        self.blocks.try_reserve(self.undo.len() + 1).map_err(|_| Ext4Error::OutOfMemory)?;
         fallible::push(&mut self.undo, (block, before)).map_err(no_memory)
     }
 }
@@ -121,7 +123,8 @@ impl Volume {
         self.changes.note(block)?;
         if !self.changes.blocks.contains_key(&block) {
             let bytes = self.block(block)?;
-            self.changes.blocks.insert(block, bytes);
+            let made = self.changes.blocks.try_insert(block, bytes);
+            made.map_err(|_| Ext4Error::OutOfMemory)?;
         }
         self.changes.essential = true;
         self.changes.blocks.get_mut(&block).map(|bytes| &mut **bytes).ok_or(Ext4Error::OutOfMemory)
@@ -133,7 +136,8 @@ impl Volume {
         let mut whole = fallible::zeroed(self.sb.block_size as usize);
         let whole = whole.as_mut().map_err(|_| Ext4Error::OutOfMemory)?;
         whole[..bytes.len()].copy_from_slice(bytes);
-        self.changes.blocks.insert(block, core::mem::take(whole));
+        let made = self.changes.blocks.try_insert(block, core::mem::take(whole));
+        made.map_err(|_| Ext4Error::OutOfMemory)?;
         self.changes.essential = true;
         Ok(())
     }

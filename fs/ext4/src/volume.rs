@@ -61,7 +61,8 @@ impl Volume {
         while !left.is_empty() {
             // All at once, unless a block of them is elsewhere.
             let last = block.saturating_add((from + left.len() as u64).div_ceil(size));
-            let is_here = self.changes.blocks.range(block..last).next().is_none();
+            let is_here =
+                self.changes.blocks.range_from(&block).next().is_none_or(|(next, _)| *next >= last);
             let length = if self.journal.is_empty() && is_here {
                 left.len()
             } else {

@@ -213,6 +213,26 @@ fn what_other_systems_leave_is_put_right_or_only_read() {
     assert_eq!(refused, Some(Ext4Error::Damaged("the checksum of a group is wrong")));
 }
 
+/// Each directory holds the one above it.
+#[test]
+fn deep_trees_are_let_go_of_on_a_small_stack() {
+    if !tools() {
+        return;
+    }
+    let disk = Recorder::new(make(&[PLAIN, &["-N", "2100"]].concat(), "6M"));
+    let (fs, files) = disk.mount();
+    let mut here = files.resolve(None, b"/", Follow::No).unwrap();
+    for _ in 0..2000 {
+        files.make_directory(Some(&here), b"d", 0o755).unwrap();
+        here = files.resolve(Some(&here), b"d", Follow::No).unwrap();
+    }
+    let small = std::thread::Builder::new().stack_size(64 << 10);
+    small.spawn(move || drop(here)).unwrap().join().unwrap();
+    drop((fs, files));
+    let (_fs, files) = disk.mount();
+    assert!(files.resolve(None, &b"/d".repeat(2000), Follow::No).is_ok());
+}
+
 #[test]
 fn sizes_end_where_the_disk_says() {
     if !tools() {
