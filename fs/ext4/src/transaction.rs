@@ -18,8 +18,8 @@ use crate::volume::Volume;
 const MEMORY: usize = 512 << 10;
 /// Blocks that one operation changes at most.
 pub const ROOM: usize = 64;
-/// Changes wait for so long, in nanoseconds: then the next operation commits them.
-const AGE_NS: u64 = 5_000_000_000;
+/// How long changes wait, in nanoseconds, unless told otherwise: as on Linux.
+pub const COMMIT_AFTER: u64 = 5_000_000_000;
 
 /// The running transaction.
 #[derive(Debug, Default)]
@@ -80,19 +80,23 @@ impl Volume {
     ) -> Result<T, Ext4Error> {
         self.must_be_writable()?;
         let now = ukplat::monotonic_ns();
-        let is_old = self.changes.since.is_some_and(|since| now.saturating_sub(since) > AGE_NS);
-        if is_old || self.is_full() {
+        if self.commit_at().is_some_and(|at| at <= now) || self.is_full() {
             self.commit()?;
         }
-        let result = self.attempt(&mut work);
+        let mut result = self.attempt(&mut work);
         if matches!(result, Err(Ext4Error::NoSpace)) && !self.changes.freed.is_empty() {
             self.commit()?;
-            return self.attempt(&mut work);
+            result = self.attempt(&mut work);
         }
         if self.changes.since.is_none() && !self.changes.is_empty() {
             self.changes.since = Some(now);
         }
         result
+    }
+
+    /// When what was changed is to be committed, on the monotonic clock.
+    pub fn commit_at(&self) -> Option<u64> {
+        self.changes.since.map(|since| since.saturating_add(self.commit_after))
     }
 
     fn attempt<T>(

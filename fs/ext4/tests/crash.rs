@@ -2,12 +2,14 @@
 
 mod disks;
 
-use disks::{Event, Recorder, check, check_after_replay, make, mounted, tools};
+use std::sync::Arc;
+
+use disks::{Event, Recorder, check, check_after_replay, debugfs, make, mounted, tools};
 use ext4::Ext4;
 use proptest::prelude::*;
 use ukerrno::Errno;
-use ukfile::{OpenFlags, SyncKind};
-use vfs::{Context, Follow, RenameFlags};
+use ukfile::{Description, OpenFlags, SyncKind};
+use vfs::{Allocate, Context, FileSystem, Follow, RenameFlags};
 
 const BLOCK: usize = 1024;
 const LOGS: usize = 3;
@@ -102,7 +104,6 @@ fn version(n: usize, length: usize) -> Vec<u8> {
 
 /// Does the steps; what each makes certain.
 fn run(disk: &Recorder, files: &Context, fs: &Ext4, steps: &[Step]) -> Result<Vec<Promise>, Errno> {
-    use vfs::FileSystem as _;
     files.make_directory(None, b"/dir", 0o755)?;
     let mut promises = Vec::new();
     let (mut lengths, mut safe) = ([0; LOGS], [0; LOGS]);
@@ -405,7 +406,6 @@ fn a_transaction_counts_when_all_of_it_is_whole() {
     let start = disk.content();
     disk.record();
     let (fs, files) = disk.mount();
-    use vfs::FileSystem as _;
     for path in [b"/one", b"/two"] {
         files.make_directory(None, path, 0o755).unwrap();
         fs.root().sync(SyncKind::All).unwrap();
@@ -434,4 +434,88 @@ fn a_transaction_counts_when_all_of_it_is_whole() {
     damaged[descriptors[1] + BLOCK + 100] ^= 1;
     let refused = Ext4::new(Box::new(damaged)).unwrap_err().to_string();
     assert!(refused.contains("the checksum of a block in its journal is wrong"), "{refused}");
+}
+
+/// A file that takes all space there is.
+fn fill(files: &Context, path: &[u8], byte: u8) -> Arc<Description> {
+    let file = files.open(None, path, WRITE, 0o600).unwrap();
+    let mut last = 1 << 20;
+    while last >= BLOCK {
+        if file.write(&[&vec![byte; last]]).is_err() {
+            last /= 2;
+        }
+    }
+    file
+}
+
+/// What was metadata and is data by now does not come back from the journal.
+#[test]
+fn revoked_blocks_are_not_replayed() {
+    if !tools() {
+        return;
+    }
+    for shape in SHAPES {
+        let disk = Recorder::new(make(shape, "4M"));
+        let (fs, files) = disk.mount();
+        let sync = || fs.root().sync(SyncKind::All).unwrap();
+        let paths: Vec<_> = (0..20).map(|n| format!("/d{n}").into_bytes()).collect();
+        paths.iter().for_each(|path| files.make_directory(None, path, 0o755).unwrap());
+        sync();
+        paths.iter().for_each(|path| files.remove_directory(None, path).unwrap());
+        sync();
+        let size = {
+            let file = fill(&files, b"/file", 0x5a);
+            file.file().sync(SyncKind::All).unwrap();
+            file.file().metadata().unwrap().size as usize
+        };
+        assert!(size > 2 << 20, "{size}");
+        let crashed = disk.content();
+        let is_whole = |disk: &[u8]| {
+            let files = mounted(Ext4::new(Box::new(disk.to_vec())).unwrap());
+            get(&files, b"/file").unwrap() == vec![0x5a; size]
+        };
+        assert!(is_whole(&crashed), "{shape:?}");
+        assert!(is_whole(&check_after_replay(&crashed).unwrap()), "{shape:?}");
+        let again = Recorder::new(crashed);
+        drop(again.mount());
+        assert!(is_whole(&again.content()), "{shape:?}");
+    }
+}
+
+/// A block that begins as those of the journal do is none of them.
+#[test]
+fn metadata_may_look_like_the_journal() {
+    if !tools() {
+        return;
+    }
+    // The seventh group has nothing but data: its bitmap becomes the magic number.
+    let (first, magic) = (1 + 6 * 2048, [0xc0u8, 0x3b, 0x39, 0x98]);
+    let used = |n: usize| magic[n / 8] >> (n % 8) & 1 != 0;
+    let options = ["-t", "ext4", "-b", "1024", "-g", "2048", "-O", "metadata_csum,64bit,flex_bg"];
+    let disk = Recorder::new(make(&options, "16M"));
+    let (fs, files) = disk.mount();
+    let file = fill(&files, b"/file", 1);
+    fs.sync().unwrap();
+    let start = disk.content();
+    let told = debugfs(&start, &["blocks /file"]).1;
+    let blocks: Vec<usize> =
+        told.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    disk.record();
+    for n in (0..32).filter(|n| !used(*n)) {
+        let at = blocks.iter().position(|block| *block == first + n).unwrap();
+        vfs::allocate_open(&file, Allocate::PunchHole, (at * BLOCK) as i64, BLOCK as i64).unwrap();
+    }
+    file.file().sync(SyncKind::All).unwrap();
+    // In the journal, and not yet in its place.
+    let crashed = cut(&start, &disk.events(), &mut || false);
+    drop((fs, file, files));
+    let again = Recorder::new(crashed.clone());
+    drop(again.mount());
+    for replayed in [again.content(), check_after_replay(&crashed).unwrap(), disk.content()] {
+        check(&replayed).unwrap();
+        assert_eq!(
+            replayed.chunks(BLOCK).filter(|block| block[..4] == magic && block[4] == 0xff).count(),
+            1
+        );
+    }
 }

@@ -4,7 +4,7 @@ mod disks;
 
 use std::sync::LazyLock;
 
-use disks::{Fault, Recorder, check, check_after_replay, make, mounted, tool, tools};
+use disks::{Fault, Recorder, check, check_after_replay, debugfs, make, mounted, tools};
 use ext4::{Ext4, Ext4Error};
 use proptest::prelude::*;
 use ukerrno::Errno;
@@ -19,17 +19,6 @@ fn clean(disk: &Recorder, what: &str) {
     if let Err(text) = check(&disk.content()) {
         panic!("{what}: {text}");
     }
-}
-
-/// What `debugfs` does to a disk.
-fn debugfs(disk: &[u8], commands: &[&str]) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let (image, script) = (folder.path().join("image"), folder.path().join("script"));
-    std::fs::write(&image, disk).unwrap();
-    std::fs::write(&script, commands.join("\n") + "\n").unwrap();
-    let output = tool("debugfs").arg("-w").arg("-f").arg(script).arg(&image).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    std::fs::read(image).unwrap()
 }
 
 /// Makes, changes and synchronises files. Those that are certain afterwards.
@@ -111,7 +100,7 @@ fn links_are_counted_up_to_their_limit() {
             files.open(None, b"/file", WRITE, 0o600).unwrap();
         }
         let few = ["sif /many links_count 64999", "sif /file links_count 64999"];
-        let disk = Recorder::new(debugfs(&disk.content(), &few));
+        let disk = Recorder::new(debugfs(&disk.content(), &few).0);
         let (_fs, files) = disk.mount();
         let links = |path: &[u8]| files.metadata(None, path, Follow::No).unwrap().links;
         let file = files.resolve(None, b"/file", Follow::No).unwrap();
@@ -181,7 +170,7 @@ fn what_other_systems_leave_is_put_right_or_only_read() {
     for shape in [SMALL, PLAIN] {
         let stale =
             ["ssv free_blocks_count 77", "ssv free_inodes_count 5", "feature needs_recovery"];
-        let disk = Recorder::new(debugfs(&make(shape, "4M"), &stale));
+        let disk = Recorder::new(debugfs(&make(shape, "4M"), &stale).0);
         drop(disk.mount());
         clean(&disk, "counted");
     }
@@ -198,7 +187,7 @@ fn what_other_systems_leave_is_put_right_or_only_read() {
     let journal = (0..bytes.len()).step_by(1024).find(|at| bytes[*at..*at + 8] == head).unwrap();
     bytes[journal + 0x23] = 5;
     assert!(why(&Recorder::new(bytes)).contains("its journal was given up"));
-    let disk = Recorder::new(debugfs(&make(PLAIN, "4M"), &["ssv state 3"]));
+    let disk = Recorder::new(debugfs(&make(PLAIN, "4M"), &["ssv state 3"]).0);
     assert!(why(&disk).contains("errors were found"));
     // One block of the device would be written in parts.
     let disk = Recorder::new(make(PLAIN, "4M"));

@@ -77,6 +77,17 @@ pub fn check_after_replay(bytes: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
+/// What `debugfs` makes of a disk, and what it says.
+pub fn debugfs(disk: &[u8], commands: &[&str]) -> (Vec<u8>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, script) = (folder.path().join("image"), folder.path().join("script"));
+    std::fs::write(&image, disk).unwrap();
+    std::fs::write(&script, commands.join("\n") + "\n").unwrap();
+    let output = tool("debugfs").arg("-w").arg("-f").arg(script).arg(&image).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (std::fs::read(image).unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// What was done to a disk.
 #[derive(Clone, Debug)]
 pub enum Event {
