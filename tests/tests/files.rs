@@ -136,6 +136,15 @@ fn disks_are_read_and_written() {
         assert_eq!(kept.stdout, b"written by an image\n", "{}", machine.name);
         with(&["/mnt/disk/kept"]).expect(0, &["written by an image"]);
     }
+    // With a scheduler what was written is on the disk after some time, whatever comes then.
+    let mount = format!("{},mount=/mnt/disk", disk.display());
+    let own = ["--build-dir", "build/filetest-scheduler", "--provider", "sched=ukschedcoop"];
+    let own = [&own[..], &["--disk", &mount, "--", "wait", "/mnt/disk"]].concat();
+    filetest(MACHINES[0], &own).expect(0, &[]);
+    let replayed = e2fsprogs("e2fsck").arg("-p").arg(&disk).output().unwrap();
+    assert!(matches!(replayed.status.code(), Some(0 | 1)), "{replayed:?}");
+    let kept = e2fsprogs("debugfs").args(["-R", "cat kept"]).arg(&disk).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&kept.stdout), "waited\n");
 }
 
 /// A program that makes or checks disks.

@@ -27,6 +27,7 @@ pub fn main(arguments: &[&str]) -> Result<(), Errno> {
         [path] => return print(&files, path.as_bytes()),
         ["share", path] => share::use_it(&files, path)?,
         ["only-read", path] => share::only_read(&files, path)?,
+        ["wait", path] => share::wait_and_end(&files, path)?,
         ["lock", path] => share::lock(&files, path)?,
         ["escape", path] => share::escape(&files, path)?,
         _ => return Err(Errno::EINVAL),

@@ -2,6 +2,8 @@
 
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, Seek, SyncKind, Timestamp};
+use uklock::EventCount;
+use ukplat::Exit;
 use vfs::{Context, Follow, Location, LockKind, RangeLock, RenameFlags, SetTime};
 
 use crate::{CREATE, check};
@@ -22,6 +24,16 @@ pub fn use_it(files: &Context, path: &str) -> Result<(), Errno> {
     check(kept.write(&[b"written by an ", b"image\n"])? == 20)?;
     kept.file().sync(SyncKind::All)?;
     files.open(at, b".", OpenFlags::DIRECTORY, 0)?.file().sync(SyncKind::All)
+}
+
+/// Writes to the file `kept`, waits, and ends as images do not end: nothing is written any more.
+pub fn wait_and_end(files: &Context, path: &str) -> Result<(), Errno> {
+    let there = files.resolve(None, path.as_bytes(), Follow::Yes)?;
+    files
+        .open(Some(&there), b"kept", CREATE | OpenFlags::TRUNCATE, 0o600)?
+        .write(&[b"waited\n"])?;
+    EventCount::new().wait_until(0, ukplat::monotonic_ns() + 7_000_000_000);
+    ukplat::terminate(Exit::Code(0))
 }
 
 fn listed(files: &Context, at: &Location) -> Result<usize, Errno> {

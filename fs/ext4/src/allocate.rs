@@ -4,7 +4,7 @@ use ukfile::fallible;
 
 use crate::Ext4Error;
 use crate::bytes::{le32, put32, wide};
-use crate::group::{Bitmap, FREE_BLOCKS, get, set};
+use crate::group::{Bitmap, FREE_BLOCKS, FREE_INODES, get, set};
 use crate::superblock;
 use crate::volume::Volume;
 
@@ -19,6 +19,22 @@ impl Volume {
         put32(bytes, low, free as u32);
         if is_wide {
             put32(bytes, high, (free >> 32) as u32);
+        }
+        Ok(())
+    }
+
+    /// Lets the superblock say what the groups say is free. Linux keeps it right only at the end.
+    pub fn count_free(&mut self) -> Result<(), Ext4Error> {
+        let (mut blocks, mut inodes) = (0, 0u32);
+        for number in 0..self.sb.groups() {
+            let group = self.group(number)?;
+            blocks += u64::from(group.count(FREE_BLOCKS));
+            inodes = inodes.saturating_add(group.count(FREE_INODES));
+        }
+        let (told_blocks, told_inodes) = self.sb.free_of(&self.superblock_bytes()?);
+        if (blocks, inodes) != (told_blocks, told_inodes) {
+            self.count_free_blocks(blocks.wrapping_sub(told_blocks).cast_signed())?;
+            put32(self.edit_superblock()?, superblock::FREE_INODES, inodes);
         }
         Ok(())
     }

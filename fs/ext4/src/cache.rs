@@ -23,6 +23,11 @@ pub trait Source: Send + Sync {
     /// Bytes altogether.
     fn bytes(&self) -> u64;
 
+    /// Bytes of which the device writes all or none: a power of two.
+    fn block_size(&self) -> u32 {
+        512
+    }
+
     /// Reads `into.len()` bytes from `at` on. Both are multiples of 32 KiB, but at the end.
     ///
     /// # Errors
@@ -54,6 +59,10 @@ pub trait Source: Send + Sync {
 impl Source for &'static Disk {
     fn bytes(&self) -> u64 {
         Disk::bytes(self)
+    }
+
+    fn block_size(&self) -> u32 {
+        self.info().block_size
     }
 
     fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError> {
@@ -142,9 +151,13 @@ impl Cache {
         Ok(())
     }
 
-    /// Whether the source cannot be written.
-    pub fn is_read_only(&self) -> bool {
-        self.source.is_read_only()
+    /// Why blocks of this size cannot be written, if so.
+    pub fn only_read(&self, block_size: u32) -> Option<&'static str> {
+        if self.source.is_read_only() {
+            return Some("the device is read-only");
+        }
+        (self.source.block_size() > block_size)
+            .then_some("its blocks are smaller than those of the device")
     }
 
     /// Writes `bytes` from `at` on, at once. Nobody else reads or writes meanwhile: the caller

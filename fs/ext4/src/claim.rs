@@ -39,12 +39,16 @@ impl Source for Claim {
         Source::bytes(&self.0)
     }
 
+    fn block_size(&self) -> u32 {
+        Source::block_size(&self.0)
+    }
+
     fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError> {
         Source::read(&self.0, at, into)
     }
 
     fn is_read_only(&self) -> bool {
-        self.0.is_read_only()
+        Source::is_read_only(&self.0)
     }
 
     fn write(&self, at: u64, bytes: &[u8]) -> Result<(), BlockError> {

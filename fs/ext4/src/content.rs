@@ -26,7 +26,8 @@ impl Volume {
 
     /// Bytes that a file can have.
     fn most_bytes(&self) -> u64 {
-        MOST * u64::from(self.sb.block_size)
+        let most = MOST * u64::from(self.sb.block_size);
+        if self.sb.large_files { most } else { most.min(i32::MAX as u64) }
     }
 
     /// Writes to a file; returns how much, less when there was no space for more.
@@ -61,6 +62,7 @@ impl Volume {
     ) -> Result<usize, Ext4Error> {
         let mut draft = self.draft(number)?;
         Self::must_have_extents(&draft)?;
+        self.clear_tail(&draft, offset)?;
         let size = u64::from(self.sb.block_size);
         let (block, from) = ((offset / size) as u32, offset % size);
         let wanted = (from + bytes.len() as u64).div_ceil(size).min(STEP.into()) as u32;
@@ -145,6 +147,7 @@ impl Volume {
         self.operation(|volume| {
             let mut draft = volume.draft(number)?;
             Self::must_have_extents(&draft)?;
+            volume.clear_tail(&draft, size)?;
             if size < draft.size() {
                 volume.zero_in_block(&draft, size, size.next_multiple_of(block_size))?;
             }
@@ -164,8 +167,12 @@ impl Volume {
             return Ok(false);
         };
         let from = last.at.max(kept.min(MOST) as u32);
-        self.remove_extent(&mut draft, last.at)?;
-        self.put_parts(&mut draft, &last, from, last.end() as u32)?;
+        // Neither takes a block, so that a full disk does not keep files from being cut.
+        if from > last.at {
+            self.shorten_extent(&mut draft, last.at, from - last.at)?;
+        } else {
+            self.remove_extent(&mut draft, last.at)?;
+        }
         let gone = u64::from(last.blocks - (from - last.at));
         self.free_blocks(last.first + u64::from(from - last.at), gone)?;
         draft.count_blocks(-(gone as i64), self.sb.block_size);
@@ -173,6 +180,14 @@ impl Volume {
         draft.set_size(size);
         self.store(&mut draft)?;
         Ok(true)
+    }
+
+    /// Before a file gets longer, other than by what is written to its end: its last block may have
+    /// more, which was written and never committed.
+    fn clear_tail(&self, draft: &Draft, to: u64) -> Result<(), Ext4Error> {
+        let size = draft.size();
+        let end = size.next_multiple_of(self.sb.block_size.into());
+        if to > size { self.zero_in_block(draft, size, end) } else { Ok(()) }
     }
 
     /// Fills a range that is in one block with zeros, where there is something.
@@ -227,6 +242,7 @@ impl Volume {
             let mut draft = volume.draft(number)?;
             draft.note_write(now);
             if !keep_size && end > draft.size() {
+                volume.clear_tail(&draft, end)?;
                 draft.set_size(end);
             }
             volume.store(&mut draft)

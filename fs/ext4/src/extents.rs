@@ -1,7 +1,8 @@
 //! Maps of extents that are changed.
 //!
-//! All changes are made of three: an extent is put in, taken out, or gets another length. A node
-//! that is full is split on the way down, so that there is always room in the one above.
+//! All changes are made of three: an extent is put in, taken out, or gets another length. When there
+//! is no room for one in its leaf, nodes that are full are split on the way down, so that there is
+//! always room in the one above.
 
 use alloc::boxed::Box;
 
@@ -158,7 +159,10 @@ impl<'a> Node<'a> {
 /// What to do with the map.
 #[derive(Clone, Copy)]
 enum Edit {
+    /// Puts one in where there is room for it.
     Insert(Extent),
+    /// Puts one in, and makes room.
+    Split(Extent),
     /// Takes out the one that begins at the block.
     Remove(u32),
     /// Gives the one that begins there another length.
@@ -168,7 +172,7 @@ enum Edit {
 impl Edit {
     fn at(&self) -> u32 {
         match *self {
-            Self::Insert(extent) => extent.at,
+            Self::Insert(extent) | Self::Split(extent) => extent.at,
             Self::Remove(at) | Self::Resize(at, _) => at,
         }
     }
@@ -290,7 +294,26 @@ impl Volume {
         {
             return self.edit_map(draft, Edit::Resize(before.at, before.blocks + extent.blocks));
         }
-        self.edit_map(draft, Edit::Insert(extent))
+        let is_full = self.leaf_is_full(draft, extent.at)?;
+        self.edit_map(draft, if is_full { Edit::Split(extent) } else { Edit::Insert(extent) })
+    }
+
+    fn leaf_is_full(&self, draft: &Draft, at: u32) -> Result<bool, Ext4Error> {
+        let bytes = fallible::copy(&draft.bytes[BODY]);
+        let mut bytes = bytes.map_err(|_| Ext4Error::OutOfMemory)?;
+        let mut depth = None;
+        loop {
+            let node = Node::new(&mut bytes, depth)?;
+            if node.depth() == 0 {
+                return Ok(node.count() == node.most());
+            }
+            if node.count() == 0 {
+                return Err(DAMAGED);
+            }
+            depth = Some(node.depth() - 1);
+            let child = node.child(node.position(at).saturating_sub(1));
+            bytes = self.node(draft, child)?;
+        }
     }
 
     /// Takes out the extent that begins at a block of the file.
@@ -298,11 +321,21 @@ impl Volume {
         self.edit_map(draft, Edit::Remove(at))
     }
 
+    /// Leaves the extent that begins at a block of the file so many blocks.
+    pub fn shorten_extent(
+        &mut self,
+        draft: &mut Draft,
+        at: u32,
+        blocks: u32,
+    ) -> Result<(), Ext4Error> {
+        self.edit_map(draft, Edit::Resize(at, blocks))
+    }
+
     fn edit_map(&mut self, draft: &mut Draft, edit: Edit) -> Result<(), Ext4Error> {
         let mut root = fallible::copy(draft.body()).map_err(|_| Ext4Error::OutOfMemory)?;
         {
             let node = Node::new(&mut root, None)?;
-            if matches!(edit, Edit::Insert(_)) && node.count() == node.most() {
+            if matches!(edit, Edit::Split(_)) && node.count() == node.most() {
                 self.grow(draft, &mut root)?;
             }
         }
@@ -374,7 +407,7 @@ impl Volume {
             let child = Node::new(&mut child, Some(below))?;
             child.count() == 0 || child.count() == child.most()
         };
-        if is_full && matches!(edit, Edit::Insert(_)) {
+        if is_full && matches!(edit, Edit::Split(_)) {
             let (key, right_block, mut right) = self.split(draft, &mut child, below, edit.at())?;
             node.insert(index + 1, &index_entry(key, right_block))?;
             self.store_node(draft, block, &mut child)?;
@@ -447,7 +480,7 @@ fn edit_leaf(node: &mut Node<'_>, position: usize, edit: Edit) -> Result<(), Ext
         if node.key(index) == at { Ok(index) } else { Err(DAMAGED) }
     };
     match edit {
-        Edit::Insert(extent) => node.insert(position, &extent.bytes()),
+        Edit::Insert(extent) | Edit::Split(extent) => node.insert(position, &extent.bytes()),
         Edit::Remove(at) => {
             let index = existing(node, at)?;
             node.remove(index);

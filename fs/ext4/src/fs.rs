@@ -1,21 +1,24 @@
 //! A disk as a file system.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 
+use ukblkdev::Disk;
 use ukerrno::Errno;
 use ukfile::{Kind, fallible};
 use uklock::{Mutex, RwLock};
+use ukmap::SortedMap;
 use vfs::{FileSystem, FileSystemType, MountFlags, NodeRef, Statistics};
 
 use crate::Ext4Error;
 use crate::cache::Source;
 use crate::claim::Claim;
+use crate::committer::Committer;
 use crate::inode::{Inode, ROOT};
 use crate::node::{Ext4Node, Place};
+use crate::transaction::COMMIT_AFTER;
 use crate::volume::Volume;
 
 /// `EXT4_SUPER_MAGIC` (statfs(2)).
@@ -31,10 +34,13 @@ pub struct Shared {
     pub volume: RwLock<Volume>,
     /// Number of the file system.
     pub device: u64,
+    /// The disk, when it was mounted for reading and may be written to later.
+    disk: Option<&'static Disk>,
     /// Nodes in use, by their numbers.
-    nodes: Mutex<BTreeMap<u32, Weak<Ext4Node>>>,
+    nodes: Mutex<SortedMap<u32, Weak<Ext4Node>>>,
     /// Numbers of inodes that have neither names nor users, and are to be deleted.
     dead: Mutex<Vec<u32>>,
+    committer: Committer,
 }
 
 impl Shared {
@@ -51,8 +57,10 @@ impl Shared {
         linkable: bool,
     ) -> Result<Arc<Ext4Node>, Errno> {
         let place = match place.filter(|_| inode.metadata.kind == Kind::Directory) {
-            None => None,
-            Some((parent, name)) => Some(Place { parent, name: Some(fallible::copy(name)?) }),
+            None => Place::default(),
+            Some((parent, name)) => {
+                Place { parent: Some(parent), name: Some(fallible::copy(name)?) }
+            }
         };
         let node = Ext4Node::new(self, inode, place, linkable)?;
         let mut nodes = self.nodes.lock();
@@ -63,7 +71,11 @@ impl Shared {
             node.disown();
             return Ok(known);
         }
-        nodes.insert(inode.number, Arc::downgrade(&node));
+        if nodes.try_insert(inode.number, Arc::downgrade(&node)).is_err() {
+            drop(nodes);
+            node.disown();
+            return Err(Errno::ENOMEM);
+        }
         Ok(node)
     }
 
@@ -106,7 +118,49 @@ impl Shared {
         let mut volume = self.volume.write();
         volume.must_be_writable()?;
         self.delete_dead(&mut volume);
-        Ok(work(&mut volume)?)
+        let waits = volume.commit_at().is_some();
+        let result = work(&mut volume);
+        let waits_now = volume.commit_at().is_some();
+        drop(volume);
+        if waits_now && !waits {
+            self.committer.wake();
+        }
+        Ok(result?)
+    }
+
+    /// Commits what was changed long ago. When the next is to be committed, on the monotonic clock.
+    #[cfg(feature = "threads")]
+    pub fn commit_old(&self) -> Option<u64> {
+        let mut volume = self.volume.write();
+        if volume.must_be_writable().is_err() {
+            return None;
+        }
+        let now = ukplat::monotonic_ns();
+        let at = volume.commit_at().filter(|at| *at <= now);
+        // Whoever synchronises is told when that fails; without memory it is tried again.
+        if at.is_some() && volume.commit().is_err() {
+            return Some(now.saturating_add(volume.commit_after));
+        }
+        volume.commit_at()
+    }
+
+    /// From now on the disk is written to as well. It is looked at once more: somebody else may have
+    /// written to it as long as this did not.
+    fn make_writable(&self) -> Result<(), Errno> {
+        let mut volume = self.volume.write();
+        if volume.must_be_writable().is_ok() {
+            return Ok(());
+        }
+        let disk = self.disk.filter(|_| WRITES && !volume.failed).ok_or(Errno::EROFS)?;
+        let ready = Volume::new(Box::new(Claim::new(disk)?)).and_then(|mut new| {
+            if new.sb.uuid != volume.sb.uuid {
+                return Err(Ext4Error::Call(Errno::ESTALE));
+            }
+            new.make_writable().map(|()| new)
+        });
+        let ready = ready.inspect_err(|error| tell(disk, error))?;
+        *volume = Volume { commit_after: volume.commit_after, ..ready };
+        Ok(())
     }
 
     /// Makes what was changed survive a crash; with `only_data`, what is needed to read it.
@@ -119,7 +173,7 @@ impl Shared {
             return Err(Errno::EIO);
         }
         if only_data && !volume.changes.essential {
-            return Ok(volume.cache.flush()?);
+            return Ok(volume.flush()?);
         }
         Ok(volume.commit()?)
     }
@@ -137,7 +191,7 @@ impl Ext4 {
     /// # Errors
     /// What is there cannot be read.
     pub fn new(source: Box<dyn Source>) -> Result<Arc<Self>, Ext4Error> {
-        Self::with(Volume::new(source)?)
+        Self::with(Volume::new(source)?, None)
     }
 
     /// Looks what is on a disk, for writing too: finishes what its journal has. When it can only be
@@ -162,10 +216,10 @@ impl Ext4 {
             }
             result => result?,
         }
-        Self::with(volume)
+        Self::with(volume, None)
     }
 
-    fn with(volume: Volume) -> Result<Arc<Self>, Ext4Error> {
+    fn with(volume: Volume, disk: Option<&'static Disk>) -> Result<Arc<Self>, Ext4Error> {
         // Anything that is wrong with the root is wrong with the disk.
         let root = volume.inode(ROOT)?;
         if root.metadata.kind != Kind::Directory {
@@ -174,8 +228,10 @@ impl Ext4 {
         let shared = Shared {
             volume: RwLock::new(volume),
             device: vfs::next_device(),
+            disk,
             nodes: Mutex::default(),
             dead: Mutex::default(),
+            committer: Committer::default(),
         };
         let no_memory = |_| Ext4Error::OutOfMemory;
         let shared = fallible::arc(shared).map_err(no_memory)?;
@@ -233,6 +289,15 @@ impl FileSystem for Ext4 {
         self.shared.delete_dead(&mut volume);
         Ok(volume.settle()?)
     }
+
+    fn remount(&self, flags: MountFlags) -> Result<(), Errno> {
+        if flags.contains(MountFlags::READ_ONLY) {
+            return self.sync();
+        }
+        self.shared.make_writable()?;
+        self.shared.committer.start(&self.shared);
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Ext4 {
@@ -243,28 +308,50 @@ impl fmt::Debug for Ext4 {
 }
 
 /// The kind of file system, for [`vfs::register`]. The source is the name of a disk, `blk0` or
-/// `/dev/blk0`; there are no options.
+/// `/dev/blk0`; the option `commit=N` lets changes wait for at most N seconds, 5 otherwise.
 pub static KIND: FileSystemType = FileSystemType { name: "ext4", virtual_only: false, open };
 
+/// An error number does not tell enough, here as on Linux.
+fn tell(disk: &Disk, error: &Ext4Error) {
+    ukplat::eprintln!("ext4 on {}: {}", disk.name(), error);
+}
+
 fn open(source: &[u8], options: &[u8], flags: MountFlags) -> Result<Arc<dyn FileSystem>, Errno> {
-    if !options.is_empty() {
-        return Err(Errno::EINVAL);
-    }
     let name = source.strip_prefix(b"/dev/").unwrap_or(source);
     let disk = core::str::from_utf8(name).ok().and_then(ukblkdev::disk);
     let disk = disk.ok_or(Errno::ENODEV)?;
-    let tell = |error: &Ext4Error| ukplat::eprintln!("ext4 on {}: {}", disk.name(), error);
+    let tell = |error: &Ext4Error| tell(disk, error);
+    let commit_after = match options {
+        b"" => None,
+        options => Some(commit_after(options).ok_or(Errno::EINVAL)?),
+    };
     let opened = if flags.contains(MountFlags::READ_ONLY) {
-        Ext4::new(Box::new(disk))
+        Volume::new(Box::new(disk)).and_then(|volume| Ext4::with(volume, Some(disk)))
     } else {
         Ext4::writable(Box::new(Claim::new(disk)?), &mut |why| tell(why))
     };
     match opened {
-        Ok(fs) => Ok(fs),
+        Ok(fs) => {
+            if let Some(time) = commit_after {
+                fs.shared.volume.write().commit_after = time;
+            }
+            if fs.shared.volume.read().must_be_writable().is_ok() {
+                fs.shared.committer.start(&fs.shared);
+            }
+            Ok(fs)
+        }
         Err(error) => {
-            // An error number does not tell enough, here as on Linux.
             tell(&error);
             Err(error.into())
         }
+    }
+}
+
+/// The time that an option asks for, in nanoseconds.
+fn commit_after(options: &[u8]) -> Option<u64> {
+    let seconds = core::str::from_utf8(options.strip_prefix(b"commit=")?).ok()?;
+    match seconds.parse::<u32>().ok()? {
+        0 => Some(COMMIT_AFTER),
+        seconds => Some(u64::from(seconds) * 1_000_000_000),
     }
 }

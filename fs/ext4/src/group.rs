@@ -106,7 +106,7 @@ impl Volume {
         let bytes = bytes.get_mut(..self.sb.descriptor_size);
         let bytes = bytes.ok_or(Ext4Error::Damaged("descriptors of groups are too long"))?;
         self.read_blocks(block, from as u64, bytes)?;
-        if self.sb.checksum_seed.is_some()
+        if (self.sb.checksum_seed.is_some() || self.sb.group_checksums)
             && self.group_checksum(number, bytes) != le16(bytes, GROUP_CHECKSUM)
         {
             return Err(Ext4Error::Damaged("the checksum of a group is wrong"));
@@ -224,24 +224,31 @@ impl Volume {
             // Checks its checksum.
             self.bitmap(group, which)?;
         }
-        self.changes.groups.insert(group.number);
+        let noted = self.changes.groups.try_insert(group.number, ());
+        noted.map_err(|_| Ext4Error::OutOfMemory)?;
         self.edit(block)
+    }
+
+    fn seal_bitmaps(&mut self, number: u32, seed: u32) -> Result<(), Ext4Error> {
+        let mut group = self.group(number)?;
+        for which in [Bitmap::Blocks, Bitmap::Inodes] {
+            let length = self.bitmap_length(which);
+            if let Some(bytes) = self.changes.blocks.get(&group.bitmap(which)) {
+                let crc = crc32c(seed, &bytes[..length]);
+                group.set_count(checksum_places(which), crc);
+            }
+        }
+        self.store_group(&group)
     }
 
     /// Makes the checksums that are made once for each transaction, and marks the superblock.
     pub fn seal_metadata(&mut self) -> Result<(), Ext4Error> {
-        let groups = core::mem::take(&mut self.changes.groups);
         if let Some(seed) = self.sb.checksum_seed {
-            for number in groups {
-                let mut group = self.group(number)?;
-                for which in [Bitmap::Blocks, Bitmap::Inodes] {
-                    let length = self.bitmap_length(which);
-                    if let Some(bytes) = self.changes.blocks.get(&group.bitmap(which)) {
-                        let crc = crc32c(seed, &bytes[..length]);
-                        group.set_count(checksum_places(which), crc);
-                    }
-                }
-                self.store_group(&group)?;
+            loop {
+                let last = self.changes.groups.keys().next_back().copied();
+                let Some(number) = last else { break };
+                self.seal_bitmaps(number, seed)?;
+                self.changes.groups.remove(&number);
             }
         }
         let (block, from) = self.superblock_at();

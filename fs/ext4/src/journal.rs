@@ -1,6 +1,5 @@
 //! The journal (jbd2): what was committed, and perhaps not yet written to its place.
 
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use ukfile::fallible;
@@ -54,18 +53,20 @@ impl Place {
 /// The blocks whose newest content is in the journal.
 #[derive(Debug, Default)]
 pub struct Journal {
-    places: BTreeMap<u64, Place>,
+    /// Of each block the last one that counts, by the numbers of the blocks.
+    tags: Vec<Tag>,
     /// The number that no transaction in it has, if there are any.
     pub sequence: Option<u32>,
 }
 
 impl Journal {
     pub fn is_empty(&self) -> bool {
-        self.places.is_empty()
+        self.tags.is_empty()
     }
 
     pub fn place(&self, block: u64) -> Option<Place> {
-        self.places.get(&block).copied()
+        let at = self.tags.binary_search_by_key(&block, |tag| tag.block).ok()?;
+        Some(self.tags[at].place)
     }
 
     /// Reads the journal of a file system that was not unmounted. What comes behind the last
@@ -81,20 +82,23 @@ impl Journal {
         while log.transaction()? {}
         // One that was begun may be there with the next number.
         let sequence = Some(log.sequence.wrapping_add(1));
-        Ok(Self { places: log.newest(), sequence })
+        Ok(Self { tags: log.newest(), sequence })
     }
 
     /// The blocks.
     pub fn blocks(&self) -> impl Iterator<Item = u64> {
-        self.places.keys().copied()
+        self.tags.iter().map(|tag| tag.block)
     }
 }
 
 /// A block that a transaction has.
+#[derive(Clone, Copy, Debug)]
 struct Tag {
     block: u64,
     sequence: u32,
     place: Place,
+    /// Blocks that may still come behind it: less for later ones.
+    left: u64,
 }
 
 /// The journal while it is read.
@@ -111,8 +115,8 @@ struct Log<'a> {
     left: u64,
     sequence: u32,
     tags: Vec<Tag>,
-    /// Blocks, and the last transaction whose content of them does not count.
-    revoked: BTreeMap<u64, u32>,
+    /// Blocks, and the transaction up to whose end their content does not count.
+    revoked: Vec<(u64, u32)>,
 }
 
 const DAMAGED: Ext4Error = Ext4Error::Damaged("its journal contradicts itself");
@@ -171,7 +175,7 @@ impl<'a> Log<'a> {
             left: end - first,
             sequence: be32(&sb, 0x18),
             tags: Vec::new(),
-            revoked: BTreeMap::new(),
+            revoked: Vec::new(),
         }))
     }
 
@@ -223,9 +227,8 @@ impl<'a> Log<'a> {
         }
         self.tags.try_reserve(tags.len()).map_err(|_| Ext4Error::OutOfMemory)?;
         self.tags.extend(tags.into_iter().map(|(tag, _)| tag));
-        for block in revoked {
-            self.revoked.insert(block, self.sequence);
-        }
+        self.revoked.try_reserve(revoked.len()).map_err(|_| Ext4Error::OutOfMemory)?;
+        self.revoked.extend(revoked.into_iter().map(|block| (block, self.sequence)));
         self.sequence = self.sequence.wrapping_add(1);
         Ok(true)
     }
@@ -252,7 +255,7 @@ impl<'a> Log<'a> {
             let block = wide(if is_wide { high } else { 0 }, be32(tag, 0));
             let Some(place) = self.take()? else { return Ok(false) };
             let place = Place { block: place, escaped: flags & ESCAPED != 0 };
-            let tag = Tag { block, sequence: self.sequence, place };
+            let tag = Tag { block, sequence: self.sequence, place, left: self.left };
             fallible::push(tags, (tag, checksum)).map_err(|_| Ext4Error::OutOfMemory)?;
             if flags & LAST != 0 {
                 return Ok(true);
@@ -290,11 +293,20 @@ impl<'a> Log<'a> {
     }
 
     /// Of each block the last content that counts.
-    fn newest(self) -> BTreeMap<u64, Place> {
+    fn newest(mut self) -> Vec<Tag> {
+        // Of each block the last revocation first; numbers of transactions go round.
+        let last = self.sequence;
+        self.revoked
+            .sort_unstable_by_key(|(block, sequence)| (*block, last.wrapping_sub(*sequence)));
         let revoked = self.revoked;
-        let counts =
-            |tag: &Tag| revoked.get(&tag.block).is_none_or(|last| is_before(*last, tag.sequence));
-        self.tags.into_iter().filter(counts).map(|tag| (tag.block, tag.place)).collect()
+        self.tags.retain(|tag| {
+            let at = revoked.partition_point(|(block, _)| *block < tag.block);
+            let last = revoked.get(at).filter(|(block, _)| *block == tag.block);
+            last.is_none_or(|(_, last)| is_before(*last, tag.sequence))
+        });
+        self.tags.sort_unstable_by_key(|tag| (tag.block, tag.left));
+        self.tags.dedup_by_key(|tag| tag.block);
+        self.tags
     }
 }
 

@@ -60,6 +60,8 @@ mod allocate;
 mod bytes;
 mod cache;
 mod claim;
+#[cfg_attr(not(feature = "threads"), path = "no_committer.rs")]
+mod committer;
 mod content;
 mod directory;
 mod draft;

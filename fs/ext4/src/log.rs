@@ -63,6 +63,9 @@ impl Log {
                 "its journal is of a kind that is only known for reading",
             ));
         }
+        if be32(&superblock, 0x20) != 0 {
+            return Err(Ext4Error::ReadOnly("its journal was given up; repair it with e2fsck -f"));
+        }
         let [end, first] = [0x10, 0x14].map(|at| be32(&superblock, at));
         let blocks = (inode.metadata.size / u64::from(size)).min(volume.sb.blocks);
         if first == 0 || first >= end || u64::from(end) > blocks {
@@ -202,15 +205,16 @@ impl Volume {
         if let Some(why) = self.sb.only_read {
             return Err(Ext4Error::ReadOnly(why));
         }
-        if self.cache.is_read_only() {
-            return Err(Ext4Error::ReadOnly("the device is read-only"));
+        if let Some(why) = self.cache.only_read(self.sb.block_size) {
+            return Err(Ext4Error::ReadOnly(why));
         }
         if self.sb.journal == 0 {
             return Err(Ext4Error::ReadOnly("its journal is on another disk"));
         }
         let inode = self.inode(self.sb.journal)?;
         let mut log = Log::open(self, &inode, self.journal.sequence)?;
-        if self.sb.features & RECOVER != 0 {
+        let was_used = self.sb.features & RECOVER != 0;
+        if was_used {
             let size = u64::from(self.sb.block_size);
             for block in self.journal.blocks() {
                 let bytes = self.block(block)?;
@@ -222,6 +226,9 @@ impl Volume {
             self.sb.features &= !RECOVER;
         }
         self.log = Some(log);
+        if was_used {
+            self.operation(Self::count_free)?;
+        }
         self.delete_orphans()?;
         self.settle()
     }
@@ -230,13 +237,29 @@ impl Volume {
     pub fn commit(&mut self) -> Result<(), Ext4Error> {
         self.must_be_writable()?;
         if self.changes.is_empty() {
-            return self.cache.flush();
+            return self.flush();
         }
-        let result = self.seal_metadata().and_then(|()| self.commit_to_log());
-        match result {
-            Ok(()) => self.changes.finish(),
-            // What the disk has is a state of before; nothing is added to it.
-            Err(_) => self.failed = true,
+        let sealed = self.seal_metadata();
+        self.changes.keep();
+        let result = sealed.and_then(|()| self.commit_to_log());
+        if result.is_ok() {
+            self.changes.finish();
+        }
+        self.rely_on(result)
+    }
+
+    /// Makes all that was written survive a loss of power.
+    pub fn flush(&mut self) -> Result<(), Ext4Error> {
+        let result = self.cache.flush();
+        self.rely_on(result)
+    }
+
+    /// When the disk does not do what everything else relies on, it has a state of before, or what
+    /// was written to it is lost: nothing is added to that. Without memory nothing was committed,
+    /// and it can be tried again.
+    fn rely_on(&mut self, result: Result<(), Ext4Error>) -> Result<(), Ext4Error> {
+        if matches!(result, Err(error) if error != Ext4Error::OutOfMemory) {
+            self.failed = true;
         }
         result
     }
@@ -275,19 +298,29 @@ impl Volume {
             self.cache.flush()?;
             log.is_begun = true;
         }
+        let head = log.head;
+        let result = self.write_to_log(log, size);
+        if result.is_err() {
+            // Whatever is there now has no commit block.
+            log.head = head;
+            return result;
+        }
+        log.sequence = log.sequence.wrapping_add(1);
+        self.write_in_place()
+    }
+
+    fn write_to_log(&self, log: &mut Log, size: usize) -> Result<(), Ext4Error> {
+        let mut commit = fallible::zeroed(size).map_err(|_| Ext4Error::OutOfMemory)?;
         self.write_revocations(log)?;
         self.write_copies(log)?;
         self.cache.flush()?;
-        let mut commit = fallible::zeroed(size).map_err(|_| Ext4Error::OutOfMemory)?;
         log.header(&mut commit, COMMIT);
         let now = ukplat::wall_ns();
         put_be32(&mut commit, 0x34, (now / 1_000_000_000) as u32);
         put_be32(&mut commit, 0x38, (now % 1_000_000_000) as u32);
         log.seal(&mut commit, 0x10);
         self.append(log, &commit)?;
-        self.cache.flush()?;
-        log.sequence = log.sequence.wrapping_add(1);
-        self.write_in_place()
+        self.cache.flush()
     }
 
     /// Writes blocks to where the journal ends.
@@ -327,7 +360,7 @@ impl Volume {
         let size = self.sb.block_size as usize;
         let per = log.copies_at_once(size);
         let mut blocks = self.changes.blocks.iter();
-        let mut left = blocks.len();
+        let mut left = self.changes.blocks.len();
         while left > 0 {
             let count = left.min(per);
             left -= count;
@@ -393,7 +426,8 @@ impl Volume {
         let Some(mut log) = self.log.take() else { return Ok(()) };
         let result = self.settle_log(&mut log);
         self.log = Some(log);
-        result
+        // Else transactions might go to a journal that nobody reads any more.
+        self.rely_on(result)
     }
 
     fn settle_log(&self, log: &mut Log) -> Result<(), Ext4Error> {
@@ -401,11 +435,12 @@ impl Volume {
         if !log.is_needed {
             return Ok(());
         }
+        (log.head, log.is_begun) = (log.first, false);
         self.write_log_superblock(log, 0)?;
         self.cache.flush()?;
         self.write_recover_flag(false)?;
         self.cache.flush()?;
-        (log.head, log.is_begun, log.is_needed) = (log.first, false, false);
+        log.is_needed = false;
         Ok(())
     }
 }

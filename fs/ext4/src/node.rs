@@ -22,11 +22,7 @@ const SHORT: u64 = 60;
 const PATH_MAX: u64 = 4096;
 
 /// Where a directory is.
-pub struct Place {
-    pub parent: Arc<Ext4Node>,
-    /// `None` when it was removed.
-    pub name: Option<Box<[u8]>>,
-}
+pub type Place = vfs::Place<Ext4Node>;
 
 /// A file, directory, link …
 pub struct Ext4Node {
@@ -35,8 +31,8 @@ pub struct Ext4Node {
     kind: Kind,
     /// The device that it stands for.
     special: u64,
-    /// `None` for the root, and for what is no directory: that may have several names.
-    place: Mutex<Option<Place>>,
+    /// Not for what is no directory: that may have several names.
+    place: Mutex<Place>,
     /// It has no name any more, and is deleted with its last user.
     removed: AtomicBool,
     /// It was made without a name, and may get one.
@@ -49,7 +45,7 @@ impl Ext4Node {
     pub fn new(
         shared: &Arc<Shared>,
         inode: &Inode,
-        place: Option<Place>,
+        place: Place,
         linkable: bool,
     ) -> Result<Arc<Self>, Errno> {
         fallible::reserve(size_of::<Self>())?;
@@ -99,9 +95,7 @@ impl Ext4Node {
 
     fn lose_last_name(&self) {
         self.removed.store(true, Ordering::Release);
-        if let Some(place) = &mut *self.place.lock() {
-            place.name = None;
-        }
+        self.place.lock().name = None;
     }
 
     /// Whether this is `directory` or below it. Nothing moves meanwhile.
@@ -111,7 +105,7 @@ impl Ext4Node {
             if here.is(directory) {
                 return true;
             }
-            let above = here.place.lock().as_ref().map(|place| place.parent.clone());
+            let above = here.place.lock().parent.clone();
             match above {
                 Some(above) => here = above,
                 None => return false,
@@ -143,8 +137,8 @@ impl Ext4Node {
         let replaced = rename.replaced.map(|node| self.of_this(node).ok_or(Errno::ESTALE));
         let replaced = replaced.transpose()?;
         let (mut from_place, mut to_place) = (
-            Some(Place { parent: self.me()?, name: Some(fallible::copy(rename.from)?) }),
-            Some(Place { parent: to.me()?, name: Some(fallible::copy(rename.to)?) }),
+            Place { parent: Some(self.me()?), name: Some(fallible::copy(rename.from)?) },
+            Place { parent: Some(to.me()?), name: Some(fallible::copy(rename.to)?) },
         );
         let result = self.shared.change(|volume| {
             if node.kind == Kind::Directory && to.is_within(node) {
@@ -188,6 +182,7 @@ impl Drop for Ext4Node {
         if self.removed.load(Ordering::Acquire) {
             self.shared.bury(self.number);
         }
+        self.place.get_mut().let_go(|node| node.place.get_mut());
     }
 }
 
@@ -214,13 +209,11 @@ impl Node for Ext4Node {
     }
 
     fn parent(&self) -> Option<NodeRef> {
-        self.place.lock().as_ref().map(|place| place.parent.clone() as NodeRef)
+        self.place.lock().parent.clone().map(|parent| parent as NodeRef)
     }
 
     fn name(&self) -> Result<Option<Box<[u8]>>, Errno> {
-        let place = self.place.lock();
-        let name = place.as_ref().and_then(|place| place.name.as_ref());
-        name.map(|name| fallible::copy(name)).transpose()
+        self.place.lock().name.as_ref().map(|name| fallible::copy(name)).transpose()
     }
 
     fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {

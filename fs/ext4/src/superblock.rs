@@ -20,13 +20,14 @@ const KNOWN: u32 =
     FILE_TYPE | RECOVER | 0x40 | WIDE | 0x100 | 0x200 | 0x400 | CHECKSUM_SEED | 0x4000;
 /// `s_feature_ro_compat`: blocks of files may be counted in blocks of the file system.
 const HUGE_FILE: u32 = 0x8;
+const LARGE_FILE: u32 = 0x2;
 const METADATA_CHECKSUMS: u32 = 0x400;
 const SPARSE: u32 = 0x1;
 const GROUP_CHECKSUMS: u32 = 0x10;
 const DIRECTORY_LINKS: u32 = 0x20;
-/// Those with which it can be written: with `large_file`, `extra_isize`.
+/// Those with which it can be written: with `extra_isize`.
 const WRITABLE: u32 =
-    SPARSE | 0x2 | HUGE_FILE | GROUP_CHECKSUMS | DIRECTORY_LINKS | 0x40 | METADATA_CHECKSUMS;
+    SPARSE | LARGE_FILE | HUGE_FILE | GROUP_CHECKSUMS | DIRECTORY_LINKS | 0x40 | METADATA_CHECKSUMS;
 /// `s_feature_incompat` that needs something when it is written: `mmp`, `ea_inode`.
 const ONLY_READ: u32 = 0x100 | 0x400;
 const EXTENTS: u32 = 0x40;
@@ -70,6 +71,8 @@ pub struct Superblock {
     /// Bits of `s_feature_incompat`.
     pub features: u32,
     pub huge_files: bool,
+    /// Whether files may have 2 GiB and more.
+    pub large_files: bool,
     /// What checksums of metadata begin with; `None` when there are none.
     pub checksum_seed: Option<u32>,
     /// Number of the inode of the journal; 0 when it is none.
@@ -196,6 +199,7 @@ impl Superblock {
             wide: is_wide,
             features,
             huge_files: read_only & HUGE_FILE != 0,
+            large_files: read_only & LARGE_FILE != 0,
             checksum_seed,
             journal: if le32(bytes, 0x5c) & 0x4 != 0 { le32(bytes, 0xe0) } else { 0 },
         })

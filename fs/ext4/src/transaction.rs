@@ -5,10 +5,10 @@
 //! it fails. Data is not here: it is on the disk before the metadata that leads to it.
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
 use ukfile::fallible;
+use ukmap::SortedMap;
 
 use crate::Ext4Error;
 use crate::superblock;
@@ -18,21 +18,21 @@ use crate::volume::Volume;
 const MEMORY: usize = 512 << 10;
 /// Blocks that one operation changes at most.
 pub const ROOM: usize = 64;
-/// Changes wait for so long, in nanoseconds: then the next operation commits them.
-const AGE_NS: u64 = 5_000_000_000;
+/// How long changes wait, in nanoseconds, unless told otherwise: as on Linux.
+pub const COMMIT_AFTER: u64 = 5_000_000_000;
 
 /// The running transaction.
 #[derive(Debug, Default)]
 pub struct Transaction {
     /// Blocks that were changed.
-    pub blocks: BTreeMap<u64, Box<[u8]>>,
+    pub blocks: SortedMap<u64, Box<[u8]>>,
     /// Runs of blocks that were freed. Until this is committed a crash would bring back who had
     /// them: nobody gets them before.
     pub freed: Vec<(u64, u64)>,
     /// Freed blocks of metadata, whose content in the journal does not count any more.
     pub revoked: Vec<u64>,
     /// Groups whose bitmaps were changed: their checksums are made at the end.
-    pub groups: BTreeSet<u32>,
+    pub groups: SortedMap<u32, ()>,
     /// Whether more was changed than times.
     pub essential: bool,
     /// What the blocks that the running operation changed were before.
@@ -49,6 +49,7 @@ impl Transaction {
     fn roll_back(&mut self, freed: usize, revoked: usize) {
         while let Some((block, before)) = self.undo.pop() {
             match before {
+                // There is room for it since it was noted.
                 Some(before) => self.blocks.insert(block, before),
                 None => self.blocks.remove(&block),
             };
@@ -65,6 +66,7 @@ impl Transaction {
         let no_memory = |_| Ext4Error::OutOfMemory;
         let before = self.blocks.get(&block).map(|bytes| fallible::copy(bytes));
         let before = before.transpose().map_err(no_memory)?;
+        self.blocks.try_reserve(self.undo.len() + 1).map_err(|_| Ext4Error::OutOfMemory)?;
         fallible::push(&mut self.undo, (block, before)).map_err(no_memory)
     }
 }
@@ -78,19 +80,23 @@ impl Volume {
     ) -> Result<T, Ext4Error> {
         self.must_be_writable()?;
         let now = ukplat::monotonic_ns();
-        let is_old = self.changes.since.is_some_and(|since| now.saturating_sub(since) > AGE_NS);
-        if is_old || self.is_full() {
+        if self.commit_at().is_some_and(|at| at <= now) || self.is_full() {
             self.commit()?;
         }
-        let result = self.attempt(&mut work);
+        let mut result = self.attempt(&mut work);
         if matches!(result, Err(Ext4Error::NoSpace)) && !self.changes.freed.is_empty() {
             self.commit()?;
-            return self.attempt(&mut work);
+            result = self.attempt(&mut work);
         }
         if self.changes.since.is_none() && !self.changes.is_empty() {
             self.changes.since = Some(now);
         }
         result
+    }
+
+    /// When what was changed is to be committed, on the monotonic clock.
+    pub fn commit_at(&self) -> Option<u64> {
+        self.changes.since.map(|since| since.saturating_add(self.commit_after))
     }
 
     fn attempt<T>(
@@ -121,7 +127,8 @@ impl Volume {
         self.changes.note(block)?;
         if !self.changes.blocks.contains_key(&block) {
             let bytes = self.block(block)?;
-            self.changes.blocks.insert(block, bytes);
+            let made = self.changes.blocks.try_insert(block, bytes);
+            made.map_err(|_| Ext4Error::OutOfMemory)?;
         }
         self.changes.essential = true;
         self.changes.blocks.get_mut(&block).map(|bytes| &mut **bytes).ok_or(Ext4Error::OutOfMemory)
@@ -133,7 +140,8 @@ impl Volume {
         let mut whole = fallible::zeroed(self.sb.block_size as usize);
         let whole = whole.as_mut().map_err(|_| Ext4Error::OutOfMemory)?;
         whole[..bytes.len()].copy_from_slice(bytes);
-        self.changes.blocks.insert(block, core::mem::take(whole));
+        let made = self.changes.blocks.try_insert(block, core::mem::take(whole));
+        made.map_err(|_| Ext4Error::OutOfMemory)?;
         self.changes.essential = true;
         Ok(())
     }
@@ -176,6 +184,11 @@ impl Volume {
 }
 
 impl Transaction {
+    /// What was changed until now stays, whatever comes of the next operation.
+    pub fn keep(&mut self) {
+        self.undo.clear();
+    }
+
     /// All of it is in the journal and in its place.
     pub fn finish(&mut self) {
         *self = Self::default();

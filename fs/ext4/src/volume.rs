@@ -10,7 +10,7 @@ use crate::inode::Inode;
 use crate::journal::Journal;
 use crate::log::Log;
 use crate::superblock::{self, RECOVER, Superblock};
-use crate::transaction::Transaction;
+use crate::transaction::{COMMIT_AFTER, Transaction};
 
 /// A file system as it lies on its disk.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Volume {
     pub log: Option<Log>,
     /// A transaction could not be written: nothing is written any more.
     pub failed: bool,
+    /// How long changes wait, in nanoseconds.
+    pub commit_after: u64,
 }
 
 impl Volume {
@@ -38,7 +40,9 @@ impl Volume {
         cache.read(superblock::AT, &mut bytes)?;
         let sb = Superblock::parse(&bytes, cache.bytes())?;
         let (journal, changes) = (Journal::default(), Transaction::default());
-        let mut volume = Self { cache, sb, journal, changes, log: None, failed: false };
+        let commit_after = COMMIT_AFTER;
+        let mut volume =
+            Self { cache, sb, journal, changes, log: None, failed: false, commit_after };
         if volume.sb.features & RECOVER != 0 {
             volume.journal = Journal::read(&volume)?;
             // Its newest state may be there as well.
@@ -61,7 +65,8 @@ impl Volume {
         while !left.is_empty() {
             // All at once, unless a block of them is elsewhere.
             let last = block.saturating_add((from + left.len() as u64).div_ceil(size));
-            let is_here = self.changes.blocks.range(block..last).next().is_none();
+            let is_here =
+                self.changes.blocks.range_from(&block).next().is_none_or(|(next, _)| *next >= last);
             let length = if self.journal.is_empty() && is_here {
                 left.len()
             } else {

@@ -2,12 +2,14 @@
 
 mod disks;
 
-use disks::{Event, Recorder, check, check_after_replay, make, mounted, tools};
+use std::sync::Arc;
+
+use disks::{Event, Recorder, check, check_after_replay, debugfs, make, mounted, tools};
 use ext4::Ext4;
 use proptest::prelude::*;
 use ukerrno::Errno;
-use ukfile::{OpenFlags, SyncKind};
-use vfs::{Context, RenameFlags};
+use ukfile::{Description, OpenFlags, SyncKind};
+use vfs::{Allocate, Context, FileSystem, Follow, RenameFlags};
 
 const BLOCK: usize = 1024;
 const LOGS: usize = 3;
@@ -102,7 +104,6 @@ fn version(n: usize, length: usize) -> Vec<u8> {
 
 /// Does the steps; what each makes certain.
 fn run(disk: &Recorder, files: &Context, fs: &Ext4, steps: &[Step]) -> Result<Vec<Promise>, Errno> {
-    use vfs::FileSystem as _;
     files.make_directory(None, b"/dir", 0o755)?;
     let mut promises = Vec::new();
     let (mut lengths, mut safe) = ([0; LOGS], [0; LOGS]);
@@ -147,7 +148,7 @@ fn run(disk: &Recorder, files: &Context, fs: &Ext4, steps: &[Step]) -> Result<Ve
                 let _ = files.rename((None, &from), (None, &to), RenameFlags::empty());
             }
             Step::Cut { name, length } => {
-                if let Ok(place) = files.resolve(None, &path_of(name), vfs::Follow::No) {
+                if let Ok(place) = files.resolve(None, &path_of(name), Follow::No) {
                     let _ = files.set_size(&place, length as i64);
                 }
             }
@@ -164,21 +165,74 @@ fn run(disk: &Recorder, files: &Context, fs: &Ext4, steps: &[Step]) -> Result<Ve
     Ok(promises)
 }
 
-/// The disk when the machine ended after so many events. What was not flushed is there or not, block
-/// by block.
-fn cut(start: &[u8], events: &[Event], choose: &mut dyn FnMut() -> bool) -> Vec<u8> {
-    let mut disk = start.to_vec();
-    let flushed = events.iter().rposition(|event| matches!(event, Event::Flush)).unwrap_or(0);
-    for (index, event) in events.iter().enumerate() {
+/// Does to a disk what was done to it: of each block whether it arrives.
+fn apply(disk: &mut [u8], events: &[Event], arrives: &mut dyn FnMut() -> bool) {
+    for event in events {
         let Event::Write(at, bytes) = event else { continue };
         for (number, block) in bytes.chunks(BLOCK).enumerate() {
-            if index < flushed || choose() {
+            if arrives() {
                 let at = at + number * BLOCK;
                 disk[at..at + block.len()].copy_from_slice(block);
             }
         }
     }
+}
+
+/// The disk when the machine ended after so many events. What was not flushed is there or not, block
+/// by block.
+fn cut(start: &[u8], events: &[Event], arrives: &mut dyn FnMut() -> bool) -> Vec<u8> {
+    let mut disk = start.to_vec();
+    let flushed = events.iter().rposition(|event| matches!(event, Event::Flush)).unwrap_or(0);
+    apply(&mut disk, &events[..flushed], &mut || true);
+    apply(&mut disk, &events[flushed..], arrives);
     disk
+}
+
+/// Numbers that look like random ones.
+fn next(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state
+}
+
+/// What is left must hold what was promised: read as it is, after a mount for writing, and after
+/// others have replayed the journal.
+fn survives(crashed: &[u8], promise: Option<&Promise>) -> Result<(), TestCaseError> {
+    holds(&mounted(Ext4::new(Box::new(crashed.to_vec())).map_err(told)?), promise)?;
+    let again = Recorder::new(crashed.to_vec());
+    {
+        let (_fs, files) = again.mount();
+        holds(&files, promise)?;
+        files.make_directory(None, b"/after", 0o755).unwrap();
+        nothing_behind_the_end(&files)?;
+    }
+    check(&again.content()).map_err(TestCaseError::fail)
+}
+
+fn told(error: ext4::Ext4Error) -> TestCaseError {
+    TestCaseError::fail(error.to_string())
+}
+
+fn survives_elsewhere(crashed: &[u8], promise: Option<&Promise>) -> Result<(), TestCaseError> {
+    let replayed = check_after_replay(crashed).map_err(TestCaseError::fail)?;
+    holds(&mounted(Ext4::new(Box::new(replayed)).map_err(told)?), promise)
+}
+
+/// What was written and never committed does not come back when files get longer.
+fn nothing_behind_the_end(files: &Context) -> Result<(), TestCaseError> {
+    for log in 0..LOGS {
+        let Ok(file) = files.open(None, &log_path(log), OpenFlags::READ_WRITE, 0) else { continue };
+        let size = file.file().metadata().unwrap().size as usize;
+        if log % 2 == 0 {
+            vfs::resize_open(&file, size as i64 + 5000).unwrap();
+        } else {
+            file.write_at(size as u64 + 5000, &[b"x"], OpenFlags::empty()).unwrap();
+        }
+        let longer = get(files, &log_path(log)).unwrap();
+        prop_assert!(longer[size..size + 5000].iter().all(|byte| *byte == 0), "log {log}: {size}");
+    }
+    Ok(())
 }
 
 fn holds(files: &Context, promise: Option<&Promise>) -> Result<(), TestCaseError> {
@@ -240,25 +294,228 @@ proptest! {
             let at = at.index(events.len() + 1);
             let mut state = seed | 1;
             // Nothing, all, or some of what was not flushed.
-            let mut choose = || {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                match seed % 4 { 0 => false, 1 => true, _ => state % 3 != 0 }
+            let mut arrives = || match seed % 4 {
+                0 => false,
+                1 => true,
+                _ => !next(&mut state).is_multiple_of(3),
             };
-            let crashed = cut(&start, &events[..at], &mut choose);
+            let crashed = cut(&start, &events[..at], &mut arrives);
             let promise = promises.iter().rev().find(|promise| promise.events <= at);
-            // Read as it is, mounted, and replayed by others.
-            holds(&mounted(Ext4::new(Box::new(crashed.clone())).unwrap()), promise)?;
-            let again = Recorder::new(crashed.clone());
-            {
-                let (_fs, files) = again.mount();
-                holds(&files, promise)?;
-                files.make_directory(None, b"/after", 0o755).unwrap();
-            }
-            check(&again.content()).map_err(TestCaseError::fail)?;
-            let replayed = check_after_replay(&crashed).map_err(TestCaseError::fail)?;
-            holds(&mounted(Ext4::new(Box::new(replayed)).unwrap()), promise)?;
+            survives(&crashed, promise)?;
+            survives_elsewhere(&crashed, promise)?;
         }
+    }
+}
+
+/// Some of everything, until the journal has begun again.
+fn script() -> Vec<Step> {
+    let append = |log, length, only_data| Step::Append { log, length, sync: true, only_data };
+    let mut steps = Vec::new();
+    for n in 0..110 {
+        steps.push(append(n % LOGS, 300 + 40 * n, n % 3 == 0));
+        steps.push(match n % 5 {
+            0 => Step::MakeDirectory { name: n % 4 },
+            1 => Step::Make { name: 4 + n % 2, length: 9000 },
+            2 => Step::Replace { length: 50 * n },
+            3 => Step::Remove { name: n % 6 },
+            _ => Step::Rename { from: n % 6, to: (n + 1) % 6 },
+        });
+    }
+    steps
+}
+
+/// Between any two flushes around what happens once: of what is written there, each block alone is
+/// lost, all are, or some.
+#[test]
+fn any_block_may_be_lost_while_the_journal_begins_and_ends() {
+    if !tools() {
+        return;
+    }
+    for shape in &SHAPES[..2] {
+        let disk = Recorder::new(make(&[shape, &["-J", "size=1"][..]].concat(), "4M"));
+        let mut state = disk.content();
+        disk.record();
+        let (fs, files) = disk.mount();
+        let promises = run(&disk, &files, &fs, &script()).unwrap();
+        drop((fs, files));
+        let events = disk.events();
+        let is_flush = |event: &Event| matches!(event, Event::Flush);
+        // The journal's superblock says where it begins: at first, when it begins again, at the end.
+        let begins = |event: &Event| matches!(event, Event::Write(_, bytes) if bytes[..8] == [0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, 4]);
+        let epochs: Vec<&[Event]> = events.split_inclusive(is_flush).collect();
+        let begun: Vec<usize> =
+            (0..epochs.len()).filter(|epoch| epochs[*epoch].iter().any(begins)).collect();
+        assert!(begun.len() >= 3, "the journal is too large: {begun:?}");
+        let mut done = 0;
+        let mut random = 1;
+        for (number, epoch) in epochs.iter().enumerate() {
+            let promise = promises.iter().rev().find(|promise| promise.events <= done);
+            if begun.iter().any(|begun| (begun.saturating_sub(2)..begun + 4).contains(&number)) {
+                let mut blocks = 0usize;
+                apply(&mut state.clone(), epoch, &mut || {
+                    blocks += 1;
+                    true
+                });
+                // Each alone, the first ones, all, and any.
+                for lost in 0..blocks + 9 {
+                    let mut crashed = state.clone();
+                    let mut block = 0usize;
+                    apply(&mut crashed, epoch, &mut || {
+                        block += 1;
+                        match lost.checked_sub(blocks) {
+                            None => block - 1 != lost,
+                            Some(first @ 0..4) => block > first + 2,
+                            Some(4) => false,
+                            Some(_) => next(&mut random).is_multiple_of(2),
+                        }
+                    });
+                    let mut result = survives(&crashed, promise);
+                    // What takes longest.
+                    if lost % 8 == 0 {
+                        result = result.and_then(|()| survives_elsewhere(&crashed, promise));
+                    }
+                    if let Err(error) = result {
+                        panic!(
+                            "{shape:?}, epoch {number} of {begun:?}, {lost} of {blocks}: {error}"
+                        );
+                    }
+                }
+            }
+            apply(&mut state, epoch, &mut || true);
+            done += epoch.len();
+        }
+    }
+}
+
+/// Blocks of the journal with such a type, by the numbers of their transactions, in order.
+fn in_journal(disk: &[u8], kind: u8) -> Vec<usize> {
+    let head = [0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, kind];
+    let mut found: Vec<usize> =
+        (0..disk.len()).step_by(BLOCK).filter(|at| disk[*at..*at + 8] == head).collect();
+    found.sort_by_key(|at| disk[*at + 8..*at + 12].to_vec());
+    found
+}
+
+/// What is in the journal counts up to the first block that is not as it was written.
+#[test]
+fn a_transaction_counts_when_all_of_it_is_whole() {
+    if !tools() {
+        return;
+    }
+    let disk = Recorder::new(make(SHAPES[0], "4M"));
+    let start = disk.content();
+    disk.record();
+    let (fs, files) = disk.mount();
+    for path in [b"/one", b"/two"] {
+        files.make_directory(None, path, 0o755).unwrap();
+        fs.root().sync(SyncKind::All).unwrap();
+    }
+    // In the journal, and not yet in its place.
+    let events = disk.events();
+    let crashed = cut(&start, &events, &mut || false);
+    let there = |disk: &[u8]| {
+        let (_fs, files) = Recorder::new(disk.to_vec()).mount();
+        [b"/one", b"/two"].map(|path| files.resolve(None, path, Follow::No).is_ok())
+    };
+    assert_eq!(there(&crashed), [true, true]);
+    let (descriptors, commits) = (in_journal(&crashed, 1), in_journal(&crashed, 2));
+    assert_eq!((descriptors.len(), commits.len()), (2, 2));
+    // What no reader but the checksum looks at: the end of a descriptor, the time of a commit. The
+    // first transaction is in its place by now, the second one comes behind it.
+    let ends = descriptors.iter().map(|at| at + BLOCK - 8);
+    for at in ends.chain(commits.iter().map(|at| at + 0x37)) {
+        let mut torn = crashed.clone();
+        torn[at] ^= 1;
+        assert_eq!(there(&torn), [true, false]);
+        check_after_replay(&torn).unwrap();
+    }
+    // The copy of a block, on the other hand, was whole before the transaction was committed.
+    let mut damaged = crashed;
+    damaged[descriptors[1] + BLOCK + 100] ^= 1;
+    let refused = Ext4::new(Box::new(damaged)).unwrap_err().to_string();
+    assert!(refused.contains("the checksum of a block in its journal is wrong"), "{refused}");
+}
+
+/// A file that takes all space there is.
+fn fill(files: &Context, path: &[u8], byte: u8) -> Arc<Description> {
+    let file = files.open(None, path, WRITE, 0o600).unwrap();
+    let mut last = 1 << 20;
+    while last >= BLOCK {
+        if file.write(&[&vec![byte; last]]).is_err() {
+            last /= 2;
+        }
+    }
+    file
+}
+
+/// What was metadata and is data by now does not come back from the journal.
+#[test]
+fn revoked_blocks_are_not_replayed() {
+    if !tools() {
+        return;
+    }
+    for shape in SHAPES {
+        let disk = Recorder::new(make(shape, "4M"));
+        let (fs, files) = disk.mount();
+        let sync = || fs.root().sync(SyncKind::All).unwrap();
+        let paths: Vec<_> = (0..20).map(|n| format!("/d{n}").into_bytes()).collect();
+        paths.iter().for_each(|path| files.make_directory(None, path, 0o755).unwrap());
+        sync();
+        paths.iter().for_each(|path| files.remove_directory(None, path).unwrap());
+        sync();
+        let size = {
+            let file = fill(&files, b"/file", 0x5a);
+            file.file().sync(SyncKind::All).unwrap();
+            file.file().metadata().unwrap().size as usize
+        };
+        assert!(size > 2 << 20, "{size}");
+        let crashed = disk.content();
+        let is_whole = |disk: &[u8]| {
+            let files = mounted(Ext4::new(Box::new(disk.to_vec())).unwrap());
+            get(&files, b"/file").unwrap() == vec![0x5a; size]
+        };
+        assert!(is_whole(&crashed), "{shape:?}");
+        assert!(is_whole(&check_after_replay(&crashed).unwrap()), "{shape:?}");
+        let again = Recorder::new(crashed);
+        drop(again.mount());
+        assert!(is_whole(&again.content()), "{shape:?}");
+    }
+}
+
+/// A block that begins as those of the journal do is none of them.
+#[test]
+fn metadata_may_look_like_the_journal() {
+    if !tools() {
+        return;
+    }
+    // The seventh group has nothing but data: its bitmap becomes the magic number.
+    let (first, magic) = (1 + 6 * 2048, [0xc0u8, 0x3b, 0x39, 0x98]);
+    let used = |n: usize| magic[n / 8] >> (n % 8) & 1 != 0;
+    let options = ["-t", "ext4", "-b", "1024", "-g", "2048", "-O", "metadata_csum,64bit,flex_bg"];
+    let disk = Recorder::new(make(&options, "16M"));
+    let (fs, files) = disk.mount();
+    let file = fill(&files, b"/file", 1);
+    fs.sync().unwrap();
+    let start = disk.content();
+    let told = debugfs(&start, &["blocks /file"]).1;
+    let blocks: Vec<usize> =
+        told.split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    disk.record();
+    for n in (0..32).filter(|n| !used(*n)) {
+        let at = blocks.iter().position(|block| *block == first + n).unwrap();
+        vfs::allocate_open(&file, Allocate::PunchHole, (at * BLOCK) as i64, BLOCK as i64).unwrap();
+    }
+    file.file().sync(SyncKind::All).unwrap();
+    // In the journal, and not yet in its place.
+    let crashed = cut(&start, &disk.events(), &mut || false);
+    drop((fs, file, files));
+    let again = Recorder::new(crashed.clone());
+    drop(again.mount());
+    for replayed in [again.content(), check_after_replay(&crashed).unwrap(), disk.content()] {
+        check(&replayed).unwrap();
+        assert_eq!(
+            replayed.chunks(BLOCK).filter(|block| block[..4] == magic && block[4] == 0xff).count(),
+            1
+        );
     }
 }

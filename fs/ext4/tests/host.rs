@@ -90,7 +90,7 @@ impl Made {
     }
 }
 
-fn mounted(fs: std::sync::Arc<Ext4>) -> Context {
+fn mounted(fs: std::sync::Arc<dyn vfs::FileSystem>) -> Context {
     Context::new(Location::root_of(Mount::new(fs, b"blk0", MountFlags::empty()).unwrap()))
 }
 
@@ -419,10 +419,33 @@ fn errors_of_the_disk_are_errors_of_calls() {
         assert!((ext4::KIND.open)(name, b"", MountFlags::READ_ONLY).is_ok());
     }
     assert!((ext4::KIND.open)(&[b"/dev/", name].concat(), b"", MountFlags::empty()).is_ok());
-    assert_eq!(
-        (ext4::KIND.open)(name, b"commit=5", MountFlags::empty()).err(),
-        Some(Errno::EINVAL)
-    );
+    for (options, result) in [
+        (&b"commit=1"[..], None),
+        (b"commit=0", None),
+        (b"commit=-1", Some(Errno::EINVAL)),
+        (b"commit=", Some(Errno::EINVAL)),
+        (b"data=journal", Some(Errno::EINVAL)),
+    ] {
+        assert_eq!((ext4::KIND.open)(name, options, MountFlags::empty()).err(), result);
+    }
+    {
+        let reader = (ext4::KIND.open)(name, b"", MountFlags::READ_ONLY).unwrap();
+        let files = mounted(reader.clone());
+        let make = |path: &[u8]| files.make_directory(None, path, 0o755);
+        let writer = (ext4::KIND.open)(name, b"", MountFlags::empty()).unwrap();
+        assert_eq!(reader.remount(MountFlags::empty()), Err(Errno::EBUSY));
+        mounted(writer.clone()).make_directory(None, b"/by the other", 0o755).unwrap();
+        drop(writer);
+        assert_eq!(make(b"/new"), Err(Errno::EROFS));
+        reader.remount(MountFlags::empty()).unwrap();
+        assert_eq!(make(b"/by the other"), Err(Errno::EEXIST));
+        make(b"/new").unwrap();
+        reader.remount(MountFlags::READ_ONLY).unwrap();
+        let other = (ext4::KIND.open)(name, b"", MountFlags::READ_ONLY).unwrap();
+        assert!(mounted(other).resolve(None, b"/new", Follow::No).is_ok(), "it was written");
+        reader.remount(MountFlags::empty()).unwrap();
+        make(b"/newer").unwrap();
+    }
     assert_eq!((ext4::KIND.open)(b"blk99", b"", MountFlags::empty()).err(), Some(Errno::ENODEV));
     let empty = ukblkdev::register(Box::new(Memory::new(512, 64)));
     assert_eq!(

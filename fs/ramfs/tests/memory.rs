@@ -3,59 +3,13 @@
 //! The allocator of this program has a limit that can be set; it is moved up byte by byte through all
 //! of what a scenario needs.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+mod limited;
 
+use limited::{used, with_limit};
 use ramfs::{Limits, RamFs};
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags};
 use vfs::{Context, Follow, Location, Mount, MountFlags, RenameFlags};
-
-/// The system's allocator with a limit for the thread that sets one.
-struct Limited;
-
-thread_local! {
-    /// Bytes in use by this thread, and how many it may use.
-    static USED: Cell<isize> = const { Cell::new(0) };
-    static LIMIT: Cell<isize> = const { Cell::new(isize::MAX) };
-}
-
-fn take(bytes: usize) -> bool {
-    let next = USED.get() + bytes as isize;
-    let fits = next <= LIMIT.get();
-    if fits {
-        USED.set(next);
-    }
-    fits
-}
-
-// SAFETY: what is given is the system allocator's, or null.
-unsafe impl GlobalAlloc for Limited {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if !take(layout.size()) {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        USED.set(USED.get() - layout.size() as isize);
-        // SAFETY: the caller's promise; the block is the system allocator's.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Limited = Limited;
-
-/// Does something with so many bytes more than are in use.
-fn with_limit<R>(bytes: isize, work: impl FnOnce() -> R) -> R {
-    LIMIT.set(USED.get() + bytes);
-    let result = work();
-    LIMIT.set(isize::MAX);
-    result
-}
 
 const CREATE: OpenFlags = OpenFlags::READ_WRITE.union(OpenFlags::CREATE);
 
@@ -101,9 +55,9 @@ fn write(files: &Context, path: &[u8], bytes: &[u8]) -> Result<(), Errno> {
 fn whatever_is_missing_is_told_and_can_be_tried_again() {
     // What the library itself keeps for ever is there before anything is counted.
     scenario();
-    let before = USED.get();
+    let before = used();
     scenario();
-    assert_eq!(USED.get(), before, "nothing is lost");
+    assert_eq!(used(), before, "nothing is lost");
 }
 
 fn scenario() {

@@ -253,6 +253,8 @@ impl Location {
         at.mount.mounted.store(siblings.len(), Ordering::Release);
         drop(siblings);
         *removed.at.lock() = None;
+        // It is unmounted whatever comes of this, as on Linux.
+        let _ = removed.file_system().sync();
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::any::Any;
 
 use crate::lock::RangeLock;
-use crate::mount::Location;
+use crate::mount::{Location, MountFlags};
 use ukerrno::Errno;
 use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, Timestamp};
 
@@ -428,6 +428,14 @@ pub trait FileSystem: Send + Sync {
     /// # Errors
     /// As `syncfs(2)`.
     fn sync(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    /// Gets ready for other properties of its mount: that it can be written now, or not any more.
+    ///
+    /// # Errors
+    /// As `mount(2)` with `MS_REMOUNT`: `EROFS` when it cannot be written.
+    fn remount(&self, _flags: MountFlags) -> Result<(), Errno> {
         Ok(())
     }
 }

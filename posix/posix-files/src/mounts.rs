@@ -42,6 +42,7 @@ fn mount(
         if !at.is_mount_root() {
             return Err(Errno::EINVAL);
         }
+        at.mount.file_system().remount(known)?;
         at.mount.set_flags(known);
         return Ok(());
     }

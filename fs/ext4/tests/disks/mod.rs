@@ -77,10 +77,31 @@ pub fn check_after_replay(bytes: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
+/// What `debugfs` makes of a disk, and what it says.
+pub fn debugfs(disk: &[u8], commands: &[&str]) -> (Vec<u8>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let (image, script) = (folder.path().join("image"), folder.path().join("script"));
+    std::fs::write(&image, disk).unwrap();
+    std::fs::write(&script, commands.join("\n") + "\n").unwrap();
+    let output = tool("debugfs").arg("-w").arg("-f").arg(script).arg(&image).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (std::fs::read(image).unwrap(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// What was done to a disk.
 #[derive(Clone, Debug)]
 pub enum Event {
     Write(usize, Vec<u8>),
+    Flush,
+    /// A flush that failed: what was written since the last one never arrives.
+    Lost,
+}
+
+/// What can fail once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    Read,
+    Write,
     Flush,
 }
 
@@ -91,6 +112,26 @@ struct State {
     records: bool,
     /// Writes that are done before all fail.
     left: Option<usize>,
+    /// What fails once, after so many that do not.
+    fault: Option<(Fault, usize)>,
+    /// Bytes of a block of the device, unless 512.
+    block_size: Option<u32>,
+}
+
+impl State {
+    fn try_to(&mut self, what: Fault) -> Result<(), BlockError> {
+        match &mut self.fault {
+            Some((fault, 0)) if *fault == what => {
+                self.fault = None;
+                Err(BlockError::Io)
+            }
+            Some((fault, left)) if *fault == what => {
+                *left -= 1;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// A disk in memory. Clones are the same disk.
@@ -126,6 +167,35 @@ impl Recorder {
         self.0.lock().unwrap().left = Some(writes);
     }
 
+    /// Lets something fail once, after so many that do not.
+    pub fn fail_once(&self, what: Fault, after: usize) {
+        self.0.lock().unwrap().fault = Some((what, after));
+    }
+
+    /// Whether what was to fail has failed.
+    pub fn has_failed(&self) -> bool {
+        self.0.lock().unwrap().fault.is_none()
+    }
+
+    pub fn set_block_size(&self, bytes: u32) {
+        self.0.lock().unwrap().block_size = Some(bytes);
+    }
+
+    /// What is left when all that was not flushed is lost.
+    pub fn without_power(&self, start: &[u8]) -> Vec<u8> {
+        let (mut disk, mut waiting) = (start.to_vec(), Vec::new());
+        for event in self.events() {
+            match event {
+                Event::Write(at, bytes) => waiting.push((at, bytes)),
+                Event::Lost => waiting.clear(),
+                Event::Flush => waiting.drain(..).for_each(|(at, bytes): (usize, Vec<u8>)| {
+                    disk[at..at + bytes.len()].copy_from_slice(&bytes);
+                }),
+            }
+        }
+        disk
+    }
+
     pub fn mount(&self) -> (Arc<Ext4>, Context) {
         let fs = Ext4::writable(Box::new(self.clone()), &mut |why| panic!("{why}")).unwrap();
         (fs.clone(), mounted(fs))
@@ -142,10 +212,15 @@ impl Source for Recorder {
     }
 
     fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError> {
-        let state = self.0.lock().unwrap();
+        let mut state = self.0.lock().unwrap();
+        state.try_to(Fault::Read)?;
         let bytes = state.bytes.get(at as usize..).and_then(|rest| rest.get(..into.len()));
         into.copy_from_slice(bytes.ok_or(BlockError::OutOfRange)?);
         Ok(())
+    }
+
+    fn block_size(&self) -> u32 {
+        self.0.lock().unwrap().block_size.unwrap_or(512)
     }
 
     fn is_read_only(&self) -> bool {
@@ -156,6 +231,7 @@ impl Source for Recorder {
         let whole = at.is_multiple_of(1024) && bytes.len().is_multiple_of(1024);
         assert!(whole, "whole blocks: {at}, {}", bytes.len());
         let mut state = self.0.lock().unwrap();
+        state.try_to(Fault::Write)?;
         if let Some(left) = &mut state.left {
             *left = left.checked_sub(1).ok_or(BlockError::Io)?;
         }
@@ -170,9 +246,10 @@ impl Source for Recorder {
 
     fn flush(&self) -> Result<(), BlockError> {
         let mut state = self.0.lock().unwrap();
+        let result = state.try_to(Fault::Flush);
         if state.records {
-            state.events.push(Event::Flush);
+            state.events.push(if result.is_ok() { Event::Flush } else { Event::Lost });
         }
-        Ok(())
+        result
     }
 }
