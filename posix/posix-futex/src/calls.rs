@@ -29,13 +29,18 @@ const AT_ONCE: usize = 8;
 
 static QUEUE: Mutex<Queue<Waiter>> = Mutex::new(Queue::new());
 
-/// Makes room for that many threads that wait at once. C libraries take a wait that fails for one
-/// that is over, and wait again: when memory runs out, they would do so for ever.
+/// Makes room for that many threads that wait at once, each for any word or any lock. C libraries take
+/// a wait that fails for one that is over, and wait again, or wait for ever for a lock that they cannot
+/// have: so they would when memory runs out.
+///
+/// Not to be called with a lock that [`Threads::exists`](crate::Threads) takes, which is asked under
+/// one that this takes.
 ///
 /// # Errors
 /// `ENOMEM`
 pub fn reserve(threads: usize) -> Result<(), Errno> {
-    QUEUE.lock().reserve(threads)
+    QUEUE.lock().reserve(threads)?;
+    pi::reserve(threads)
 }
 
 /// Wakes at most `count` threads that wait for the word at an address; returns how many.

@@ -23,7 +23,8 @@ const OWNER: u32 = OWNER_DIED - 1;
 pub struct Threads {
     /// Number of the calling thread.
     pub current: fn() -> u32,
-    /// Whether there is a thread with this number.
+    /// Whether there is a thread with this number. Asked under the lock of those who wait: whatever
+    /// this locks is locked after that, never before.
     pub exists: fn(u32) -> bool,
 }
 
@@ -46,6 +47,11 @@ struct Contender {
 }
 
 static CONTENDERS: Mutex<Queue<Contender>> = Mutex::new(Queue::new());
+
+/// Makes room for that many threads that wait at once.
+pub fn reserve(threads: usize) -> Result<(), Errno> {
+    CONTENDERS.lock().reserve(threads)
+}
 
 /// How long to wait for a lock.
 #[derive(Clone, Copy)]
@@ -141,11 +147,18 @@ fn owned(number: u32, before: u32, others: bool) -> u32 {
 fn change(word: &AtomicU32, next: impl Fn(u32) -> Result<u32, Errno>) -> Result<u32, Errno> {
     let mut seen = word.load(SeqCst);
     loop {
-        let wanted = next(seen)?;
-        match word.compare_exchange(seen, wanted, SeqCst, SeqCst) {
-            Ok(_) => return Ok(wanted),
-            // The program locks and unlocks without a call.
-            Err(now) => seen = now,
-        }
+        // The program locks and unlocks without a call, also while this looks: an owner that is no more
+        // may have unlocked before it ended.
+        let now = match next(seen) {
+            Ok(wanted) => match word.compare_exchange(seen, wanted, SeqCst, SeqCst) {
+                Ok(_) => return Ok(wanted),
+                Err(now) => now,
+            },
+            Err(error) => match word.load(SeqCst) {
+                now if now == seen => return Err(error),
+                now => now,
+            },
+        };
+        seen = now;
     }
 }
