@@ -93,8 +93,11 @@ fn threads_and_signals_with_a_preemptive_scheduler() {
 
 #[test]
 fn threads_and_signals_with_a_cooperative_scheduler() {
-    let dir = program("posix", &format!("{POSIX}sched = \"ukschedcoop\"\n"));
-    call_in(OXK, dir.path(), &["run", "--plat", "linuxu"]).expect(0, &NOTHING_WRONG);
+    let measured = "[options.uksched]\ncpu-time = true\n";
+    let dir = program("posix", &format!("{POSIX}sched = \"ukschedcoop\"\n{measured}"));
+    let run = call_in(OXK, dir.path(), &["run", "--plat", "linuxu"]);
+    run.expect(0, &NOTHING_WRONG);
+    run.expect(0, &["threads have clocks of their own\n"]);
 }
 
 /// What is checked of files as memory, of faults, and of system calls by instruction is what the

@@ -11,7 +11,7 @@ use uklock::Mutex;
 use ukplat::StaticRef;
 
 use crate::queue::Queue;
-use crate::waiter::{Waiter, this, unpark, urgency, wait_once};
+use crate::waiter::{Deadline, Waiter, this, unpark, urgency, wait_once};
 
 // Parts of the word (`linux/futex.h`).
 const WAITERS: u32 = 1 << 31;
@@ -58,8 +58,8 @@ pub fn reserve(threads: usize) -> Result<(), Errno> {
 pub enum Patience {
     /// Not at all.
     None,
-    /// Until this time on the monotonic clock, in nanoseconds; without one for ever.
-    Until(Option<u64>),
+    /// Until a time; without one for ever.
+    Until(Option<Deadline>),
 }
 
 /// Takes a lock, or waits for it. One whose owner ended keeps the bit that says so.
@@ -70,7 +70,7 @@ pub enum Patience {
 pub fn lock(word: &AtomicU32, address: usize, patience: Patience) -> Result<usize, Errno> {
     let threads = threads()?;
     let number = (threads.current)();
-    let (ticket, deadline_ns) = {
+    let (ticket, deadline) = {
         // Whoever unlocks does so before this, or finds the contender.
         let mut contenders = CONTENDERS.lock();
         let others = contenders.count(address) > 0;
@@ -82,15 +82,15 @@ pub fn lock(word: &AtomicU32, address: usize, patience: Patience) -> Result<usiz
             (_, Patience::Until(_)) => Ok(seen | WAITERS),
         })?;
         match patience {
-            Patience::Until(deadline_ns) if now & OWNER != number => {
+            Patience::Until(deadline) if now & OWNER != number => {
                 let contender = Contender { number, waiter: this() };
-                (contenders.add(address, u32::MAX, contender)?, deadline_ns)
+                (contenders.add(address, u32::MAX, contender)?, deadline)
             }
             _ => return Ok(0),
         }
     };
     loop {
-        let waited = wait_once(deadline_ns);
+        let waited = wait_once(deadline);
         let mut contenders = CONTENDERS.lock();
         if !contenders.waits(ticket) {
             // It was handed over.
@@ -135,6 +135,11 @@ pub fn unlock(word: &AtomicU32, address: usize) -> Result<usize, Errno> {
 
 /// A thread has ended and its number is gone: whoever waits for what it owned takes that over.
 pub fn thread_ended() {
+    look_again();
+}
+
+/// Lets all who wait for a lock look at what they wait for.
+pub fn look_again() {
     CONTENDERS.lock().all().for_each(|contender| unpark(contender.waiter));
 }
 

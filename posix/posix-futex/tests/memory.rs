@@ -7,6 +7,7 @@ use std::cell::Cell;
 use syscall_shim::{Errno, call, nr};
 
 const WAIT: i32 = 0;
+const WAKE: i32 = 1;
 const LOCK_PI: i32 = 6;
 
 /// The system's allocator, which gives a thread nothing that says so.
@@ -53,6 +54,8 @@ fn wait() -> [isize; 2] {
 #[test]
 fn whom_room_was_made_for_can_wait() {
     posix_futex::set_threads(&THREADS);
+    // What the host keeps of a thread is made at its first lock.
+    assert_eq!(call!(nr::futex, &3u32, WAKE, 1, 0, 0, 0), 0);
     assert_eq!(wait(), [Errno::ENOMEM.to_raw(); 2]);
     EXHAUSTED.set(true);
     let refused = posix_futex::reserve(1);
