@@ -67,5 +67,5 @@ pub use registry::{
     register_devices, registered,
 };
 pub use rename::RenameFlags;
-pub use shared::{Mapping, Memory, write_back_all};
+pub use shared::{Mapping, Memory, unless_changed_as_memory, write_back_all};
 pub use walk::{Follow, MAX_LINKS, MAX_NAME, MAX_PATH};

@@ -5,7 +5,7 @@ use syscall_shim::{UserWord, syscall};
 use ukerrno::Errno;
 use ukfile::OpenFlags;
 
-use crate::locks;
+use crate::{locks, memory};
 
 /// Closes a descriptor: also ends the locks of the process on the file.
 pub fn close_one(fd: i32) -> Result<(), Errno> {
@@ -98,6 +98,8 @@ mod command {
     pub const DUPLICATE_CLOSE: u32 = 1030;
     pub const SET_PIPE_SIZE: u32 = 1031;
     pub const GET_PIPE_SIZE: u32 = 1032;
+    pub const ADD_SEALS: u32 = 1033;
+    pub const GET_SEALS: u32 = 1034;
 }
 
 /// Does various things with a descriptor (fcntl(2)).
@@ -143,6 +145,8 @@ fn fcntl(fd: i32, command: u32, argument: UserWord) -> Result<usize, Errno> {
         }
         command::GET_PIPE_SIZE => pipe::capacity(&file),
         command::SET_PIPE_SIZE => pipe::set_capacity(&file, number),
+        command::ADD_SEALS => memory::add_seals(&file, number as u32).map(|()| 0),
+        command::GET_SEALS => memory::seals(&file).map(|seals| seals as usize),
         _ => Err(Errno::EINVAL),
     }
 }

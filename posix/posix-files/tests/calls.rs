@@ -569,6 +569,22 @@ fn descriptors() {
     assert_eq!(call!(nr::write, memory, &b"in memory"[..]), 9);
     assert_eq!(read_all(memory), b"in memory");
     assert_eq!(call!(nr::memfd_create, c"name", 0x100u32), error(Errno::EINVAL));
+    // `F_ADD_SEALS` and `F_GET_SEALS`.
+    assert_eq!(call!(nr::fcntl, memory, 1034, 0), 1);
+    let sealed = call!(nr::memfd_create, c"name", 2u32) as i32;
+    assert_eq!(call!(nr::write, sealed, &b"in memory"[..]), 9);
+    assert_eq!(call!(nr::fcntl, sealed, 1033, 4), 0);
+    assert_eq!(call!(nr::write, sealed, &b"x"[..]), error(Errno::EPERM), "it would grow");
+    assert_eq!(call!(nr::fallocate, sealed, 0, 5i64, 5i64), error(Errno::EPERM));
+    assert_eq!(call!(nr::pwrite64, sealed, &b"on"[..], 0i64), 2);
+    assert_eq!(call!(nr::fcntl, sealed, 1033, 0x10), error(Errno::EINVAL));
+    assert_eq!(call!(nr::fcntl, sealed, 1033, 8 | 1), 0);
+    assert_eq!(call!(nr::pwrite64, sealed, &b"in"[..], 0i64), error(Errno::EPERM));
+    assert_eq!(call!(nr::fallocate, sealed, 3, 0i64, 5i64), error(Errno::EPERM), "a hole");
+    assert_eq!(call!(nr::ftruncate, sealed, 2i64), 0);
+    assert_eq!(read_all(sealed), b"on");
+    assert_eq!(call!(nr::fcntl, sealed, 1033, 2), error(Errno::EPERM));
+    assert_eq!(call!(nr::fcntl, sealed, 1034, 0), 1 | 4 | 8);
     assert_eq!(call!(nr::close_range, fd, u32::MAX, 0), 0);
 }
 
