@@ -34,17 +34,24 @@ pub struct Subject {
     pub arguments: Vec<String>,
 }
 
-/// A line of what a subject says: a name and a number, or nothing that was measured. An error is a line
-/// that has no place there.
-pub type Read = fn(&str) -> Result<Option<(String, f64)>, ()>;
+/// What a line of a subject is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Line {
+    /// A measurement: its name and a number.
+    Value(String, f64),
+    /// Something that measures nothing.
+    Other,
+    /// What has no place there.
+    Unknown,
+}
+
+/// How a line is read.
+pub type Read = fn(&str) -> Line;
 
 /// A name, a space and a number.
-///
-/// # Errors
-/// It is something else.
-pub fn name_and_number(line: &str) -> Result<Option<(String, f64)>, ()> {
-    let (name, number) = line.split_once(' ').ok_or(())?;
-    Ok(Some((name.to_owned(), number.parse().map_err(|_| ())?)))
+pub fn name_and_number(line: &str) -> Line {
+    let parsed = line.split_once(' ').and_then(|(name, number)| Some((name, number.parse().ok()?)));
+    parsed.map_or(Line::Unknown, |(name, number)| Line::Value(name.to_owned(), number))
 }
 
 impl Subject {
@@ -60,8 +67,15 @@ impl Subject {
             let errors = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{} ended with {}: {text}{errors}", self.name, output.status));
         }
-        let line = |line| read(line).map_err(|()| format!("{} says `{line}`", self.name));
-        text.lines().filter_map(|text| line(text).transpose()).collect()
+        let mut values = Vec::new();
+        for line in text.lines() {
+            match read(line) {
+                Line::Value(name, value) => values.push((name, value)),
+                Line::Other => {}
+                Line::Unknown => return Err(format!("{} says `{line}`", self.name)),
+            }
+        }
+        Ok(values)
     }
 }
 
@@ -130,7 +144,7 @@ mod tests {
 
     #[test]
     fn lines_are_names_and_numbers() {
-        assert_eq!(name_and_number("yield 12.50"), Ok(Some(("yield".into(), 12.5))));
+        assert_eq!(name_and_number("yield 12.50"), Line::Value("yield".into(), 12.5));
         let measure = |program: &str, arguments: &[&str]| {
             subject(program, arguments).measure(name_and_number).unwrap_err()
         };
@@ -146,7 +160,7 @@ mod tests {
         assert_eq!((rows.len(), rows[0].cells.len()), (1, 2));
         assert_eq!(rows[0].cells[1].2, Rounds::of(vec![7.0, 7.0, 7.0]).unwrap());
         let two = subject("printf", &["heading\nspeed 7\n"]);
-        let read: Read = |line| if line == "heading" { Ok(None) } else { name_and_number(line) };
+        let read: Read = |line| if line == "heading" { Line::Other } else { name_and_number(line) };
         assert_eq!(two.measure(read), Ok(vec![("speed".to_owned(), 7.0)]));
     }
 }

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bench_report::run::{Row, Subject, rounds, rounds_read};
+use bench_report::run::{Line, Row, Subject, rounds, rounds_read};
 use bench_report::svg::{Section, draw};
 use bench_report::table;
 use indicatif::ProgressBar;
@@ -186,14 +186,15 @@ impl Program<'_> {
 }
 
 /// A line of SQLite's speed test: ` 100 - what is done.....    0.047s`.
-fn speedtest_line(line: &str) -> std::result::Result<Option<(String, f64)>, ()> {
+fn speedtest_line(line: &str) -> Line {
     if line.starts_with("--") {
-        return Ok(None);
+        return Line::Other;
     }
-    let (what, time) = line.trim().rsplit_once(' ').ok_or(())?;
-    let seconds: f64 = time.strip_suffix('s').ok_or(())?.parse().map_err(|_| ())?;
-    let what = what.trim().trim_end_matches('.');
-    Ok(Some((format!("{SPEEDTEST}{what}"), seconds * 1e3)))
+    let parsed = line.trim().rsplit_once(' ').and_then(|(what, time)| {
+        let seconds: f64 = time.strip_suffix('s')?.parse().ok()?;
+        Some((what.trim().trim_end_matches('.'), seconds))
+    });
+    parsed.map_or(Line::Unknown, |(what, s)| Line::Value(format!("{SPEEDTEST}{what}"), s * 1e3))
 }
 
 /// What a name means.
@@ -267,10 +268,10 @@ mod tests {
     fn lines_of_the_speed_test() {
         let part = " 130 - 25 SELECTS, numeric BETWEEN, unindexed......................    0.025s";
         let name = "speedtest1 130 - 25 SELECTS, numeric BETWEEN, unindexed".to_owned();
-        assert_eq!(speedtest_line(part), Ok(Some((name, 25.0))));
+        assert_eq!(speedtest_line(part), Line::Value(name, 25.0));
         let total = "       TOTAL.......................................................    1.614s";
-        assert_eq!(speedtest_line(total), Ok(Some((TOTAL.to_owned(), 1614.0))));
-        assert_eq!(speedtest_line("-- Speedtest1 for SQLite 3.49.1"), Ok(None));
-        assert_eq!(speedtest_line("SQL error: disk I/O error"), Err(()));
+        assert_eq!(speedtest_line(total), Line::Value(TOTAL.to_owned(), 1614.0));
+        assert_eq!(speedtest_line("-- Speedtest1 for SQLite 3.49.1"), Line::Other);
+        assert_eq!(speedtest_line("SQL error: disk I/O error"), Line::Unknown);
     }
 }
