@@ -1,22 +1,34 @@
 //! Open file descriptions.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use ukerrno::Errno;
 use uklock::Mutex;
+use ukplat::StaticRef;
 
-use crate::{File, OpenFlags, Seek, fallible};
+use crate::{Events, File, OpenFlags, Seek, WatchId, Watcher, Watchers, fallible};
 
 /// An open file description: a file, the position in it, and the flags it was opened with. All
 /// descriptors that `dup` made of one share it (POSIX.1-2024, 3.239).
 ///
 /// One block of memory: the file is inside.
-pub struct Description<F: ?Sized = dyn File> {
+pub struct Description<F: ?Sized + File = dyn File> {
     flags: AtomicU32,
+    at_end: StaticRef<fn()>,
     position: Mutex<u64>,
+    /// Those that watch until it is closed.
+    watches: Mutex<Vec<Watch>>,
     file: F,
+}
+
+/// One that watches a description.
+struct Watch {
+    id: WatchId,
+    key: u64,
+    watcher: Arc<dyn Watcher>,
 }
 
 impl<F: File> Description<F> {
@@ -26,8 +38,14 @@ impl<F: File> Description<F> {
     /// `ENOMEM`
     pub fn new(file: F, flags: OpenFlags) -> Result<Arc<Description>, Errno> {
         let flags = flags.difference(OpenFlags::CREATION);
-        fallible::arc(Self { flags: AtomicU32::new(flags.bits()), position: Mutex::new(0), file })
-            .map(|one| one as Arc<Description>)
+        let new = Self {
+            flags: AtomicU32::new(flags.bits()),
+            at_end: StaticRef::new(),
+            position: Mutex::new(0),
+            watches: Mutex::new(Vec::new()),
+            file,
+        };
+        fallible::arc(new).map(|one| one as Arc<Description>)
     }
 }
 
@@ -162,13 +180,76 @@ impl Description {
         Ok(*position)
     }
 
+    /// Has `tell` called when the last user lets go, whoever that is: a descriptor, a mapping, a
+    /// call under way. References that are [`Weak`](alloc::sync::Weak) lead nowhere by then.
+    pub fn at_end(&self, tell: &'static fn()) {
+        self.at_end.set(tell);
+    }
+
     /// Calls `f` with the position, which it may move; others wait meanwhile.
     pub fn with_position<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
         f(&mut self.position.lock())
     }
 }
 
-impl<F: ?Sized> fmt::Debug for Description<F> {
+/// Being watched for as long as it is open. Files may share their [`Watchers`], as both ends of a pipe
+/// do, and outlive what they were opened as: that nobody has it open is known here alone.
+impl Description {
+    /// Tells `watcher` of the file, as [`Watchers::watch`], and that it is [closed](Watcher::closed).
+    ///
+    /// # Errors
+    /// `EPERM` when the file has no [`File::watchers`]; `ENOMEM`
+    pub fn watch(
+        &self,
+        watcher: Arc<dyn Watcher>,
+        interest: Events,
+        key: u64,
+    ) -> Result<WatchId, Errno> {
+        let watchers = self.file.watchers().ok_or(Errno::EPERM)?;
+        let mut watches = self.watches.lock();
+        watches.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+        let id = watchers.watch(watcher.clone(), interest, key)?;
+        watches.push(Watch { id, key, watcher });
+        Ok(id)
+    }
+
+    /// Ends it. When it returns, the watcher is not called any more.
+    pub fn unwatch(&self, id: WatchId) {
+        let removed = {
+            let mut watches = self.watches.lock();
+            let at = watches.iter().position(|watch| watch.id == id);
+            at.map(|at| watches.swap_remove(at))
+        };
+        if let (Some(_), Some(watchers)) = (removed, self.file.watchers()) {
+            watchers.unwatch(id);
+        }
+    }
+}
+
+impl<F: ?Sized + File> Drop for Description<F> {
+    #[inline]
+    fn drop(&mut self) {
+        let watches = core::mem::take(self.watches.get_mut());
+        if !watches.is_empty() {
+            end_all(watches, self.file.watchers());
+        }
+        if let Some(tell) = self.at_end.get() {
+            tell();
+        }
+    }
+}
+
+#[cold]
+fn end_all(watches: Vec<Watch>, watchers: Option<&Watchers>) {
+    for Watch { id, key, watcher } in watches {
+        if let Some(watchers) = watchers {
+            watchers.unwatch(id);
+        }
+        watcher.closed(key);
+    }
+}
+
+impl<F: ?Sized + File> fmt::Debug for Description<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flags = OpenFlags::from_bits_retain(self.flags.load(Ordering::Relaxed));
         f.debug_struct("Description").field("flags", &flags).finish_non_exhaustive()
@@ -243,6 +324,69 @@ mod tests {
         assert_eq!(file.seek(Seek::Start(0)), Err(Errno::ESPIPE));
         file.set_flags(OpenFlags::NONBLOCK | OpenFlags::WRITE_ONLY);
         assert_eq!(file.flags(), OpenFlags::NONBLOCK | OpenFlags::READ_WRITE);
+    }
+
+    /// A file that shares those that watch it with others.
+    struct Shared(Arc<Watchers>);
+
+    impl File for Shared {
+        fn watchers(&self) -> Option<&Watchers> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn watches_end_when_it_is_closed() {
+        #[derive(Default)]
+        struct Log(std::sync::Mutex<Vec<(&'static str, u64)>>);
+        impl Watcher for Log {
+            fn changed(&self, key: u64, _: Events) {
+                self.0.lock().unwrap().push(("changed", key));
+            }
+            fn closed(&self, key: u64) {
+                self.0.lock().unwrap().push(("closed", key));
+            }
+        }
+        let (watchers, log) = (Arc::new(Watchers::new()), Arc::new(Log::default()));
+        let open = || Description::new(Shared(watchers.clone()), OpenFlags::READ_ONLY).unwrap();
+        let files = [open(), open(), open()];
+        let ids = [0, 1, 2].map(|n| files[n].watch(log.clone(), Events::IN, n as u64).unwrap());
+        files[1].unwatch(ids[0]);
+        files[1].unwatch(ids[1]);
+        let [first, second, third] = files;
+        drop((first.clone(), second));
+        watchers.notify(Events::IN);
+        drop(first);
+        watchers.notify(Events::IN);
+        drop(third);
+        watchers.notify(Events::IN);
+        let heard = log.0.lock().unwrap().clone();
+        let mut sorted = heard[..2].to_vec();
+        sorted.sort();
+        assert_eq!(sorted, [("changed", 0), ("changed", 2)]);
+        assert_eq!(heard[2..], [("closed", 0), ("changed", 2), ("closed", 2)]);
+        assert_eq!(Arc::strong_count(&log), 1);
+        let plain = Description::new(Ten, OpenFlags::READ_ONLY).unwrap();
+        assert_eq!(plain.watch(log, Events::IN, 0), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn the_end_is_told_once_and_when_nobody_is_left() {
+        static ENDS: AtomicU32 = AtomicU32::new(0);
+        static TELL: fn() = || {
+            ENDS.fetch_add(1, Ordering::Relaxed);
+        };
+        let told = || ENDS.load(Ordering::Relaxed);
+        let file = Description::new(Stream, OpenFlags::READ_WRITE).unwrap();
+        let twin = file.clone();
+        file.at_end(&TELL);
+        file.at_end(&TELL);
+        drop(file);
+        assert_eq!(told(), 0);
+        drop(twin);
+        assert_eq!(told(), 1);
+        drop(Description::new(Stream, OpenFlags::READ_WRITE).unwrap());
+        assert_eq!(told(), 1);
     }
 
     #[test]

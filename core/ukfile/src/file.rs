@@ -91,14 +91,16 @@ pub trait File: Any + Send + Sync {
         None
     }
 
-    /// Whether it may get ready without telling [`File::watchers`]: a timer, or a device that has
-    /// to be asked. [`File::ready_at`] says when to look.
+    /// Whether it may get ready without telling [`File::watchers`]: a timer, a device that has to be
+    /// asked, or what watches such files. [`File::ready_at`] says when to look. It is one or is not,
+    /// from the beginning to the end.
     fn is_timed(&self) -> bool {
         false
     }
 
     /// When, in nanoseconds of the monotonic clock, to look again at a file that
-    /// [is timed](File::is_timed).
+    /// [is timed](File::is_timed) and was not [ready](File::ready). Watchers are told when this
+    /// becomes another time, as they are when it gets ready.
     fn ready_at(&self) -> Option<u64> {
         None
     }

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,12 +12,18 @@ use uklock::Mutex;
 use crate::{Events, fallible};
 
 /// Who wants to know: a call of `poll` that waits, an `epoll` instance.
-pub trait Watcher: Send + Sync {
-    /// A file got ready for `events`. `key` is what the watcher gave when it began to watch.
+pub trait Watcher: Any + Send + Sync {
+    /// A file got ready for `events`, or the time at which it does so changed
+    /// ([`File::ready_at`](crate::File::ready_at)). `key` is what the watcher gave when it began to
+    /// watch.
     ///
     /// Called with the file's list of watchers locked: it must not watch, or stop watching, the
     /// same file.
     fn changed(&self, key: u64, events: Events);
+
+    /// The file is about to be closed: nobody has the description any more that was
+    /// [watched](crate::Description::watch). [`Watcher::changed`] is not called with this key again.
+    fn closed(&self, _key: u64) {}
 }
 
 /// A registration, for [`Watchers::unwatch`].
@@ -113,13 +120,18 @@ impl Watchers {
         }
     }
 
-    /// The file has just become ready for `events`: tells those that want to know. Called after
-    /// the change, without locks of the file.
+    /// The file has just become ready for `events`, or it will be at another time than before:
+    /// tells those that want to know. Called after the change, without locks of the file.
     #[inline]
     pub fn notify(&self, events: Events) {
         if self.count.load(Ordering::SeqCst) != 0 {
             self.notify_all(events);
         }
+    }
+
+    /// Calls `f` with each that watches; the list is locked meanwhile.
+    pub fn for_each(&self, mut f: impl FnMut(&dyn Watcher)) {
+        self.list.lock().entries.iter().for_each(|entry| f(&*entry.watcher));
     }
 
     #[cold]

@@ -52,7 +52,7 @@ mod walk;
 pub use attributes::{Access, SetTime};
 pub use context::Context;
 pub use credentials::{Credentials, EXECUTE, READ, WRITE};
-pub use elsewhere::{Handles, Place};
+pub use elsewhere::{Ahead, Handles, Place};
 pub use lock::{LockKind, RangeLock};
 pub use mount::{Location, Mount, MountFlags, root, set_root};
 pub use node::{

@@ -77,6 +77,16 @@ impl State {
         count
     }
 
+    /// What reading finds, if anything, and when it expires next.
+    fn read(&mut self, now: u64) -> (Option<Result<u64, Errno>>, Option<u64>) {
+        let taken = if core::mem::take(&mut self.canceled) {
+            Some(Err(Errno::ECANCELED))
+        } else {
+            Some(self.take(now)).filter(|&count| count > 0).map(Ok)
+        };
+        (taken, self.next)
+    }
+
     /// Whether there is something to read.
     fn is_ready(&self, now: u64) -> bool {
         self.canceled || self.next.is_some_and(|next| next <= now)
@@ -159,18 +169,15 @@ impl File for Timer {
             return Err(Errno::EINVAL);
         }
         loop {
-            let next = {
-                let mut state = self.state.lock();
-                if core::mem::take(&mut state.canceled) {
-                    return Err(Errno::ECANCELED);
+            let (taken, next) = self.state.lock().read(ukplat::monotonic_ns());
+            if let Some(taken) = taken {
+                // It was ready; when it will be again, those that watch have to learn.
+                if next.is_some() {
+                    self.watchers.notify(Events::IN);
                 }
-                let count = state.take(ukplat::monotonic_ns());
-                if count > 0 {
-                    Scatter::new(buffers).put(&count.to_ne_bytes());
-                    return Ok(8);
-                }
-                state.next
-            };
+                Scatter::new(buffers).put(&taken?.to_ne_bytes());
+                return Ok(8);
+            }
             if flags.contains(OpenFlags::NONBLOCK) {
                 return Err(Errno::EAGAIN);
             }

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use ukerrno::Errno;
-use ukfile::{Events, File, Kind, Metadata, OpenFlags, Scatter};
+use ukfile::{Events, File, Kind, Metadata, OpenFlags, Scatter, Watchers};
 use uklock::Mutex;
 use ukplat::Stream;
 
@@ -22,6 +22,9 @@ pub struct Console {
 
 /// A byte that was looked at and not read: there is one console, however often it is open.
 static AHEAD: Mutex<Option<u8>> = Mutex::new(None);
+
+/// Those that watch it, who are told that what they found was read.
+static WATCHERS: Watchers = Watchers::new();
 
 impl Default for Console {
     fn default() -> Self {
@@ -63,6 +66,8 @@ impl File for Console {
         loop {
             let taken = self.take(&mut bytes[..length]);
             if taken > 0 {
+                // More may have arrived, or will: they have to look again.
+                WATCHERS.notify(Events::READABLE);
                 return Ok(Scatter::new(buffers).put(&bytes[..taken]));
             }
             if ukplat::console_ended() {
@@ -112,6 +117,10 @@ impl File for Console {
         readable | Events::WRITABLE
     }
 
+    fn watchers(&self) -> Option<&Watchers> {
+        Some(&WATCHERS)
+    }
+
     fn is_timed(&self) -> bool {
         true
     }
@@ -126,5 +135,34 @@ pub fn open(number: u64, _flags: OpenFlags) -> Result<Arc<dyn File>, Errno> {
     match ukfile::minor(number) {
         0 | 1 => Ok(ukfile::fallible::arc(Console::default())?),
         _ => Err(Errno::ENXIO),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    use ukfile::Watcher;
+
+    use super::*;
+
+    #[test]
+    fn those_that_watch_learn_that_it_was_read() {
+        struct Told(AtomicU32);
+        impl Watcher for Told {
+            fn changed(&self, _: u64, events: Events) {
+                self.0.fetch_add(events.bits(), SeqCst);
+            }
+        }
+        let (console, told) = (Console::default(), Arc::new(Told(AtomicU32::new(0))));
+        let id = console.watchers().unwrap().watch(told.clone(), Events::IN, 0).unwrap();
+        *AHEAD.lock() = Some(b'x');
+        assert!(console.ready().contains(Events::IN));
+        let mut byte = [0];
+        assert_eq!(console.read(&mut 0, &mut [&mut byte], OpenFlags::NONBLOCK), Ok(1));
+        assert_eq!((byte[0], told.0.load(SeqCst)), (b'x', Events::READABLE.bits()));
+        let none = console.read(&mut 0, &mut [&mut byte], OpenFlags::NONBLOCK);
+        assert_eq!(none, Err(Errno::EAGAIN));
+        console.watchers().unwrap().unwatch(id);
     }
 }

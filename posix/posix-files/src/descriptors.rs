@@ -9,13 +9,13 @@ use crate::{locks, memory};
 
 /// Closes a descriptor: also ends the locks of the process on the file.
 pub fn close_one(fd: i32) -> Result<(), Errno> {
-    let file = TABLE.close(fd)?;
-    locks::closed(&file);
     // The number is free whatever comes now.
-    let result = if file.flags().contains(OpenFlags::PATH) { Ok(()) } else { file.file().flush() };
-    drop(file);
-    locks::wake();
-    result
+    let file = TABLE.close(fd)?;
+    if file.flags().contains(OpenFlags::PATH) {
+        return Ok(());
+    }
+    locks::closed(&file);
+    file.file().flush()
 }
 
 /// Closes a descriptor (close(2)).
@@ -49,12 +49,12 @@ fn dup(fd: i32) -> Result<i32, Errno> {
 }
 
 fn duplicate_to(fd: i32, to: i32, close_on_exec: bool) -> Result<i32, Errno> {
-    if let Some(old) = TABLE.duplicate_to(fd, to, close_on_exec)? {
+    if let Some(old) = TABLE.duplicate_to(fd, to, close_on_exec)?
+        && !old.flags().contains(OpenFlags::PATH)
+    {
         locks::closed(&old);
         // As Linux: what the file that goes has to say is not told.
         let _ = old.file().flush();
-        drop(old);
-        locks::wake();
     }
     Ok(to)
 }

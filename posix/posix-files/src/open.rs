@@ -10,9 +10,11 @@ use crate::process::context;
 
 fn open_at(directory: i32, path: &[u8], flags: u32, mode: u32) -> Result<i32, Errno> {
     let flags = OpenFlags::from_bits_retain(flags);
+    // First: without a number nothing may be made or cut off.
+    let number = TABLE.reserve(flags.contains(OpenFlags::CLOSE_ON_EXEC))?;
     let base = base(directory, path)?;
     let file = context()?.open(base.as_ref(), path, flags, (mode & 0o7777) as u16)?;
-    TABLE.insert(file, flags.contains(OpenFlags::CLOSE_ON_EXEC))
+    Ok(number.fill(file))
 }
 
 /// Opens a file (open(2)).

@@ -14,6 +14,10 @@ use crate::select::select as wait_for_sets;
 
 const SECOND: u64 = 1_000_000_000;
 
+/// Files of a `poll` for which no memory is taken.
+const FEW: usize = 8;
+const NOTHING: Wanted = Wanted::new(None, Events::empty());
+
 /// `struct pollfd`
 #[derive(Clone, Copy, Debug, Plain)]
 #[repr(C)]
@@ -49,15 +53,26 @@ fn poll_until(mut fds: UserSliceMut<'_, PollFd>, deadline: Option<u64>) -> Resul
     if fds.len() > TABLE.limit() {
         return Err(Errno::EINVAL);
     }
-    let mut wanted = Vec::new();
-    wanted.try_reserve_exact(fds.len()).map_err(|_| Errno::ENOMEM)?;
+    let mut few = [NOTHING; FEW];
+    let mut many = Vec::new();
+    let list = match few.get_mut(..fds.len()) {
+        Some(few) => few,
+        None => {
+            many.try_reserve_exact(fds.len()).map_err(|_| Errno::ENOMEM)?;
+            many.resize_with(fds.len(), || NOTHING);
+            &mut many[..]
+        }
+    };
     // Negative descriptors do not count; the others keep their order.
-    for one in fds.iter().filter(|one| one.fd >= 0) {
+    let mut used = 0;
+    for (one, place) in fds.iter().filter(|one| one.fd >= 0).zip(&mut *list) {
         let interest = Events::from_bits_truncate(one.events.into());
-        wanted.push(Wanted::new(TABLE.get(one.fd).ok(), interest));
+        *place = Wanted::new(TABLE.get(one.fd).ok(), interest);
+        used += 1;
     }
-    let count = wait_for(&mut wanted, deadline)?;
-    let mut found = wanted.iter();
+    let list = &mut list[..used];
+    let count = wait_for(list, deadline)?;
+    let mut found = list.iter();
     for index in 0..fds.len() {
         let Some(one) = fds.get(index) else { break };
         let found = if one.fd < 0 { None } else { found.next() };
@@ -205,15 +220,11 @@ fn epoll_until(
     let instance: &Epoll = instance.downcast().ok_or(Errno::EINVAL)?;
     let room = usize::try_from(room).ok().filter(|&room| room > 0).ok_or(Errno::EINVAL)?;
     let mut memory: UserSliceMut<'_, Event> = events.slice_mut(room)?;
-    // Not more than most calls have, whatever they say there is room for.
-    let room = room.min(1024);
-    let mut ready = Vec::new();
-    ready.try_reserve_exact(room).map_err(|_| Errno::ENOMEM)?;
-    instance.wait(&mut ready, room, deadline)?;
-    for (index, one) in ready.iter().enumerate() {
-        memory.set(index, [one.events.bits(), one.data as u32, (one.data >> 32) as u32]);
-    }
-    Ok(ready.len())
+    let mut index = 0;
+    instance.wait(room, deadline, |ready| {
+        memory.set(index, [ready.events.bits(), ready.data as u32, (ready.data >> 32) as u32]);
+        index += 1;
+    })
 }
 
 /// Waits for events (epoll_wait(2)).

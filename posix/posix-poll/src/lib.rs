@@ -14,8 +14,10 @@
 //! ```
 //!
 //! Files tell those that watch them; nothing is asked again and again, but consoles, which cannot
-//! tell. Times come from the files too: a wait ends when the first timer expires. An `epoll`
-//! instance wakes one of those that wait for it, per event.
+//! tell. Times come from the files too: a wait ends when the first timer expires, also one that an
+//! instance watches which is watched itself. An `epoll` instance wakes one of those that wait for it,
+//! per event; what an event takes does not depend on how many files are watched, and takes no memory.
+//! Files that are closed are forgotten at once.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -23,6 +25,7 @@ extern crate alloc;
 
 mod calls;
 mod epoll;
+mod look;
 mod poll;
 mod select;
 #[cfg(test)]

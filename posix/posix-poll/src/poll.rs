@@ -1,12 +1,13 @@
 //! Waiting for one of several files, once.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use ukerrno::Errno;
 use ukfile::{Description, Events, WatchId, Watcher, fallible};
 use uklock::WaitQueue;
+
+use crate::look::look;
 
 /// A file, what it is waited for, and what it is ready for.
 #[derive(Debug)]
@@ -17,12 +18,14 @@ pub struct Wanted {
     pub interest: Events,
     /// What was found.
     pub found: Events,
+    /// The registration of a call that waits.
+    watch: Option<WatchId>,
 }
 
 impl Wanted {
     /// Something to wait for.
     pub const fn new(file: Option<Arc<Description>>, interest: Events) -> Self {
-        Self { file, interest, found: Events::empty() }
+        Self { file, interest, found: Events::empty(), watch: None }
     }
 }
 
@@ -40,30 +43,28 @@ impl Watcher for Waiting {
     }
 }
 
-/// Looks at all files; returns how many are ready.
-fn look(wanted: &mut [Wanted]) -> usize {
-    let mut count = 0;
+/// Looks at all files; returns how many are ready, and when to look again without being told.
+fn look_at(wanted: &mut [Wanted]) -> (usize, Option<u64>) {
+    let (mut count, mut next) = (0, None);
     for one in wanted {
-        one.found = match &one.file {
-            Some(file) => file.file().ready() & (one.interest | Events::ALWAYS),
-            None => Events::INVALID,
-        };
-        count += usize::from(!one.found.is_empty());
+        let look = |file: &Arc<Description>| look(file.file(), one.interest | Events::ALWAYS);
+        let (found, at) = one.file.as_ref().map_or((Events::INVALID, None), look);
+        one.found = found;
+        count += usize::from(!found.is_empty());
+        next = next.into_iter().chain(at).min();
     }
-    count
+    (count, next)
 }
 
-/// Registrations, which end with the call.
-struct Watches<'a> {
-    wanted: &'a [Arc<Description>],
-    ids: Vec<(usize, WatchId)>,
-}
+/// Files that are watched as long as the call waits.
+struct Watches<'a>(&'a mut [Wanted]);
 
 impl Drop for Watches<'_> {
     fn drop(&mut self) {
-        for (index, id) in self.ids.drain(..) {
-            if let Some(watchers) = self.wanted[index].file().watchers() {
-                watchers.unwatch(id);
+        for one in &mut *self.0 {
+            let watchers = one.file.as_ref().and_then(|file| file.file().watchers());
+            if let (Some(watch), Some(watchers)) = (one.watch.take(), watchers) {
+                watchers.unwatch(watch);
             }
         }
     }
@@ -76,31 +77,25 @@ impl Drop for Watches<'_> {
 /// `ENOMEM`; `EINTR`
 pub fn poll(wanted: &mut [Wanted], deadline_ns: Option<u64>) -> Result<usize, Errno> {
     let over = |now| deadline_ns.is_some_and(|deadline| now >= deadline);
-    let count = look(wanted);
+    let (count, _) = look_at(wanted);
     if count > 0 || over(ukplat::monotonic_ns()) {
         return Ok(count);
     }
     let waiting = fallible::arc(Waiting::default())?;
-    let mut files = Vec::new();
-    files.try_reserve_exact(wanted.len()).map_err(|_| Errno::ENOMEM)?;
-    files.extend(wanted.iter().filter_map(|one| one.file.clone()));
-    let mut watches = Watches { wanted: &files, ids: Vec::new() };
-    for (index, one) in wanted.iter().filter(|one| one.file.is_some()).enumerate() {
-        if let Some(watchers) = files[index].file().watchers() {
-            watches.ids.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-            let id = watchers.watch(waiting.clone(), one.interest, 0)?;
-            watches.ids.push((index, id));
+    let watches = Watches(wanted);
+    for one in &mut *watches.0 {
+        if let Some(watchers) = one.file.as_ref().and_then(|file| file.file().watchers()) {
+            one.watch = Some(watchers.watch(waiting.clone(), one.interest, 0)?);
         }
     }
     loop {
         // Cleared before the look: what comes after it is told again.
         waiting.told.store(false, Ordering::SeqCst);
-        let count = look(wanted);
+        let (count, next) = look_at(watches.0);
         if count > 0 || over(ukplat::monotonic_ns()) {
             return Ok(count);
         }
-        let timed = files.iter().filter_map(|file| file.file().ready_at());
-        let until = timed.chain(deadline_ns).min();
+        let until = next.into_iter().chain(deadline_ns).min();
         let told = || waiting.told.load(Ordering::SeqCst);
         waiting.queue.wait_interruptible(until, told).map_err(|_| Errno::EINTR)?;
     }

@@ -45,7 +45,29 @@ static void handler(int signal) { handled++; }
 		CHECK((success) || errno == ENOMEM || errno == EAGAIN || errno == ENOSPC); \
 	} while (0)
 
-static void calls(char *mapped)
+/* Waiting for files that are watched takes no memory, watching more may fail. */
+static void watching(int watched)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = 1 }, events[64];
+	int ends[2] = { -1, -1 }, kinds[3] = { eventfd(1, 0), timerfd_create(CLOCK_MONOTONIC, 0), epoll_create1(0) };
+
+	ENDS(pipe(ends), got < 0 || got == 0);
+	for (int i = 0; i < 3; i++)
+		if (kinds[i] >= 0)
+			ENDS(epoll_ctl(watched, EPOLL_CTL_ADD, kinds[i], &event), !got);
+	if (ends[0] >= 0)
+		ENDS(epoll_ctl(watched, EPOLL_CTL_ADD, ends[0], &event), !got);
+	CHECK(epoll_wait(watched, events, 64, 0) >= 1);
+	CHECK(epoll_wait(watched, events, 1 << 20, 0) >= 1);
+	for (int i = 0; i < 3; i++)
+		if (kinds[i] >= 0)
+			CHECK(!close(kinds[i]));
+	if (ends[0] >= 0)
+		CHECK(!close(ends[0]) && !close(ends[1]));
+	CHECK(epoll_wait(watched, events, 64, 0) == 1 && events[0].data.u32 == 7);
+}
+
+static void calls(char *mapped, int watched)
 {
 	pthread_t thread;
 	struct itimerspec spec = { .it_value = { .tv_sec = 100 } };
@@ -103,6 +125,8 @@ static void calls(char *mapped)
 		ENDS(mkdir("/tmp/folder", 0700), !got && !rmdir("/tmp/folder"));
 	}
 	unlink("/tmp/exhausted");
+	for (int i = 0; i < 40; i++)
+		watching(watched);
 }
 
 /* A mutex that another thread has, and gives back when it is waited for. */
@@ -145,10 +169,14 @@ void test_exhaustion(void)
 	waits_for_an_owner();
 	char *mapped = mmap(0, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(mapped != MAP_FAILED);
+	int watched = epoll_create1(0), ready = eventfd(1, 0);
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = 7 };
+	CHECK(!epoll_ctl(watched, EPOLL_CTL_ADD, ready, &event));
 	void *all = take_all();
 	CHECK(all && !malloc(1 << 16));
-	calls(mapped);
+	calls(mapped, watched);
 	give_all(all);
+	CHECK(!close(watched) && !close(ready));
 	/* All of it is there again. */
 	pthread_t thread;
 	CHECK(!pthread_create(&thread, 0, nothing, 0) && !pthread_join(thread, 0));
