@@ -174,18 +174,7 @@ impl Program<'_> {
         if !manifest.is_file() {
             return Err(missing());
         }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["metadata", "--format-version", "1", "--manifest-path"])
-            .arg(&manifest)
-            .output()
-            .context("cannot start cargo")?;
-        if !output.status.success() {
-            eprint!("{}", String::from_utf8_lossy(&output.stderr));
-            return Err(Diagnostic::new("cargo cannot read the application's Cargo.toml"));
-        }
-        let metadata: serde_json::Value =
-            serde_json::from_slice(&output.stdout).context("cannot read what cargo says")?;
+        let metadata = self.loaded.cargo_metadata(&manifest)?;
         let packages = metadata["packages"].as_array().into_iter().flatten();
         packages
             .filter(|package| package["name"] == name)
