@@ -65,7 +65,9 @@ pub fn mappings(out: &mut dyn Write) -> Result {
         let data = &boot.data;
         writeln!(out, "{:08x}-{:08x} rw-p 00000000 00:00 0 /{}", data.start, data.end, image())?;
     }
-    for (range, protection) in posix_mmap::mappings() {
+    let mut at = 0;
+    while let Some((range, protection)) = posix_mmap::mapping_behind(at) {
+        at = range.end;
         let flag = |bit: u32, letter: char| if protection & bit != 0 { letter } else { '-' };
         let (read, write, run) = (flag(1, 'r'), flag(2, 'w'), flag(4, 'x'));
         writeln!(
