@@ -79,13 +79,10 @@ fn threads_and_signals_with_a_preemptive_scheduler() {
 
 #[test]
 fn threads_and_signals_with_a_cooperative_scheduler() {
-    let run = posix("ukschedcoop", "coop", MACHINES[0], &["--set", "uksched.cpu-time=true"]);
-    run.expect(0, &NOTHING_WRONG);
-    run.expect(
-        0,
-        &["threads have clocks of their own
-"],
-    );
+    let measured = ["--set", "uksched.cpu-time=true"];
+    let coop = posix("ukschedcoop", "coop", MACHINES[0], &measured);
+    coop.expect(0, &NOTHING_WRONG);
+    coop.expect(0, &["threads have clocks of their own\n"]);
 }
 
 /// What is checked of files as memory, of faults, and of system calls by instruction is what the

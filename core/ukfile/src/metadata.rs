@@ -91,8 +91,8 @@ pub struct Metadata {
     pub modified: Timestamp,
     /// When anything of it last changed.
     pub changed: Timestamp,
-    /// When it was made.
-    pub created: Timestamp,
+    /// When it was made; not known of all files.
+    pub created: Option<Timestamp>,
 }
 
 impl Metadata {

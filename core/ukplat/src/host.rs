@@ -158,7 +158,10 @@ impl Platform for Host {
         CPU.get()
     }
     fn cpu_count() -> usize {
-        std::thread::available_parallelism().map_or(1, usize::from).min(crate::cpu::MAX_CPUS)
+        // Asked once: the host's answer takes memory, which tests of its end do not have.
+        static COUNT: OnceLock<usize> = OnceLock::new();
+        let count = || std::thread::available_parallelism().map_or(1, usize::from);
+        (*COUNT.get_or_init(count)).min(crate::cpu::MAX_CPUS)
     }
     /// The stack is the host thread's, not the given one.
     unsafe fn cpu_start(

@@ -78,7 +78,7 @@ impl Inode {
             accessed: time(0x8, 0x8c),
             modified: time(0x10, 0x88),
             changed: time(0xc, 0x84),
-            created: if has(0x90, 4) { time(0x90, 0x94) } else { Timestamp::default() },
+            created: has(0x90, 4).then(|| time(0x90, 0x94)),
         };
         if metadata.size > i64::MAX as u64 {
             return Err(Ext4Error::Damaged("a file is longer than files can be"));

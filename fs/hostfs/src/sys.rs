@@ -87,7 +87,8 @@ pub const AT_REMOVEDIR: usize = 0x200;
 const RESOLVE: u64 = 0x2 | 0x4 | 0x8;
 const RWF_APPEND: usize = 0x10;
 /// `STATX_BASIC_STATS | STATX_BTIME`
-const STATX_MASK: usize = 0x7ff | 0x800;
+const STATX_BTIME: u32 = 0x800;
+const STATX_MASK: usize = 0x7ff | STATX_BTIME as usize;
 
 /// Makes a system call; negative results are `-errno`.
 ///
@@ -314,7 +315,7 @@ impl Fd {
             accessed: told.accessed.timestamp(),
             modified: told.modified.timestamp(),
             changed: told.changed.timestamp(),
-            created: told.created.timestamp(),
+            created: (told.mask & STATX_BTIME != 0).then(|| told.created.timestamp()),
         })
     }
 

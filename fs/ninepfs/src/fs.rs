@@ -112,11 +112,7 @@ impl Shared {
             seconds: seconds as i64,
             nanoseconds: u32::try_from(nanoseconds).unwrap_or(0).min(999_999_999),
         };
-        let created = if valid & attribute::CREATED != 0 {
-            time(told.created, told.created_ns)
-        } else {
-            Timestamp::default()
-        };
+        let tells_birth = valid & attribute::CREATED != 0;
         Ok(Metadata {
             device: self.device,
             inode: qid.path,
@@ -132,7 +128,7 @@ impl Shared {
             accessed: time(told.accessed, told.accessed_ns),
             modified: time(told.modified, told.modified_ns),
             changed: time(told.changed, told.changed_ns),
-            created,
+            created: tells_birth.then(|| time(told.created, told.created_ns)),
         })
     }
 }

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Which files there are, other libraries say: they [register] texts, links and directories under
-//! their paths. It is mounted at `/proc` when the image boots.
+//! their paths. Memory that runs out is an error of calls. It is mounted at `/proc` when the image boots.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
@@ -31,7 +31,6 @@ mod node;
 mod tests;
 mod tree;
 
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
@@ -45,12 +44,12 @@ pub use tree::{file_system, register};
 /// What is under a path.
 #[derive(Clone, Copy)]
 pub enum Content {
-    /// A text, made when it is read.
+    /// A text, made when it is read. An error means that there is no memory.
     Text(fn(&mut dyn fmt::Write) -> fmt::Result),
     /// A text that can be written to as well: the function gets what is written at once.
     Setting(fn(&mut dyn fmt::Write) -> fmt::Result, fn(&[u8]) -> Result<(), Errno>),
     /// A symbolic link.
-    Link(fn() -> Vec<u8>),
+    Link(fn() -> Result<Vec<u8>, Errno>),
     /// A directory whose entries come and go.
     Directory(&'static dyn Directory),
     /// A directory of directories that come and go, with the same files in each.
@@ -74,8 +73,11 @@ pub trait Directory: Sync {
     /// The smallest number from `from` on.
     fn next(&self, from: u64) -> Option<u64>;
 
-    /// Where the symbolic link of a number leads to; `None` when there is no such number.
-    fn link(&self, number: u64) -> Option<Vec<u8>>;
+    /// Where the symbolic link of a number leads to.
+    ///
+    /// # Errors
+    /// `ENOENT` when there is no such number; `ENOMEM`
+    fn link(&self, number: u64) -> Result<Vec<u8>, Errno>;
 
     /// Where following the link of a number leads to, when that is not the path that it tells.
     /// `through` is the mount in which the link is.
@@ -113,11 +115,34 @@ pub struct Member {
 pub static KIND: FileSystemType =
     FileSystemType { name: "proc", virtual_only: true, open: |_, _, _| Ok(file_system()) };
 
+/// A text that grows as long as there is memory.
+struct Growing(Vec<u8>);
+
+impl fmt::Write for Growing {
+    fn write_str(&mut self, more: &str) -> fmt::Result {
+        self.0.try_reserve(more.len()).map_err(|_| fmt::Error)?;
+        self.0.extend_from_slice(more.as_bytes());
+        Ok(())
+    }
+}
+
 /// The text of a file, as it is now.
-fn text_of(write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> Result<String, Errno> {
-    let mut text = String::new();
-    write(&mut text).map_err(|_| Errno::EIO)?;
-    Ok(text)
+fn text_of(write: impl FnOnce(&mut dyn fmt::Write) -> fmt::Result) -> Result<Vec<u8>, Errno> {
+    let mut text = Growing(Vec::new());
+    write(&mut text).map_err(|_| Errno::ENOMEM)?;
+    Ok(text.0)
+}
+
+/// A text, for links.
+///
+/// ```
+/// assert_eq!(procfs::text(format_args!("pipe:[{}]", 7)), Ok(b"pipe:[7]".to_vec()));
+/// ```
+///
+/// # Errors
+/// `ENOMEM`
+pub fn text(arguments: fmt::Arguments<'_>) -> Result<Vec<u8>, Errno> {
+    text_of(|out| out.write_fmt(arguments))
 }
 
 /// Boot phase `procfs`: mounts it at `/proc`.

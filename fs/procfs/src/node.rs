@@ -1,13 +1,13 @@
 //! Nodes.
 
 use alloc::boxed::Box;
-use alloc::format;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use ukerrno::Errno;
-use ukfile::{Kind, Metadata, Scatter, Timestamp};
+use ukfile::{Kind, Metadata, Scatter, Timestamp, fallible};
+use ukmap::SortedMap;
 use vfs::{Change, Entry, Location, Node, NodeRef, WriteAt};
 
 use crate::tree::Entries;
@@ -19,9 +19,15 @@ const FIRST: u64 = 2;
 /// A node of the tree, which stays, or an entry of a [`Directory`](crate::Directory), which does not.
 pub struct ProcNode {
     inode: u64,
-    name: Box<str>,
+    name: Name,
     parent: Weak<Self>,
     what: What,
+}
+
+#[derive(Clone, Copy)]
+enum Name {
+    Word(&'static str),
+    Number(u64),
 }
 
 enum What {
@@ -37,22 +43,49 @@ enum What {
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
+/// Digits of the largest number.
+const DIGITS: usize = 20;
+
+/// A number as it is printed, and in no other way.
+fn digits(mut number: u64, to: &mut [u8; DIGITS]) -> &[u8] {
+    let mut start = DIGITS;
+    loop {
+        start -= 1;
+        to[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &to[start..];
+        }
+    }
+}
+
+fn number(name: &str) -> Result<u64, Errno> {
+    let number: u64 = name.parse().map_err(|_| Errno::ENOENT)?;
+    let printed = digits(number, &mut [0; DIGITS]) == name.as_bytes();
+    if printed { Ok(number) } else { Err(Errno::ENOENT) }
+}
+
 impl ProcNode {
-    fn new(name: &str, parent: Option<&Arc<Self>>, what: What) -> Arc<Self> {
-        Arc::new(Self {
+    fn new(name: Name, parent: Option<&Arc<Self>>, what: What) -> Self {
+        Self {
             inode: NEXT.fetch_add(1, Relaxed),
-            name: name.into(),
+            name,
             parent: parent.map(Arc::downgrade).unwrap_or_default(),
             what,
-        })
+        }
     }
 
-    pub fn directory(name: &str, parent: Option<&Arc<Self>>) -> Arc<Self> {
-        Self::new(name, parent, What::Directory(Entries::default()))
+    pub fn directory(name: &'static str, parent: Option<&Arc<Self>>) -> Self {
+        Self::new(Name::Word(name), parent, What::Directory(Entries::default()))
     }
 
-    pub fn leaf(name: &str, parent: &Arc<Self>, content: Content) -> Arc<Self> {
-        Self::new(name, Some(parent), What::Content(content))
+    pub fn leaf(name: &'static str, parent: &Arc<Self>, content: Content) -> Self {
+        Self::new(Name::Word(name), Some(parent), What::Content(content))
+    }
+
+    /// One that is not of the tree, and goes when nobody uses it any more.
+    fn passing(name: Name, parent: Option<&Arc<Self>>, what: What) -> Result<NodeRef, Errno> {
+        Ok(fallible::arc(Self::new(name, parent, what))?)
     }
 
     /// Whether it can be written to.
@@ -65,7 +98,8 @@ impl ProcNode {
 
     /// A reference to this node of the tree.
     fn shared(&self) -> Option<Arc<Self>> {
-        self.parent.upgrade()?.entries()?.lock().get(&*self.name).cloned()
+        let Name::Word(name) = self.name else { return None };
+        self.parent.upgrade()?.entries()?.lock().get(&name).cloned()
     }
 
     /// The entries of a directory of the tree.
@@ -121,31 +155,30 @@ impl Node for ProcNode {
 
     fn lookup(&self, name: &[u8]) -> Result<NodeRef, Errno> {
         let name = core::str::from_utf8(name).map_err(|_| Errno::ENOENT)?;
-        // As numbers are printed, and in no other way.
-        let number = || {
-            let number: u64 = name.parse().map_err(|_| Errno::ENOENT)?;
-            if format!("{number}") == name { Ok(number) } else { Err(Errno::ENOENT) }
-        };
         match &self.what {
-            What::Directory(entries) => Ok(entries.lock().get(name).ok_or(Errno::ENOENT)?.clone()),
+            What::Directory(entries) => {
+                let all: &SortedMap<&str, Arc<Self>> = &entries.lock();
+                Ok(all.get(&name).ok_or(Errno::ENOENT)?.clone())
+            }
             What::Content(Content::Directory(directory)) => {
-                let number = number()?;
+                let number = number(name)?;
                 if directory.next(number) != Some(number) {
                     return Err(Errno::ENOENT);
                 }
-                Ok(Self::new(name, None, What::Link(*directory, number)))
+                Self::passing(Name::Number(number), None, What::Link(*directory, number))
             }
             What::Content(Content::Family(family)) => {
-                let number = number()?;
+                let number = number(name)?;
                 if family.next(number) != Some(number) {
                     return Err(Errno::ENOENT);
                 }
-                Ok(Self::new(name, self.shared().as_ref(), What::One(*family, number)))
+                let what = What::One(*family, number);
+                Self::passing(Name::Number(number), self.shared().as_ref(), what)
             }
             What::One(family, number) => {
                 let member = family.members().iter().find(|member| member.name == name);
-                let what = What::Member(member.ok_or(Errno::ENOENT)?, *number);
-                Ok(Self::new(name, None, what))
+                let member = member.ok_or(Errno::ENOENT)?;
+                Self::passing(Name::Word(member.name), None, What::Member(member, *number))
             }
             _ => Err(Errno::ENOTDIR),
         }
@@ -156,61 +189,38 @@ impl Node for ProcNode {
     }
 
     fn name(&self) -> Result<Option<Box<[u8]>>, Errno> {
-        let name = Some(self.name.as_bytes()).filter(|name| !name.is_empty());
-        name.map(ukfile::fallible::copy).transpose()
+        match self.name {
+            Name::Word("") => Ok(None),
+            Name::Word(name) => fallible::copy(name.as_bytes()).map(Some),
+            Name::Number(number) => fallible::copy(digits(number, &mut [0; DIGITS])).map(Some),
+        }
     }
 
     fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {
         match &self.what {
             What::Directory(entries) => {
                 // Nothing is removed, and what is registered later may come in between.
-                let all: Vec<Arc<Self>> = entries.lock().values().cloned().collect();
-                let skipped = from.saturating_sub(FIRST) as usize;
-                for (index, node) in all.iter().enumerate().skip(skipped) {
-                    let entry = Entry {
-                        name: node.name.as_bytes(),
-                        inode: node.inode,
-                        kind: node.kind(),
-                        next: FIRST + index as u64 + 1,
-                    };
-                    if !visit(&entry) {
+                let mut index = from.saturating_sub(FIRST) as usize;
+                let at = |index| {
+                    let entries = entries.lock();
+                    let entry = entries.iter().nth(index);
+                    entry.map(|(name, node)| (*name, node.inode, node.kind()))
+                };
+                while let Some((name, inode, kind)) = at(index) {
+                    index += 1;
+                    let next = FIRST + index as u64;
+                    if !visit(&Entry { name: name.as_bytes(), inode, kind, next }) {
                         break;
                     }
                 }
                 Ok(())
             }
             What::Content(Content::Directory(directory)) => {
-                let mut at = from.saturating_sub(FIRST);
-                while let Some(number) = directory.next(at) {
-                    let name = format!("{number}");
-                    let entry = Entry {
-                        name: name.as_bytes(),
-                        inode: NEXT.fetch_add(1, Relaxed),
-                        kind: Kind::Symlink,
-                        next: FIRST + number + 1,
-                    };
-                    if !visit(&entry) {
-                        break;
-                    }
-                    at = number + 1;
-                }
+                list_numbers(from, |from| directory.next(from), Kind::Symlink, visit);
                 Ok(())
             }
             What::Content(Content::Family(family)) => {
-                let mut at = from.saturating_sub(FIRST);
-                while let Some(number) = family.next(at) {
-                    let name = format!("{number}");
-                    let entry = Entry {
-                        name: name.as_bytes(),
-                        inode: NEXT.fetch_add(1, Relaxed),
-                        kind: Kind::Directory,
-                        next: FIRST + number + 1,
-                    };
-                    if !visit(&entry) {
-                        break;
-                    }
-                    at = number + 1;
-                }
+                list_numbers(from, |from| family.next(from), Kind::Directory, visit);
                 Ok(())
             }
             What::One(family, _) => {
@@ -234,10 +244,8 @@ impl Node for ProcNode {
 
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {
         match &self.what {
-            What::Content(Content::Link(target)) => Ok(target().into()),
-            What::Link(directory, number) => {
-                directory.link(*number).map(Arc::from).ok_or(Errno::ENOENT)
-            }
+            What::Content(Content::Link(target)) => fallible::shared(&target()?),
+            What::Link(directory, number) => fallible::shared(&directory.link(*number)?),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -256,11 +264,13 @@ impl Node for ProcNode {
             _ => Err(Errno::EINVAL),
         }?;
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
-        Ok(Scatter::new(buffers).put(&text.as_bytes()[start..]))
+        Ok(Scatter::new(buffers).put(&text[start..]))
     }
 
     fn write(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
-        let bytes = buffers.concat();
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(ukfile::total(buffers)).map_err(|_| Errno::ENOMEM)?;
+        buffers.iter().for_each(|buffer| bytes.extend_from_slice(buffer));
         match &self.what {
             What::Content(Content::Setting(_, set)) => set(&bytes)?,
             What::Member(Member { set: Some(set), .. }, number) => set(*number, &bytes)?,
@@ -271,5 +281,28 @@ impl Node for ProcNode {
             WriteAt::End => 0,
         };
         Ok((offset, bytes.len()))
+    }
+}
+
+/// Lists nodes that are named by numbers.
+fn list_numbers(
+    from: u64,
+    next: impl Fn(u64) -> Option<u64>,
+    kind: Kind,
+    visit: &mut dyn FnMut(&Entry<'_>) -> bool,
+) {
+    let mut at = from.saturating_sub(FIRST);
+    while let Some(number) = next(at) {
+        let mut name = [0; DIGITS];
+        let entry = Entry {
+            name: digits(number, &mut name),
+            inode: NEXT.fetch_add(1, Relaxed),
+            kind,
+            next: FIRST + number + 1,
+        };
+        if !visit(&entry) {
+            break;
+        }
+        at = number + 1;
     }
 }

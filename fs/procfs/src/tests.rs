@@ -14,8 +14,11 @@ impl Directory for Even {
         (next < 9).then_some(next)
     }
 
-    fn link(&self, number: u64) -> Option<Vec<u8>> {
-        (number.is_multiple_of(2) && number < 9).then(|| format!("even:[{number}]").into_bytes())
+    fn link(&self, number: u64) -> Result<Vec<u8>, Errno> {
+        if !number.is_multiple_of(2) || number >= 9 {
+            return Err(Errno::ENOENT);
+        }
+        crate::text(format_args!("even:[{number}]"))
     }
 
     fn jump(&self, number: u64, through: &Arc<Mount>) -> Result<Option<Location>, Errno> {
@@ -93,7 +96,7 @@ static SET: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 #[test]
 fn texts_links_settings_and_directories() {
     register("a/b/text", Content::Text(|out| write!(out, "0123456789"))).unwrap();
-    register("a/link", Content::Link(|| b"b/text".to_vec())).unwrap();
+    register("a/link", Content::Link(|| Ok(b"b/text".to_vec()))).unwrap();
     register("a/even", Content::Directory(&Even)).unwrap();
     let set = Content::Setting(
         |out| write!(out, "{}", SET.lock().unwrap().len()),

@@ -1,11 +1,10 @@
 //! The files that are registered, by path.
 
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 
 use ukerrno::Errno;
 use uklock::{Mutex, OnceLock};
+use ukmap::SortedMap;
 use vfs::{FileSystem, NodeRef, Statistics};
 
 use crate::Content;
@@ -14,8 +13,8 @@ use crate::node::ProcNode;
 /// `PROC_SUPER_MAGIC` (statfs(2)).
 const MAGIC: u64 = 0x9fa0;
 
-/// Entries of a directory, by name, each with a position that stays.
-pub type Entries = Mutex<BTreeMap<Box<str>, Arc<ProcNode>>>;
+/// Entries of a directory, by name.
+pub type Entries = Mutex<SortedMap<&'static str, Arc<ProcNode>>>;
 
 /// There is one tree: what is registered is there once.
 pub struct ProcFs {
@@ -24,8 +23,9 @@ pub struct ProcFs {
 
 static TREE: OnceLock<Arc<ProcFs>> = OnceLock::new();
 
+/// Made at boot, when there is memory or nothing goes at all.
 fn tree() -> &'static Arc<ProcFs> {
-    TREE.get_or_init(|| Arc::new(ProcFs { root: ProcNode::directory("", None) }))
+    TREE.get_or_init(|| Arc::new(ProcFs { root: Arc::new(ProcNode::directory("", None)) }))
 }
 
 /// The file system.
@@ -36,24 +36,29 @@ pub fn file_system() -> Arc<dyn FileSystem> {
 /// Puts something under a path, which begins with no slash; directories on the way are made.
 ///
 /// # Errors
-/// `EEXIST` when something is there already; `ENOTDIR` when something on the way is no directory.
-pub fn register(path: &str, content: Content) -> Result<(), Errno> {
+/// `EEXIST` when something is there already; `ENOTDIR` when something on the way is no directory;
+/// `ENOMEM`
+pub fn register(path: &'static str, content: Content) -> Result<(), Errno> {
     let mut here = tree().root.clone();
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
     for folder in folders.split('/').filter(|folder| !folder.is_empty()) {
-        let next = {
-            let mut entries = here.entries().ok_or(Errno::ENOTDIR)?.lock();
-            let made = || ProcNode::directory(folder, Some(&here));
-            entries.entry(folder.into()).or_insert_with(made).clone()
+        let known = here.entries().ok_or(Errno::ENOTDIR)?.lock().get(&folder).cloned();
+        here = match known {
+            Some(next) => next,
+            None => add(&here, folder, ProcNode::directory(folder, Some(&here)))?,
         };
-        here = next;
     }
-    let mut entries = here.entries().ok_or(Errno::ENOTDIR)?.lock();
-    if entries.contains_key(name) {
+    add(&here, name, ProcNode::leaf(name, &here, content)).map(drop)
+}
+
+fn add(to: &ProcNode, name: &'static str, node: ProcNode) -> Result<Arc<ProcNode>, Errno> {
+    let node = ukfile::fallible::arc(node)?;
+    let mut entries = to.entries().ok_or(Errno::ENOTDIR)?.lock();
+    if entries.contains_key(&name) {
         return Err(Errno::EEXIST);
     }
-    entries.insert(name.into(), ProcNode::leaf(name, &here, content));
-    Ok(())
+    entries.try_insert(name, node.clone()).map_err(|_| Errno::ENOMEM)?;
+    Ok(node)
 }
 
 impl FileSystem for ProcFs {

@@ -189,7 +189,7 @@ impl RamNode {
             accessed: attributes.accessed,
             modified: attributes.modified,
             changed: attributes.changed,
-            created: self.created,
+            created: Some(self.created),
         }
     }
 

@@ -134,11 +134,16 @@ impl Mount {
         children.iter().rev().find(|(at, _)| same(at, node)).map(|(_, mount)| mount.clone())
     }
 
-    /// Calls `visit` with this mount and all below.
+    /// Calls `visit` with this mount and all below. Where some come and go meanwhile, others may be left
+    /// out.
     pub fn each(self: &Arc<Self>, visit: &mut dyn FnMut(&Arc<Mount>)) {
         visit(self);
-        let children = self.children.read().clone();
-        for (_, child) in &children {
+        // One after the other, as who visits may take its time, and without memory for a list.
+        for index in 0.. {
+            let child = match self.children.read().get(index) {
+                Some((_, child)) => child.clone(),
+                None => return,
+            };
             child.each(visit);
         }
     }

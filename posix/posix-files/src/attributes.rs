@@ -4,7 +4,7 @@ use fdtab::TABLE;
 use syscall_shim::{CStrPtr, Mode, UserPtr, syscall};
 use ukerrno::Errno;
 use ukfile::{OpenFlags, Timestamp};
-use vfs::{Allocate, Follow, Location, SetTime};
+use vfs::{Allocate, Context, Follow, Location, SetTime};
 
 use crate::at::{AT_FDCWD, EACCESS, EMPTY_PATH, SYMLINK_NOFOLLOW, check, place, place_in};
 use crate::process::{context, real_context, update};
@@ -33,13 +33,22 @@ fn access(path: CStrPtr, mode: u32) -> Result<(), Errno> {
     faccessat2(AT_FDCWD, path, mode, 0)
 }
 
-/// The place of an open file that is one.
-fn open_place(fd: i32) -> Result<Location, Errno> {
+/// Changes attributes of an open file. Of those that are nowhere in the tree, such as pipes, nothing
+/// depends on them, and nothing is noted: it is looked only whether the caller may.
+fn change_open(
+    fd: i32,
+    change: impl FnOnce(&Context, &Location) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let file = TABLE.get(fd)?;
     if file.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF);
     }
-    vfs::location_of(&file).cloned().ok_or(Errno::EINVAL)
+    let context = context()?;
+    match vfs::location_of(&file) {
+        Some(location) => change(&context, location),
+        None if context.credentials.owns(&file.file().metadata()?) => Ok(()),
+        None => Err(Errno::EPERM),
+    }
 }
 
 /// Sets permissions (fchmodat2(2)).
@@ -65,7 +74,7 @@ fn chmod(path: CStrPtr, mode: Mode) -> Result<(), Errno> {
 /// Sets permissions of an open file (fchmod(2)).
 #[syscall]
 fn fchmod(fd: i32, mode: Mode) -> Result<(), Errno> {
-    context()?.set_permissions(&open_place(fd)?, (mode.0 & 0o7777) as u16)
+    change_open(fd, |context, at| context.set_permissions(at, (mode.0 & 0o7777) as u16))
 }
 
 /// `-1` leaves the user, or the group.
@@ -96,7 +105,7 @@ fn lchown(path: CStrPtr, user: u32, group: u32) -> Result<(), Errno> {
 /// Sets user and group of an open file (fchown(2)).
 #[syscall]
 fn fchown(fd: i32, user: u32, group: u32) -> Result<(), Errno> {
-    context()?.set_owner(&open_place(fd)?, owner(user), owner(group))
+    change_open(fd, |context, at| context.set_owner(at, owner(user), owner(group)))
 }
 
 /// `UTIME_NOW`, `UTIME_OMIT`
@@ -134,7 +143,9 @@ fn set_times(
     let (context, location) = match path {
         Some(path) => place(directory, path.path()?, flags)?,
         // Linux: the descriptor itself.
-        None if directory != AT_FDCWD => (context()?, open_place(directory)?),
+        None if directory != AT_FDCWD => {
+            return change_open(directory, |context, at| context.set_times(at, accessed, modified));
+        }
         None => return Err(Errno::EFAULT),
     };
     context.set_times(&location, accessed, modified)

@@ -6,7 +6,7 @@ use fdtab::TABLE;
 use syscall_shim::{CStrPtr, Plain, UserPtr, syscall};
 use ukerrno::Errno;
 use ukfile::Kind;
-use vfs::{Follow, Location, Mount, MountFlags};
+use vfs::{Follow, Location, Mount, MountFlags, Statistics};
 
 use crate::process::context;
 
@@ -100,7 +100,7 @@ struct StatFs {
 /// Properties of a mount as `statfs` words them, with `ST_VALID`.
 fn status_flags(mount: &Mount) -> u64 {
     let flags = mount.flags();
-    let mut told = 0x20;
+    let mut told = VALID;
     for (flag, bit) in [
         (MountFlags::READ_ONLY, 1),
         (MountFlags::NO_SUID, 2),
@@ -118,9 +118,30 @@ fn status_flags(mount: &Mount) -> u64 {
     told
 }
 
+/// `ST_VALID`
+const VALID: u64 = 0x20;
+
+/// Numbers of Linux's kinds of file systems that are nowhere in the tree (`linux/magic.h`).
+fn magic_of(kind: Kind) -> u64 {
+    match kind {
+        Kind::Fifo => 0x5049_5045,
+        Kind::Socket => 0x534f_434b,
+        // As devtmpfs.
+        Kind::CharacterDevice | Kind::BlockDevice => 0x0102_1994,
+        // That of event descriptors.
+        _ => 0x0904_1934,
+    }
+}
+
 fn tell(location: &Location, result: UserPtr<StatFs>) -> Result<(), Errno> {
     let mount: &Arc<Mount> = &location.mount;
     let from = mount.file_system().statistics()?;
+    let device = location.mount.root().metadata()?.device;
+    write(&from, device, status_flags(mount), result);
+    Ok(())
+}
+
+fn write(from: &Statistics, device: u64, flags: u64, result: UserPtr<StatFs>) {
     result.write(StatFs {
         magic: from.magic,
         block_size: from.block_size,
@@ -129,13 +150,12 @@ fn tell(location: &Location, result: UserPtr<StatFs>) -> Result<(), Errno> {
         available: from.available,
         nodes: from.nodes,
         free_nodes: from.free_nodes,
-        id: location.mount.root().metadata()?.device,
+        id: device,
         name_length: from.name_length,
         fragment: from.block_size,
-        flags: status_flags(mount),
+        flags,
         _spare: [0; 4],
     });
-    Ok(())
 }
 
 /// What a file system tells of itself (statfs(2)).
@@ -148,5 +168,17 @@ fn statfs(path: CStrPtr, result: UserPtr<StatFs>) -> Result<(), Errno> {
 #[syscall]
 fn fstatfs(fd: i32, result: UserPtr<StatFs>) -> Result<(), Errno> {
     let file = TABLE.get(fd)?;
-    tell(vfs::location_of(&file).ok_or(Errno::ENOSYS)?, result)
+    if let Some(location) = vfs::location_of(&file) {
+        return tell(location, result);
+    }
+    // Pipes and the like, as Linux's simple_statfs() has it.
+    let metadata = file.file().metadata()?;
+    let from = Statistics {
+        magic: magic_of(metadata.kind),
+        block_size: 4096,
+        name_length: 255,
+        ..Statistics::default()
+    };
+    write(&from, metadata.device, VALID, result);
+    Ok(())
 }

@@ -132,12 +132,14 @@ struct Statx {
     _spare: [u64; 12],
 }
 
-/// `STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID`
-const TOLD: u32 = 0x7ff | 0x800 | 0x1000;
+/// `STATX_BASIC_STATS | STATX_MNT_ID`
+const TOLD: u32 = 0x7ff | 0x1000;
+/// `STATX_BTIME`
+const BIRTH: u32 = 0x800;
 /// `STATX__RESERVED`
 const RESERVED: u32 = 1 << 31;
 
-/// Metadata of a file, with its time of birth (statx(2)).
+/// Metadata of a file, with its time of birth where that is known (statx(2)).
 #[syscall]
 fn statx(
     directory: i32,
@@ -153,7 +155,7 @@ fn statx(
     let (from, mount) = metadata(directory, path.path()?, flags)?;
     let time = |t: Timestamp| StatxTime { seconds: t.seconds, nanoseconds: t.nanoseconds, _pad: 0 };
     result.write(Statx {
-        mask: TOLD,
+        mask: TOLD | if from.created.is_some() { BIRTH } else { 0 },
         block_size: from.block_size,
         attributes: 0,
         links: from.links,
@@ -166,7 +168,7 @@ fn statx(
         blocks: from.blocks,
         attributes_mask: 0,
         accessed: time(from.accessed),
-        created: time(from.created),
+        created: time(from.created.unwrap_or_default()),
         changed: time(from.changed),
         modified: time(from.modified),
         special: [major(from.special), minor(from.special)],

@@ -1,7 +1,6 @@
 //! The system calls.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use syscall_shim::{Errno, MapFlags, Protection, UserSliceMut, syscall};
@@ -19,8 +18,15 @@ const MAP_SHARED_VALIDATE: i32 = 3;
 const MAP_TYPE: i32 = 0xf;
 const MAP_FIXED: i32 = 0x10;
 const MAP_ANONYMOUS: i32 = 0x20;
+const MAP_32BIT: i32 = 0x40;
 const MAP_HUGETLB: i32 = 0x4_0000;
 const MAP_FIXED_NOREPLACE: i32 = 0x10_0000;
+/// Flags that a file need not know of (`LEGACY_MAP_MASK` of Linux); a caller who validates learns of
+/// all others that they are not there, `MAP_SYNC` among them.
+const MAP_KNOWN: i32 = 0x7_f9ff | MAP_HUGE_SIZES;
+const MAP_HUGE_SIZES: i32 = 0x3f << 26;
+/// Where what `MAP_32BIT` asks for ends.
+const LOW_END: usize = 1 << 31;
 
 const PROT_BITS: u32 = 7;
 pub const WRITE: u32 = 2;
@@ -69,6 +75,14 @@ pub fn mmap(
     }
     let file = if flags & MAP_ANONYMOUS == 0 { file::open(fd)? } else { None };
     let shares = flags & MAP_TYPE != MAP_PRIVATE;
+    if flags & MAP_TYPE == MAP_SHARED_VALIDATE {
+        if flags & MAP_ANONYMOUS != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if flags & !MAP_KNOWN != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+    }
     if let Some(file) = file.as_ref().filter(|_| shares && protection & WRITE != 0) {
         file.may_write()?;
     }
@@ -77,10 +91,16 @@ pub fn mmap(
     } else {
         None
     };
-    match file {
+    let start = match file {
         Some(file) if shares => file::map_shared(file, place, len, protection, offset),
         file => map_private(file, place, len, protection, offset),
+    }?;
+    // Where memory is, the heap says: low if there is some.
+    if flags & MAP_32BIT != 0 && place.is_none() && start.saturating_add(len) > LOW_END {
+        unmap_range(start, len)?;
+        return Err(Errno::ENOMEM);
     }
+    Ok(start)
 }
 
 /// Maps zeros: memory of the heap or, when there is none, what is left of blocks that are mapped in
@@ -241,10 +261,9 @@ pub fn start_of(address: usize) -> Option<usize> {
     SPACE.lock().start_of(address)
 }
 
-/// What is mapped, with its protection (`PROT_READ` …).
-pub fn mappings() -> Vec<(Range<usize>, u32)> {
-    let space = SPACE.lock();
-    space.regions().iter().map(|region| (region.start..region.end, region.protection)).collect()
+/// The first mapping that ends behind an address, with its protection (`PROT_READ` …).
+pub fn mapping_behind(address: usize) -> Option<(Range<usize>, u32)> {
+    SPACE.lock().region_behind(address)
 }
 
 /// Sets what may be done with mapped memory (mprotect(2)), where the platform has control of that.

@@ -19,6 +19,9 @@
 //! that overlaps one that is mapped, and is not inside of it, gives `ENOMEM`. What is behind the end
 //! of the file reads as zeros.
 //!
+//! `MAP_32BIT` gives `ENOMEM` where the heap's memory is not in the first 2 GiB. After `MADV_DONTNEED`
+//! memory reads as zeros, that of private mappings of files too.
+//!
 //! Unsafe code in this crate: clearing and copying mapped memory, and giving it back.
 #![cfg_attr(not(test), no_std)]
 
@@ -32,7 +35,7 @@ mod space;
 #[cfg(test)]
 mod tests;
 
-pub use calls::{mappings, start_of, unmap};
+pub use calls::{mapping_behind, start_of, unmap};
 pub use file::{File, Memory, OpenFile, Shared, on_file_mapping};
 
 /// Page size in bytes.

@@ -249,7 +249,14 @@ impl Space {
         self.overlapping(address, address + 1).next().map(|region| region.start)
     }
 
+    /// The first region that ends behind an address, and its protection.
+    pub fn region_behind(&self, address: usize) -> Option<(Range<usize>, u32)> {
+        let region = self.regions.get(self.first_behind(address))?;
+        Some((region.start..region.end, region.protection))
+    }
+
     /// All regions.
+    #[cfg(test)]
     pub fn regions(&self) -> &[Region] {
         &self.regions
     }

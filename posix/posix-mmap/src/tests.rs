@@ -202,6 +202,10 @@ fn wrong_arguments() {
     assert_eq!(call!(nr::mmap, 0, PAGE, RW, ANONYMOUS, -1, 5), einval);
     assert_eq!(call!(nr::mmap, 0, usize::MAX, RW, ANONYMOUS, -1, 0), Errno::ENOMEM.to_raw());
     assert_eq!(call!(nr::mmap, 0, PAGE, RW, 2, -1, 0), Errno::EBADF.to_raw());
+    assert_eq!(call!(nr::mmap, 0, PAGE, RW, 0x23, -1, 0), einval, "there is no file to ask");
+    // The heap of the tests is not in the first 2 GiB.
+    let low = call!(nr::mmap, 0, PAGE, RW, ANONYMOUS | 0x40, -1, 0);
+    assert_eq!(low, Errno::ENOMEM.to_raw());
     assert_eq!((call!(nr::munmap, 5, PAGE), call!(nr::munmap, PAGE, 0usize)), (einval, einval));
     assert_eq!(
         (call!(nr::mprotect, 5, PAGE, 1), call!(nr::mprotect, PAGE, PAGE, 9)),
@@ -298,6 +302,8 @@ fn mappings_of_files() {
     assert_eq!(bytes(private, 2 * PAGE).iter().filter(|b| **b == b'x').count(), PAGE + 5);
     assert_eq!(map(2 * PAGE, RW, PRIVATE, 8, 0), error(Errno::EBADF));
     assert_eq!(map(PAGE, RW, SHARED, 6, 0), error(Errno::EACCES));
+    // MAP_SHARED_VALIDATE | MAP_SYNC
+    assert_eq!(map(PAGE, RW, 3 | 0x8_0000, 5, 0), error(Errno::EOPNOTSUPP));
 
     let shared = map(2 * PAGE, RW, SHARED, 5, 0) as usize;
     bytes(shared, PAGE)[3] = b'y';

@@ -25,14 +25,14 @@ mod system;
 mod tests;
 mod threads;
 
-use procfs::{Content, register};
+use procfs::{Content, register, text};
 use ukplat::{BootInfo, InitError};
 
 use Content::{Directory, Family, Link, Setting, Text};
 
 fn files() -> [(&'static str, Content); 33] {
     [
-        ("self", Link(|| b"1".to_vec())),
+        ("self", Link(|| text(format_args!("1")))),
         ("thread-self", Link(threads::this)),
         ("1/cmdline", Text(process::command_line)),
         ("1/comm", Setting(process::name, process::set_name)),
@@ -41,7 +41,7 @@ fn files() -> [(&'static str, Content); 33] {
         ("1/fd", Directory(&descriptors::Descriptors)),
         ("1/maps", Text(process::mappings)),
         ("1/mounts", Text(system::mounts)),
-        ("1/root", Link(|| b"/".to_vec())),
+        ("1/root", Link(|| text(format_args!("/")))),
         ("1/stat", Text(process::stat)),
         ("1/statm", Text(process::memory_pages)),
         ("1/status", Text(process::status)),
@@ -50,7 +50,7 @@ fn files() -> [(&'static str, Content); 33] {
         ("filesystems", Text(system::file_systems)),
         ("loadavg", Text(|out| writeln!(out, "0.00 0.00 0.00 1/1 1"))),
         ("meminfo", Text(system::memory)),
-        ("mounts", Link(|| b"self/mounts".to_vec())),
+        ("mounts", Link(|| text(format_args!("self/mounts")))),
         ("stat", Text(system::stat)),
         ("uptime", Text(system::uptime)),
         ("version", Text(system::version)),

@@ -1,6 +1,5 @@
 //! The process.
 
-use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
 
@@ -8,7 +7,7 @@ use posix_time::{Clock, NANOSECONDS};
 use syscall_shim::Errno;
 use ukplat::BootInfo;
 
-use crate::threads::name_of;
+use crate::threads::write_name;
 
 const PAGE: usize = posix_mmap::PAGE;
 /// Ticks of a second, as programs expect them.
@@ -32,12 +31,9 @@ pub fn command_line(out: &mut dyn Write) -> Result {
 /// The first thread, whose number is that of the process.
 const FIRST: u64 = posix_thread::FIRST as u64;
 
-fn thread_name() -> alloc::string::String {
-    name_of(posix_thread::FIRST)
-}
-
 pub fn name(out: &mut dyn Write) -> Result {
-    writeln!(out, "{}", thread_name())
+    write_name(posix_thread::FIRST, out)?;
+    out.write_char('\n')
 }
 
 pub fn set_name(text: &[u8]) -> core::result::Result<(), Errno> {
@@ -45,13 +41,13 @@ pub fn set_name(text: &[u8]) -> core::result::Result<(), Errno> {
     posix_thread::set_name_of(posix_thread::FIRST, text)
 }
 
-pub fn executable() -> Vec<u8> {
-    format!("/{}", image()).into_bytes()
+pub fn executable() -> core::result::Result<Vec<u8>, Errno> {
+    procfs::text(format_args!("/{}", image()))
 }
 
-pub fn working_directory() -> Vec<u8> {
-    let path = posix_files::context().and_then(|files| files.path_of(&files.working));
-    path.unwrap_or_else(|_| b"/".to_vec())
+pub fn working_directory() -> core::result::Result<Vec<u8>, Errno> {
+    let files = posix_files::context()?;
+    files.path_of(&files.working)
 }
 
 /// Bytes of memory in use, and those that can be.
@@ -66,7 +62,9 @@ pub fn mappings(out: &mut dyn Write) -> Result {
         let data = &boot.data;
         writeln!(out, "{:08x}-{:08x} rw-p 00000000 00:00 0 /{}", data.start, data.end, image())?;
     }
-    for (range, protection) in posix_mmap::mappings() {
+    let mut at = 0;
+    while let Some((range, protection)) = posix_mmap::mapping_behind(at) {
+        at = range.end;
         let flag = |bit: u32, letter: char| if protection & bit != 0 { letter } else { '-' };
         let (read, write, run) = (flag(1, 'r'), flag(2, 'w'), flag(4, 'x'));
         writeln!(
@@ -100,7 +98,9 @@ fn write_stat(thread: u64, clock: Clock, out: &mut dyn Write) -> Result {
     fields[23] = total as u64;
     fields[24] = (used / PAGE) as u64;
     fields[25] = u64::MAX;
-    write!(out, "{thread} ({}) R", name_of(thread as i32))?;
+    write!(out, "{thread} (")?;
+    write_name(thread as i32, out)?;
+    write!(out, ") R")?;
     for field in &fields[4..] {
         write!(out, " {field}")?;
     }
@@ -121,8 +121,9 @@ pub fn status_of(thread: u64, out: &mut dyn Write) -> Result {
     let [user, effective, saved] = posix_process::user();
     let [group, effective_group, saved_group] = posix_process::group();
     let cpus = u64::MAX >> (u64::BITS - ukplat::cpu_count().clamp(1, 64) as u32);
-    writeln!(out, "Name:\t{}", name_of(thread as i32))?;
-    writeln!(out, "State:\tR (running)\nTgid:\t1\nPid:\t{thread}\nPPid:\t0\nTracerPid:\t0")?;
+    write!(out, "Name:\t")?;
+    write_name(thread as i32, out)?;
+    writeln!(out, "\nState:\tR (running)\nTgid:\t1\nPid:\t{thread}\nPPid:\t0\nTracerPid:\t0")?;
     writeln!(out, "Uid:\t{user}\t{effective}\t{saved}\t{effective}")?;
     writeln!(out, "Gid:\t{group}\t{effective_group}\t{saved_group}\t{effective_group}")?;
     writeln!(out, "FDSize:\t{}", fdtab::TABLE.limit())?;

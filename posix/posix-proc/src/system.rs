@@ -1,11 +1,13 @@
 //! The system.
 
-use alloc::string::String;
+use alloc::vec::Vec;
 use core::fmt::{Result, Write};
 
 use syscall_shim::Errno;
 use uklock::OnceLock;
 use vfs::MountFlags;
+
+use crate::threads::write_lossy;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -40,35 +42,45 @@ pub fn memory(out: &mut dyn Write) -> Result {
     writeln!(out, "HugePages_Total:       0\nHugepagesize:       2048 kB")
 }
 
+/// Bytes that CPUID gives of the name of the CPU's maker, and of the CPU.
+const NAMES: (usize, usize) = (12, 48);
+
 /// What CPUID says the CPU is called (Intel SDM volume 2, leaves 0 and 0x8000_0002 on).
 #[cfg(target_arch = "x86_64")]
-fn cpu_names() -> (String, String) {
+fn cpu_names() -> ([u8; NAMES.0], [u8; NAMES.1]) {
     use core::arch::x86_64::__cpuid;
-    let text = |words: &[u32]| {
-        let bytes: alloc::vec::Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-        String::from_utf8_lossy(&bytes[..end]).trim().into()
-    };
-    let vendor = __cpuid(0);
-    let vendor = text(&[vendor.ebx, vendor.edx, vendor.ecx]);
-    if __cpuid(0x8000_0000).eax < 0x8000_0004 {
-        return (vendor, "unknown".into());
+    fn put(words: &[u32], to: &mut [u8]) {
+        for (bytes, word) in to.chunks_exact_mut(4).zip(words) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
     }
-    let mut words = [0; 12];
-    for (leaf, part) in (0x8000_0002..).zip(words.chunks_mut(4)) {
-        let found = __cpuid(leaf);
-        part.copy_from_slice(&[found.eax, found.ebx, found.ecx, found.edx]);
+    let (mut vendor, mut model) = ([0; NAMES.0], [0; NAMES.1]);
+    let first = __cpuid(0);
+    put(&[first.ebx, first.edx, first.ecx], &mut vendor);
+    if __cpuid(0x8000_0000).eax >= 0x8000_0004 {
+        for (leaf, part) in (0x8000_0002..).zip(model.chunks_exact_mut(16)) {
+            let found = __cpuid(leaf);
+            put(&[found.eax, found.ebx, found.ecx, found.edx], part);
+        }
     }
-    (vendor, text(&words))
+    (vendor, model)
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn cpu_names() -> (String, String) {
-    ("unknown".into(), ukplat::arch().into())
+fn cpu_names() -> ([u8; NAMES.0], [u8; NAMES.1]) {
+    ([0; NAMES.0], [0; NAMES.1])
+}
+
+/// The text in what CPUID gave, which zero bytes and blanks may surround.
+fn text_in(bytes: &[u8]) -> &str {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    let text = core::str::from_utf8(&bytes[..end]).unwrap_or_default().trim();
+    if text.is_empty() { "unknown" } else { text }
 }
 
 pub fn cpus(out: &mut dyn Write) -> Result {
     let (vendor, model) = cpu_names();
+    let (vendor, model) = (text_in(&vendor), text_in(&model));
     let count = ukplat::cpu_count();
     for cpu in 0..count {
         writeln!(out, "processor\t: {cpu}\nvendor_id\t: {vendor}\nmodel name\t: {model}")?;
@@ -122,20 +134,31 @@ pub fn mounts(out: &mut dyn Write) -> Result {
     let (Some(root), Ok(files)) = (vfs::root(), posix_files::context()) else { return Ok(()) };
     let mut result = Ok(());
     root.mount.each(&mut |mount| {
-        let at = mount.at().map_or_else(|| Ok(b"/".to_vec()), |at| files.path_of(&at));
+        let at = match mount.at().map(|at| files.path_of(&at)) {
+            Some(Err(Errno::ENOMEM)) => {
+                result = Err(core::fmt::Error);
+                return;
+            }
+            Some(path) => path.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let at = if at.is_empty() { b"/" } else { &at[..] };
         let flags = mount.flags();
         let mode = if flags.contains(MountFlags::READ_ONLY) { "ro" } else { "rw" };
         result = result
             .and_then(|()| escape(out, mount.source()))
             .and_then(|()| out.write_char(' '))
-            .and_then(|()| escape(out, &at.unwrap_or_default()))
+            .and_then(|()| escape(out, at))
             .and_then(|()| writeln!(out, " {} {mode} 0 0", mount.file_system().name()));
     });
     result
 }
 
 pub fn host_name(out: &mut dyn Write) -> Result {
-    writeln!(out, "{}", posix_process::host_name())
+    let name = posix_process::host_name();
+    let end = name.iter().position(|byte| *byte == 0).unwrap_or(name.len());
+    write_lossy(&name[..end], out)?;
+    out.write_char('\n')
 }
 
 pub fn set_host_name(text: &[u8]) -> core::result::Result<(), Errno> {

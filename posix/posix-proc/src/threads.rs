@@ -1,7 +1,5 @@
 //! `/proc/self/task`: the threads.
 
-use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::fmt::{Result, Write};
@@ -28,19 +26,31 @@ impl procfs::Family for Threads {
 }
 
 /// Where `/proc/thread-self` leads.
-pub fn this() -> Vec<u8> {
-    format!("1/task/{}", posix_thread::gettid()).into_bytes()
+pub fn this() -> core::result::Result<Vec<u8>, Errno> {
+    procfs::text(format_args!("1/task/{}", posix_thread::gettid()))
 }
 
-/// The name of a thread; empty when it is gone.
-pub fn name_of(thread: i32) -> String {
+/// Writes the name of a thread; nothing when it is gone.
+pub fn write_name(thread: i32, out: &mut dyn Write) -> Result {
     let name = posix_thread::name_of(thread).unwrap_or_default();
     let text = CStr::from_bytes_until_nul(&name).unwrap_or_default();
-    text.to_string_lossy().into_owned()
+    write_lossy(text.to_bytes(), out)
+}
+
+/// Writes bytes as text, with a sign in place of what is none.
+pub fn write_lossy(bytes: &[u8], out: &mut dyn Write) -> Result {
+    for chunk in bytes.utf8_chunks() {
+        out.write_str(chunk.valid())?;
+        if !chunk.invalid().is_empty() {
+            out.write_char(char::REPLACEMENT_CHARACTER)?;
+        }
+    }
+    Ok(())
 }
 
 fn name(thread: u64, out: &mut dyn Write) -> Result {
-    writeln!(out, "{}", name_of(thread as i32))
+    write_name(thread as i32, out)?;
+    out.write_char('\n')
 }
 
 fn set_name(thread: u64, text: &[u8]) -> core::result::Result<(), Errno> {

@@ -1,7 +1,5 @@
 //! What the system calls itself.
 
-use alloc::string::String;
-
 use syscall_shim::{Errno, UserPtr, UserSlice, syscall};
 use uklock::Mutex;
 
@@ -55,11 +53,9 @@ fn named(name: &[u8]) -> Result<[u8; LEN], Errno> {
     Ok(bytes)
 }
 
-/// The name of the host.
-pub fn host_name() -> String {
-    let host = NAMES.lock().host;
-    let text = core::ffi::CStr::from_bytes_until_nul(&host).unwrap_or_default();
-    text.to_string_lossy().into_owned()
+/// The name of the host, with zero bytes behind it.
+pub fn host_name() -> [u8; LEN] {
+    NAMES.lock().host
 }
 
 /// Gives the host a name.

@@ -68,7 +68,9 @@ impl Function {
             traces += &format!(
                 "::syscall_shim::Parameter {{
                     name: {:?},
-                    trace: |words, out| unsafe {{ ::syscall_shim::trace::<{hole}>(words, {place}, out) }},
+                    trace: |words, result, out| unsafe {{
+                        ::syscall_shim::trace::<{hole}>(words, {place}, result, out)
+                    }},
                 }},",
                 parameter.name
             );

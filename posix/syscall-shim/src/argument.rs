@@ -41,6 +41,15 @@ pub trait Argument<'a>: Sized {
     /// # Errors
     /// Those of `out`.
     fn trace(&self, out: &mut dyn Write) -> fmt::Result;
+
+    /// Prints it when the call has ended with `result`: of bytes that the call fills, those that it has
+    /// filled.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    fn trace_after(&self, _result: isize, out: &mut dyn Write) -> fmt::Result {
+        self.trace(out)
+    }
 }
 
 impl<T: Scalar> Argument<'_> for T {
@@ -138,7 +147,7 @@ pub const fn words<'a, T: Argument<'a>>() -> usize {
     T::WORDS
 }
 
-/// Prints a parameter, or its first word when that is not a value of the type.
+/// Prints a parameter, before or after the call, or its first word when that is not a value of the type.
 ///
 /// # Errors
 /// # Safety
@@ -147,11 +156,15 @@ pub const fn words<'a, T: Argument<'a>>() -> usize {
 pub unsafe fn trace<'a, T: Argument<'a>>(
     words: &[usize; WORDS],
     at: usize,
+    result: Option<isize>,
     out: &mut dyn Write,
 ) -> fmt::Result {
     // SAFETY: the caller's promise.
     match unsafe { T::from_words(words, at) } {
-        Ok(value) => value.trace(out),
+        Ok(value) => match result {
+            Some(result) => value.trace_after(result, out),
+            None => value.trace(out),
+        },
         Err(_) if words[at] == 0 => out.write_str("NULL"),
         Err(_) => write!(out, "{:#x}", words[at]),
     }

@@ -35,12 +35,17 @@ impl Line {
         ukplat::console_write(ukplat::Stream::Err, &self.bytes[..=self.len]);
     }
 
-    fn call(&mut self, call: &Syscall, words: &[usize; WORDS]) -> fmt::Result {
+    fn call(
+        &mut self,
+        call: &Syscall,
+        words: &[usize; WORDS],
+        result: Option<isize>,
+    ) -> fmt::Result {
         write!(self, "{}(", call.name)?;
         for (index, parameter) in call.parameters.iter().enumerate() {
             let comma = if index > 0 { ", " } else { "" };
             write!(self, "{comma}{} ", parameter.name)?;
-            (parameter.trace)(words, self)?;
+            (parameter.trace)(words, result, self)?;
         }
         self.write_str(")")
     }
@@ -51,7 +56,7 @@ pub(crate) fn begin(call: &Syscall, words: &[usize; WORDS]) -> u64 {
     if !call.returns {
         let mut line = Line::new();
         // Lines take everything.
-        let _ = line.call(call, words).and_then(|()| line.write_str(" = ?"));
+        let _ = line.call(call, words, None).and_then(|()| line.write_str(" = ?"));
         line.print();
     }
     ukplat::ticks()
@@ -62,7 +67,7 @@ pub(crate) fn end(call: &Syscall, words: &[usize; WORDS], started: u64, result: 
     let ns = ukplat::ticks_to_ns(ukplat::ticks() - started);
     let mut line = Line::new();
     let _ = line
-        .call(call, words)
+        .call(call, words, Some(result))
         .and_then(|()| line.result(result))
         .and_then(|()| write!(line, " <{}.{:09}>", ns / 1_000_000_000, ns % 1_000_000_000));
     line.print();

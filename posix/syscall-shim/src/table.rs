@@ -34,8 +34,8 @@ pub struct Syscall {
 pub struct Parameter {
     /// Its name in the handler.
     pub name: &'static str,
-    /// Prints it, given all words of the call.
-    pub trace: fn(&[usize; WORDS], &mut dyn fmt::Write) -> fmt::Result,
+    /// Prints it, given all words of the call, and after it the result.
+    pub trace: fn(&[usize; WORDS], Option<isize>, &mut dyn fmt::Write) -> fmt::Result,
 }
 
 impl fmt::Debug for Syscall {

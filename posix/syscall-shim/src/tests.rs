@@ -160,13 +160,18 @@ proptest! {
 /// What `strace` prints of a call's parameters.
 #[cfg(feature = "strace")]
 fn traced<const N: usize>(number: usize, given: [usize; N]) -> String {
+    traced_after(number, given, None)
+}
+
+#[cfg(feature = "strace")]
+fn traced_after<const N: usize>(number: usize, given: [usize; N], result: Option<isize>) -> String {
     let mut words = [0; WORDS];
     words[..N].copy_from_slice(&given);
     let mut text = String::new();
     for parameter in by_number(number).unwrap().parameters {
         text += parameter.name;
         text.push(' ');
-        (parameter.trace)(&words, &mut text).unwrap();
+        (parameter.trace)(&words, result, &mut text).unwrap();
         text.push(';');
     }
     text
@@ -185,6 +190,11 @@ fn parameters_are_decoded() {
         traced(501, [at(bytes.as_ptr()), 3, at(long.as_ptr()), 40]),
         format!("from \"a\\n\\x00\", 3;to \"{}\"…, 40;", "x".repeat(32))
     );
+    let filled =
+        |result| traced_after(501, [at(bytes.as_ptr()), 3, at(long.as_ptr()), 40], Some(result));
+    let from = "from \"a\\n\\x00\", 3;";
+    assert_eq!(filled(2), format!("{from}to \"xx\", 40;"), "what was there before is not shown");
+    assert_eq!(filled(Errno::EIO.to_raw()), format!("{from}to \"\", 40;"));
     assert_eq!(traced(502, [at(c"/etc".as_ptr().cast())]), "text \"/etc\";");
     assert_eq!(traced(502, [0]), "text NULL;");
     let buffers = [[4096usize, 5]];

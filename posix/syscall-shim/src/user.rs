@@ -245,7 +245,7 @@ impl<'a> UserPtr<'a, u32> {
 }
 
 macro_rules! slice {
-    ($slice:ident, $doc:literal) => {
+    ($slice:ident, $doc:literal, $filled:expr) => {
         #[doc = $doc]
         ///
         /// As a parameter it takes two words, the address and the number of elements.
@@ -308,9 +308,15 @@ macro_rules! slice {
             }
 
             fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+                self.trace_after(isize::MAX, out)
+            }
+
+            fn trace_after(&self, result: isize, out: &mut dyn Write) -> fmt::Result {
                 if size_of::<T>() == 1 {
-                    let bytes = UserSlice::<u8>::checked(self.address, self.len.min(SHOWN));
-                    trace_bytes(bytes.as_ref().map_or(&[], |b| b.as_slice()), self.len, out)?;
+                    let filled: fn(isize, usize) -> usize = $filled;
+                    let len = filled(result, self.len);
+                    let bytes = UserSlice::<u8>::checked(self.address, len.min(SHOWN));
+                    trace_bytes(bytes.as_ref().map_or(&[], |b| b.as_slice()), len, out)?;
                 } else {
                     out.write_str("[")?;
                     for (index, value) in self.iter().take(SHOWN).enumerate() {
@@ -325,8 +331,11 @@ macro_rules! slice {
     };
 }
 
-slice!(UserSlice, "Memory of the application that a call reads.");
-slice!(UserSliceMut, "Memory of the application that a call writes.");
+slice!(UserSlice, "Memory of the application that a call reads.", |_, len| len);
+// What an error left there, or was there before, is nobody's business.
+slice!(UserSliceMut, "Memory of the application that a call writes.", |result, len| {
+    usize::try_from(result).map_or(0, |filled| filled.min(len))
+});
 
 impl<'a> UserSlice<'a, u8> {
     /// The bytes.

@@ -1,5 +1,6 @@
 /* What a program finds out about the system, and memory that it maps. */
 #include <fcntl.h>
+#include <iconv.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -7,6 +8,30 @@
 #include <sys/times.h>
 #include <sys/utsname.h>
 #include "check.h"
+
+/* Text of others that is no text of its encoding (CVE-2025-26519). */
+static size_t from_korean(const char *text, size_t left, char *out, size_t *room)
+{
+	iconv_t converter = iconv_open("UTF-8", "EUC-KR");
+	char *in = (char *)text;
+	CHECK(converter != (iconv_t)-1);
+	size_t result = iconv(converter, &in, &left, &out, room);
+	iconv_close(converter);
+	return result;
+}
+
+static void texts(void)
+{
+	char out[16] = "";
+	size_t room = sizeof out;
+	CHECK(from_korean("\xb0\xa1", 2, out, &room) == 0 && room == 13 && !strcmp(out, "\xea\xb0\x80"));
+	for (int lead = 0xc7; lead <= 0xfe; lead++) {
+		char text[2] = { lead, 'A' };
+		room = sizeof out;
+		FAILS(from_korean(text, 2, out, &room), EILSEQ);
+		CHECK(room == sizeof out);
+	}
+}
 
 static void random_bytes(void)
 {
@@ -76,6 +101,7 @@ static void proc(void)
 void test_system(void)
 {
 	random_bytes();
+	texts();
 	proc();
 	struct utsname names;
 	CHECK(!uname(&names) && !strcmp(names.machine, "x86_64"));

@@ -291,8 +291,10 @@ impl Server {
     fn attributes(&self, metadata: &Metadata) -> Attributes {
         let seconds = |time: Timestamp| time.seconds as u64;
         let ns = |time: Timestamp| u64::from(time.nanoseconds);
+        let created = metadata.created.unwrap_or_default();
+        let birth = if metadata.created.is_some() { attribute::CREATED } else { 0 };
         Attributes {
-            valid: attribute::BASIC | attribute::CREATED,
+            valid: attribute::BASIC | birth,
             qid: qid(metadata, self.device),
             mode: metadata.mode(),
             user: metadata.user,
@@ -308,8 +310,8 @@ impl Server {
             modified_ns: ns(metadata.modified),
             changed: seconds(metadata.changed),
             changed_ns: ns(metadata.changed),
-            created: seconds(metadata.created),
-            created_ns: ns(metadata.created),
+            created: seconds(created),
+            created_ns: ns(created),
             generation: 0,
             data_version: 0,
         }
