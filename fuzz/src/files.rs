@@ -140,7 +140,8 @@ impl Channel for Hostile {
         if answer.len() >= 7 && answer[5] != 0xee {
             answer[5..7].copy_from_slice(&message.request[5..7]);
         }
-        answer.truncate(message.reply.len());
+        answer.truncate(message.length);
+        message.length = answer.len();
         message.reply = answer;
         Ok(message)
     }

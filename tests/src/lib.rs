@@ -39,6 +39,11 @@ pub fn machines() -> impl Iterator<Item = Machine> {
     MACHINES.into_iter().chain(hvt())
 }
 
+/// A machine for each platform that there is here.
+pub fn one_per_platform() -> impl Iterator<Item = Machine> {
+    MACHINES.into_iter().take(2).chain(hvt())
+}
+
 /// Something that runs images.
 #[derive(Debug, Clone, Copy)]
 pub struct Machine {
@@ -89,12 +94,12 @@ pub fn call(tool: &str, args: &[&str]) -> Outcome {
 
 /// Calls the tool in a folder.
 pub fn call_in(tool: &str, dir: &Path, args: &[&str]) -> Outcome {
-    let output = Command::new(tool)
-        .args(args)
-        .current_dir(dir)
-        .stdin(Stdio::null())
-        .output()
-        .expect("the tool can be started");
+    outcome(Command::new(tool).args(args).current_dir(dir))
+}
+
+/// Runs a command to its end, without input.
+pub fn outcome(command: &mut Command) -> Outcome {
+    let output = command.stdin(Stdio::null()).output().expect("the command can be started");
     Outcome {
         code: output.status.code().unwrap_or(-1),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

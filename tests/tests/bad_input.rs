@@ -57,6 +57,18 @@ fn malformed_manifests() {
         &format!("{c}sorces = [\"*.c\"]"),
         &["unknown key `sorces`", "did you mean `sources`?"],
     );
+    let hash = "0".repeat(64);
+    let fetch = |lines: &str| format!("{c}sources = [\"a:a.c\"]\n[c.fetch.a]\n{lines}\n");
+    refused(&fetch("url = \"x/a.c\""), &["[c.fetch.a] has no `sha256`"]);
+    refused(
+        &fetch("url = \"x/a.c\"\nsha256 = \"12\""),
+        &["`sha256` must be 64 hexadecimal digits", "oxk.toml:7:10"],
+    );
+    let all = format!("url = \"x/a.c\"\nsha256 = \"{hash}\"\nmember = \"a.c\"");
+    refused(&fetch(&all), &["`member` must come with `debian`"]);
+    let all = format!("{all}\ndebian = \"d\"");
+    refused(&fetch(&all.replace("\"a.c\"", "\"../a.c\"")), &["`member` must be a path in"]);
+    refused(&fetch(&all.replace("x/a.c", "x/")), &["`url` must end with the name of a file"]);
     refused("name = \"hello\"\n[c]\nsources = [\"*.c\"]", &["[c] belongs to", "help: write kind"]);
     refused(
         &format!("libc = \"mulst\"\n{c}sources = [\"*.c\"]"),

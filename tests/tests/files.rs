@@ -111,7 +111,7 @@ fn disks_are_read_and_written() {
     std::fs::write(&other, vec![0; 1 << 20]).unwrap();
     let with = |machine, disk: &Path, more: &[&str]| {
         let disk = format!("{},ro,mount=/mnt/disk", disk.display());
-        let own = ["--build-dir", "build/filetest-disk", "--disk", &disk, "--"];
+        let own = ["--build-dir", "build/filetest-disk-ro", "--disk", &disk, "--"];
         filetest(machine, &[&own, more].concat())
     };
     for machine in machines() {

@@ -222,6 +222,25 @@ fn sqlite_keeps_databases_in_files() {
         .expect(1, &["5\n"]);
 }
 
+#[test]
+fn sqlite_is_an_image_of_a_megabyte_and_runs_in_three() {
+    let sql = "create table t(a integer primary key, b text);
+               with recursive n(i) as (select 1 union all select i + 1 from n where i < 5000)
+                   insert into t select i, 'text ' || i from n;
+               create index i on t(b);
+               update t set b = b || '.' where a % 2;
+               delete from t where a % 3 = 0;
+               select count(*), sum(length(b)) from t; pragma integrity_check";
+    for machine in machines() {
+        run(OXK, "apps/sqlite", machine, &["--memory", "3M", "--", "/data/small.db", sql])
+            .expect(0, &["3334|30935\nok\n"]);
+        let platform = machine.args[1];
+        let image = root().join(format!("build/sqlite_{platform}-x86_64"));
+        let bytes = std::fs::metadata(image).unwrap().len();
+        assert!(bytes <= 1_000_000, "for {platform} it has {bytes} bytes");
+    }
+}
+
 /// With what shared directories need SQLite is another image.
 const SHARES: [&str; 4] = ["run", "apps/sqlite", "--build-dir", "build/sqlite-share"];
 

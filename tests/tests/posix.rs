@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use image_tests::{call, call_in, hvt, root};
+use image_tests::{MACHINES, Machine, Outcome, call, hvt, root, run};
 
 // What registers handlers.
 use posix_eventfd as _;
@@ -18,28 +18,15 @@ use posix_time as _;
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 
-/// A copy of a program of the folder `programs`, with a manifest.
-fn program(name: &str, manifest: &str) -> tempfile::TempDir {
-    let dir = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir(root().join("tests/programs").join(name)).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
-    }
-    let manifest = format!("name = \"{name}\"\nkind = \"c\"\n{manifest}");
-    std::fs::write(dir.path().join("oxk.toml"), manifest).unwrap();
-    dir
-}
+/// A program in parts, of which arguments choose one.
+const POSIX: &str = "tests/programs/posix";
 
-const POSIX: &str = "
-    libraries = [\"rootfs\", \"posix-poll\", \"posix-eventfd\", \"posix-proc\"]
-    [options.posix-proc]
-    counters = true
-    [c]
-    sources = [\"*.c\"]
-    flags = [\"-D_GNU_SOURCE\"]
-    [providers]
-    files = \"posix-files\"
-";
+/// Runs it with a scheduler. Images of different content have folders of their own.
+fn posix(scheduler: &str, kind: &str, machine: Machine, args: &[&str]) -> Outcome {
+    let (provider, dir) = (format!("sched={scheduler}"), format!("build/posix-{kind}"));
+    let own = ["--provider", &provider, "--build-dir", &dir];
+    run(OXK, POSIX, machine, &[&own[..], args].concat())
+}
 
 /// What each part of the program says when everything was as it should be.
 const NOTHING_WRONG: [&str; 13] = [
@@ -66,35 +53,36 @@ const TRAPS: [&str; 2] = ["by instruction\n", "traps: 0 failures\n"];
 
 #[test]
 fn threads_and_signals_with_a_preemptive_scheduler() {
-    let dir = program("posix", &format!("{POSIX}sched = \"ukschedpreempt\"\n"));
-    for machine in ["linuxu", "kvm"] {
-        let run = ["run", "--plat", machine, "--provider", TRAP];
-        call_in(OXK, dir.path(), &run).expect(0, &NOTHING_WRONG);
-        let traps = [&run[..], &["--", "traps"]].concat();
-        call_in(OXK, dir.path(), &traps).expect(0, &TRAPS);
+    let posix = |kind, machine, args: &[&str]| posix("ukschedpreempt", kind, machine, args);
+    let trap = ["--provider", TRAP];
+    for machine in [MACHINES[0], MACHINES[1]] {
+        posix("trap", machine, &trap).expect(0, &NOTHING_WRONG);
+        posix("trap", machine, &[&trap[..], &["--", "traps"]].concat()).expect(0, &TRAPS);
     }
     // Faults and memory are the tender's business there.
-    if hvt().is_some() {
+    if let Some(hvt) = hvt() {
         for part in ["faults", "mappings"] {
-            let run = ["run", "--plat", "hvt", "--", part];
-            call_in(OXK, dir.path(), &run).expect(0, &[&format!("{part}: 0 failures\n")]);
+            let nothing_wrong = format!("{part}: 0 failures\n");
+            posix("preempt", hvt, &["--", part]).expect(0, &[&nothing_wrong]);
         }
     }
     // The same on several CPUs.
-    let run = ["run", "--plat", "linuxu", "--cpus", "2", "--provider", TRAP];
-    let two = call_in(OXK, dir.path(), &run);
+    let cpus = [&trap[..], &["--cpus", "2"]].concat();
+    let two = posix("cpus", MACHINES[0], &cpus);
     two.expect(0, &NOTHING_WRONG);
     two.expect(0, &["the vector unit complains\n"]);
-    call_in(OXK, dir.path(), &[&run[..], &["--", "traps"]].concat()).expect(0, &TRAPS);
+    posix("cpus", MACHINES[0], &[&cpus[..], &["--", "traps"]].concat()).expect(0, &TRAPS);
     // Guests of the tender have no way in.
-    call_in(OXK, dir.path(), &["build", "--plat", "hvt", "--provider", TRAP])
+    call(OXK, &["build", POSIX, "--plat", "hvt", "--provider", TRAP])
         .expect(1, &["`syscall-trap`", "does not work on hvt", "platforms: linuxu, kvm"]);
 }
 
 #[test]
 fn threads_and_signals_with_a_cooperative_scheduler() {
-    let dir = program("posix", &format!("{POSIX}sched = \"ukschedcoop\"\n"));
-    call_in(OXK, dir.path(), &["run", "--plat", "linuxu"]).expect(0, &NOTHING_WRONG);
+    let run = posix("ukschedcoop", "coop", MACHINES[0], &["--set", "uksched.cpu-time=true"]);
+    run.expect(0, &NOTHING_WRONG);
+    run.expect(0, &["threads have clocks of their own
+"]);
 }
 
 /// What is checked of files as memory, of faults, and of system calls by instruction is what the
@@ -103,7 +91,7 @@ fn threads_and_signals_with_a_cooperative_scheduler() {
 fn the_host_finds_the_same() {
     let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let program = dir.path().join("program");
-    let sources = root().join("tests/programs/posix");
+    let sources = root().join(POSIX);
     let sources = std::fs::read_dir(sources).unwrap().map(|entry| entry.unwrap().path());
     let compiler = std::process::Command::new("cc")
         .args(["-D_GNU_SOURCE", "-w", "-o"])
@@ -122,12 +110,11 @@ fn the_host_finds_the_same() {
 /// A shared mapping of a file of the host comes to the file.
 #[test]
 fn mappings_of_files_of_the_host() {
-    let dir = program("posix", &format!("{POSIX}sched = \"ukschedpreempt\"\n"));
-    for platform in ["linuxu", "kvm"] {
+    for machine in [MACHINES[0], MACHINES[1]] {
         let shared = tempfile::tempdir().unwrap();
         let share = format!("{}:/mnt/shared", shared.path().display());
-        let args = ["run", "--plat", platform, "--share", &share, "--", "mappings", "/mnt/shared"];
-        call_in(OXK, dir.path(), &args).expect(0, &["mappings: 0 failures\n"]);
+        let args = ["--share", &share, "--", "mappings", "/mnt/shared"];
+        posix("ukschedpreempt", "share", machine, &args).expect(0, &["mappings: 0 failures\n"]);
         let kept = std::fs::read(shared.path().join("shared")).unwrap();
         assert_eq!((kept.len(), kept[0], kept[9]), (4096, b's', b'9'));
     }
@@ -192,7 +179,7 @@ fn every_system_call_has_a_test() {
         }
     }
     let mut programs = String::new();
-    for path in texts(root().join("tests/programs/posix")) {
+    for path in texts(root().join(POSIX)) {
         programs += &std::fs::read_to_string(path).unwrap();
     }
     let functions = programs.split('(').filter_map(|before| before.rsplit(no_word).next());
@@ -219,48 +206,18 @@ fn the_calls_of_an_image() {
 /// The default action of a signal, and of threads without a scheduler.
 #[test]
 fn how_programs_end() {
-    let main = r#"
-        #include <errno.h>
-        #include <pthread.h>
-        #include <signal.h>
-        #include <stdio.h>
-        #include <stdlib.h>
-        #include <string.h>
-        #include <unistd.h>
-        static void *nothing(void *argument) { return 0; }
-        static void alarmed(int signal) { puts("alarmed"); }
-        int main(int argc, char **argv) {
-            pthread_t thread;
-            setvbuf(stdout, 0, _IOLBF, 0);
-            printf("create %d\n", pthread_create(&thread, 0, nothing, 0) == EAGAIN);
-            if (!strcmp(argv[1], "term")) raise(SIGTERM);
-            if (!strcmp(argv[1], "abort")) abort();
-            if (!strcmp(argv[1], "alarm")) {
-                signal(SIGALRM, alarmed);
-                alarm(1);
-                printf("pause %d\n", pause());
-                signal(SIGALRM, SIG_DFL);
-                alarm(1);
-                pause();
-            }
-            return 9;
-        }
-    "#;
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("main.c"), main).unwrap();
-    let manifest = "name = \"ends\"\nkind = \"c\"\n[c]\nsources = [\"main.c\"]\n";
-    std::fs::write(dir.path().join("oxk.toml"), manifest).unwrap();
+    const ENDS: &str = "tests/programs/ends";
     for (how, code, texts) in [
         ("term", 143, &["create 1\n", "ended by signal 15 (SIGTERM)"][..]),
         ("abort", 134, &["ended by signal 6 (SIGABRT)"]),
         ("alarm", 142, &["alarmed\n", "pause -1\n", "ended by signal 14 (SIGALRM)"]),
         ("nothing", 9, &["create 1\n"]),
     ] {
-        call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--", how]).expect(code, texts);
+        run(OXK, ENDS, MACHINES[0], &["--", how]).expect(code, texts);
     }
-    call_in(OXK, dir.path(), &["run", "--plat", "kvm", "--", "alarm"])
+    run(OXK, ENDS, MACHINES[1], &["--", "alarm"])
         .expect(142, &["alarmed\n", "ended by signal 14 (SIGALRM)"]);
     // The short form of an option's name.
-    call_in(OXK, dir.path(), &["run", "--plat", "linuxu", "--set", "strace=true", "--", "term"])
-        .expect(143, &["tkill(thread 1, signal SIGTERM) = 0 <0.0"]);
+    let strace = ["--build-dir", "build/ends-strace", "--set", "strace=true", "--", "term"];
+    run(OXK, ENDS, MACHINES[0], &strace).expect(143, &["tkill(thread 1, signal SIGTERM) = 0 <0.0"]);
 }

@@ -2,17 +2,30 @@
 
 use std::time::Duration;
 
-use image_tests::{MACHINES, Outcome, call, idle_ticks, machines, run};
+use image_tests::{MACHINES, Machine, Outcome, call, idle_ticks, machines, run};
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
 const SCHEDULERS: [&str; 2] = ["ukschedcoop", "ukschedpreempt"];
 
-fn schedtest(scheduler: &str, machine: image_tests::Machine, args: &[&str]) -> Outcome {
+fn schedtest(scheduler: &str, machine: Machine, args: &[&str]) -> Outcome {
     // Images of different content have folders of their own.
     let (provider, dir) = (format!("sched={scheduler}"), format!("build/with-{scheduler}"));
     let mut all = vec!["--provider", &provider, "--build-dir", &dir];
     all.extend(args);
     run(OXK, "apps/schedtest", machine, &all)
+}
+
+/// The same in an image for several CPUs.
+fn on_cpus(scheduler: &str, machine: Machine, cpus: &str, args: &[&str]) -> Outcome {
+    let own = image_for(scheduler, cpus);
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    run(OXK, "apps/schedtest", machine, &[&own, args].concat())
+}
+
+/// Options of such an image: each has a folder of its own.
+fn image_for(scheduler: &str, cpus: &str) -> [String; 6] {
+    let (provider, dir) = (format!("sched={scheduler}"), format!("build/smp-{scheduler}-{cpus}"));
+    ["--provider", &provider, "--build-dir", &dir, "--cpus", cpus].map(str::to_owned)
 }
 
 #[test]
@@ -32,9 +45,7 @@ fn all_checks_pass_under_every_scheduler() {
 fn all_checks_pass_on_several_cpus() {
     for scheduler in SCHEDULERS {
         for (machine, cpus) in machines().zip(["2", "4", "2", "2"]) {
-            let (provider, dir) = (format!("sched={scheduler}"), format!("build/smp-{scheduler}"));
-            let args = ["--provider", &provider, "--build-dir", &dir, "--cpus", cpus];
-            let said = run(OXK, "apps/schedtest", machine, &args);
+            let said = on_cpus(scheduler, machine, cpus, &[]);
             assert!(said.all().contains(" checks, 0 failed"), "{scheduler}: {}", said.all());
             said.expect(0, &[]);
         }
@@ -66,9 +77,9 @@ fn an_idle_image_uses_no_cpu_time() {
     for scheduler in SCHEDULERS {
         // Images that are there already, with one CPU and with several.
         for (machine, cpus) in machines().zip(["2", "4", "2", "2"]) {
-            let (provider, dir) = (format!("sched={scheduler}"), format!("build/smp-{scheduler}"));
-            let smp = ["--provider", &provider, "--build-dir", &dir, "--cpus", cpus];
-            let dir = format!("build/with-{scheduler}");
+            let smp = image_for(scheduler, cpus);
+            let smp = smp.each_ref().map(String::as_str);
+            let (provider, dir) = (format!("sched={scheduler}"), format!("build/with-{scheduler}"));
             let one = ["--provider", &provider, "--build-dir", &dir, "--cpus", "1"];
             let images = if machine.name == MACHINES[0].name { &[one, smp][..] } else { &[smp] };
             for image in images {
@@ -89,10 +100,7 @@ fn the_image_ends_while_threads_wait() {
             // With one CPU and with several, in images that are there already.
             schedtest(scheduler, machine, &["--", "end", who]).expect(code, &[]);
             let cpus = if machine.name == "kvm on q35" { "4" } else { "2" };
-            let (provider, dir) = (format!("sched={scheduler}"), format!("build/smp-{scheduler}"));
-            let args = ["--provider", &provider, "--build-dir", &dir, "--cpus", cpus];
-            let args: Vec<&str> = args.into_iter().chain(["--", "end", who]).collect();
-            run(OXK, "apps/schedtest", machine, &args).expect(code, &[]);
+            on_cpus(scheduler, machine, cpus, &["--", "end", who]).expect(code, &[]);
         }
     }
 }
@@ -128,7 +136,7 @@ fn threads_move_to_idle_cpus_unless_they_may_not() {
     let (provider, machine) = ("sched=ukschedpreempt", MACHINES[0]);
     // Threads that may move do so soon, unless other programs have the host's CPUs.
     for (stealing, dir, outcome, ms) in [
-        ("true", "build/smp-ukschedpreempt", "thread moved", "20000"),
+        ("true", "build/smp-ukschedpreempt-2", "thread moved", "20000"),
         ("false", "build/no-stealing", "thread stayed", "250"),
     ] {
         let set = format!("ukschedpreempt.work-stealing={stealing}");

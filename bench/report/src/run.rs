@@ -34,9 +34,22 @@ pub struct Subject {
     pub arguments: Vec<String>,
 }
 
+/// A line of what a subject says: a name and a number, or nothing that was measured. An error is a line
+/// that has no place there.
+pub type Read = fn(&str) -> Result<Option<(String, f64)>, ()>;
+
+/// A name, a space and a number.
+///
+/// # Errors
+/// It is something else.
+pub fn name_and_number(line: &str) -> Result<Option<(String, f64)>, ()> {
+    let (name, number) = line.split_once(' ').ok_or(())?;
+    Ok(Some((name.to_owned(), number.parse().map_err(|_| ())?)))
+}
+
 impl Subject {
     /// One round; names of measurements and values.
-    fn measure(&self) -> Result<Vec<(String, f64)>, String> {
+    fn measure(&self, read: Read) -> Result<Vec<(String, f64)>, String> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
         let output = command
@@ -47,13 +60,8 @@ impl Subject {
             let errors = String::from_utf8_lossy(&output.stderr);
             return Err(format!("{} ended with {}: {text}{errors}", self.name, output.status));
         }
-        text.lines().map(|line| self.line(line)).collect()
-    }
-
-    fn line(&self, line: &str) -> Result<(String, f64), String> {
-        let parsed = line.split_once(' ').and_then(|(name, ns)| Some((name, ns.parse().ok()?)));
-        let (name, ns) = parsed.ok_or_else(|| format!("{} says `{line}`", self.name))?;
-        Ok((name.to_owned(), ns))
+        let line = |line| read(line).map_err(|()| format!("{} says `{line}`", self.name));
+        text.lines().filter_map(|text| line(text).transpose()).collect()
     }
 }
 
@@ -73,6 +81,19 @@ pub struct Row {
 pub fn rounds(
     subjects: &[Subject],
     rounds: u32,
+    progress: impl FnMut(u32),
+) -> Result<Vec<Row>, String> {
+    rounds_read(subjects, rounds, name_and_number, progress)
+}
+
+/// The same with programs whose lines are of another form.
+///
+/// # Errors
+/// A message.
+pub fn rounds_read(
+    subjects: &[Subject],
+    rounds: u32,
+    read: Read,
     mut progress: impl FnMut(u32),
 ) -> Result<Vec<Row>, String> {
     let mut order: Vec<String> = Vec::new();
@@ -80,7 +101,7 @@ pub fn rounds(
     for round in 1..=rounds {
         progress(round);
         for (i, subject) in subjects.iter().enumerate() {
-            for (what, ns) in subject.measure()? {
+            for (what, ns) in subject.measure(read)? {
                 if !order.contains(&what) {
                     order.push(what.clone());
                 }
@@ -109,11 +130,13 @@ mod tests {
 
     #[test]
     fn lines_are_names_and_numbers() {
-        let nowhere = subject("/nowhere", &[]);
-        assert_eq!(nowhere.line("yield 12.50"), Ok(("yield".into(), 12.5)));
-        assert!(nowhere.line("panic at 3").unwrap_err().contains("coop says"));
-        assert!(nowhere.measure().unwrap_err().contains("cannot start /nowhere"));
-        assert!(subject("false", &[]).measure().unwrap_err().contains("coop ended with"));
+        assert_eq!(name_and_number("yield 12.50"), Ok(Some(("yield".into(), 12.5))));
+        let measure = |program: &str, arguments: &[&str]| {
+            subject(program, arguments).measure(name_and_number).unwrap_err()
+        };
+        assert!(measure("echo", &["panic at 3"]).contains("coop says `panic at 3`"));
+        assert!(measure("/nowhere", &[]).contains("cannot start /nowhere"));
+        assert!(measure("false", &[]).contains("coop ended with"));
     }
 
     #[test]
@@ -122,5 +145,8 @@ mod tests {
         let rows = rounds(&[echo.clone(), echo], 3, |_| ()).unwrap();
         assert_eq!((rows.len(), rows[0].cells.len()), (1, 2));
         assert_eq!(rows[0].cells[1].2, Rounds::of(vec![7.0, 7.0, 7.0]).unwrap());
+        let two = subject("printf", &["heading\nspeed 7\n"]);
+        let read: Read = |line| if line == "heading" { Ok(None) } else { name_and_number(line) };
+        assert_eq!(two.measure(read), Ok(vec![("speed".to_owned(), 7.0)]));
     }
 }

@@ -11,16 +11,16 @@
 //!         4096
 //!     }
 //!     fn exchange(&self, mut message: Message) -> Result<Message, ChannelError> {
-//!         message.reply.truncate(1);
 //!         message.reply[0] = message.request[0];
+//!         message.length = 1;
 //!         Ok(message)
 //!     }
 //! }
 //!
 //! uk9p::register(b"share0", Box::new(First));
 //! let channel = uk9p::channel(b"share0").expect("it was registered");
-//! let message = Message { request: vec![7, 8], reply: vec![0; 16] };
-//! assert_eq!(channel.exchange(message)?.reply, [7]);
+//! let message = Message { request: vec![7, 8], reply: vec![0; 16], length: 16 };
+//! assert_eq!(channel.exchange(message)?.reply(), [7]);
 //! # Ok::<(), ChannelError>(())
 //! ```
 #![cfg_attr(not(test), no_std)]
@@ -39,8 +39,24 @@ use uklock::Mutex;
 pub struct Message {
     /// The request, complete.
     pub request: Vec<u8>,
-    /// As long as the reply may be; afterwards as long as it is.
+    /// Where the reply goes. It may be longer than any reply: whoever asks often need not clear it
+    /// each time.
     pub reply: Vec<u8>,
+    /// Bytes that the reply may have, at most those of `reply`; afterwards those that it has.
+    pub length: usize,
+}
+
+impl Message {
+    /// The reply, or room for it.
+    pub fn reply(&self) -> &[u8] {
+        &self.reply[..self.length.min(self.reply.len())]
+    }
+
+    /// Room for the reply.
+    pub fn room(&mut self) -> &mut [u8] {
+        let length = self.length.min(self.reply.len());
+        &mut self.reply[..length]
+    }
 }
 
 /// Why there is no reply.

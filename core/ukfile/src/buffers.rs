@@ -1,5 +1,7 @@
 //! Going through lists of buffers.
 
+use alloc::vec::Vec;
+
 /// What is left to be written of a list of buffers.
 ///
 /// ```
@@ -7,6 +9,10 @@
 /// let mut three = [0; 3];
 /// source.copy_to(&mut three);
 /// assert_eq!((&three, source.left()), (b"abc", 2));
+/// let mut rest = vec![7];
+/// source.append_to(&mut rest, 1);
+/// source.append_to(&mut rest, 9);
+/// assert_eq!(rest, *b"\x07de");
 /// ```
 #[derive(Clone, Debug)]
 pub struct Gather<'a> {
@@ -26,21 +32,39 @@ impl<'a> Gather<'a> {
         crate::total(self.buffers) - self.taken
     }
 
+    /// The next bytes that are in one piece, at most `most`; none at the end.
+    #[inline]
+    fn next(&mut self, most: usize) -> Option<&'a [u8]> {
+        let first = self.buffers.first()?;
+        let piece = &first[self.taken..];
+        let length = piece.len().min(most);
+        self.taken += length;
+        if self.taken == first.len() {
+            self.buffers = &self.buffers[1..];
+            self.taken = 0;
+        }
+        Some(&piece[..length])
+    }
+
     /// Fills `target` with the next bytes, as far as there are.
     #[inline]
     pub fn copy_to(&mut self, mut target: &mut [u8]) {
         while !target.is_empty() {
-            let Some(first) = self.buffers.first() else { return };
-            let piece = &first[self.taken..];
-            let length = piece.len().min(target.len());
-            let (now, later) = target.split_at_mut(length);
-            now.copy_from_slice(&piece[..length]);
+            let Some(piece) = self.next(target.len()) else { return };
+            let (now, later) = target.split_at_mut(piece.len());
+            now.copy_from_slice(piece);
             target = later;
-            self.taken += length;
-            if self.taken == first.len() {
-                self.buffers = &self.buffers[1..];
-                self.taken = 0;
-            }
+        }
+    }
+
+    /// Appends the next bytes, at most `most`, as far as there are, to a vector that has room for them:
+    /// what is to be filled need not be cleared before.
+    #[inline]
+    pub fn append_to(&mut self, target: &mut Vec<u8>, mut most: usize) {
+        while most > 0 {
+            let Some(piece) = self.next(most) else { return };
+            target.extend_from_slice(piece);
+            most -= piece.len();
         }
     }
 }

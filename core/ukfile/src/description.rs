@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use ukerrno::Errno;
 use uklock::Mutex;
+use ukplat::StaticRef;
 
 use crate::{Events, File, OpenFlags, Seek, WatchId, Watcher, Watchers, fallible};
 
@@ -16,6 +17,7 @@ use crate::{Events, File, OpenFlags, Seek, WatchId, Watcher, Watchers, fallible}
 /// One block of memory: the file is inside.
 pub struct Description<F: ?Sized + File = dyn File> {
     flags: AtomicU32,
+    at_end: StaticRef<fn()>,
     position: Mutex<u64>,
     /// Those that watch until it is closed.
     watches: Mutex<Vec<Watch>>,
@@ -38,6 +40,7 @@ impl<F: File> Description<F> {
         let flags = flags.difference(OpenFlags::CREATION);
         let new = Self {
             flags: AtomicU32::new(flags.bits()),
+            at_end: StaticRef::new(),
             position: Mutex::new(0),
             watches: Mutex::new(Vec::new()),
             file,
@@ -177,6 +180,12 @@ impl Description {
         Ok(*position)
     }
 
+    /// Has `tell` called when the last user lets go, whoever that is: a descriptor, a mapping, a
+    /// call under way. References that are [`Weak`](alloc::sync::Weak) lead nowhere by then.
+    pub fn at_end(&self, tell: &'static fn()) {
+        self.at_end.set(tell);
+    }
+
     /// Calls `f` with the position, which it may move; others wait meanwhile.
     pub fn with_position<R>(&self, f: impl FnOnce(&mut u64) -> R) -> R {
         f(&mut self.position.lock())
@@ -223,6 +232,9 @@ impl<F: ?Sized + File> Drop for Description<F> {
         let watches = core::mem::take(self.watches.get_mut());
         if !watches.is_empty() {
             end_all(watches, self.file.watchers());
+        }
+        if let Some(tell) = self.at_end.get() {
+            tell();
         }
     }
 }
@@ -356,6 +368,25 @@ mod tests {
         assert_eq!(Arc::strong_count(&log), 1);
         let plain = Description::new(Ten, OpenFlags::READ_ONLY).unwrap();
         assert_eq!(plain.watch(log, Events::IN, 0), Err(Errno::EPERM));
+    }
+
+    #[test]
+    fn the_end_is_told_once_and_when_nobody_is_left() {
+        static ENDS: AtomicU32 = AtomicU32::new(0);
+        static TELL: fn() = || {
+            ENDS.fetch_add(1, Ordering::Relaxed);
+        };
+        let told = || ENDS.load(Ordering::Relaxed);
+        let file = Description::new(Stream, OpenFlags::READ_WRITE).unwrap();
+        let twin = file.clone();
+        file.at_end(&TELL);
+        file.at_end(&TELL);
+        drop(file);
+        assert_eq!(told(), 0);
+        drop(twin);
+        assert_eq!(told(), 1);
+        drop(Description::new(Stream, OpenFlags::READ_WRITE).unwrap());
+        assert_eq!(told(), 1);
     }
 
     #[test]

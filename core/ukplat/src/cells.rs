@@ -24,6 +24,18 @@ impl<T: Sync> StaticRef<T> {
         self.0.store(core::ptr::from_ref(value).cast_mut(), Ordering::Release);
     }
 
+    /// Fills the cell if it is empty; returns what is in it then.
+    pub fn get_or_set(&self, value: &'static T) -> &'static T {
+        let new = core::ptr::from_ref(value).cast_mut();
+        let empty = core::ptr::null_mut();
+        let set = self.0.compare_exchange(empty, new, Ordering::AcqRel, Ordering::Acquire);
+        match set {
+            Ok(_) => value,
+            // SAFETY: as for `get`; it is not null, or it would have been set.
+            Err(other) => unsafe { &*other },
+        }
+    }
+
     /// What is in the cell.
     #[inline]
     pub fn get(&self) -> Option<&'static T> {

@@ -97,6 +97,14 @@ pub unsafe fn cpu_start(
     unsafe { (bound().cpu_start)(cpu, stack_top, entry, argument) }
 }
 
+/// To be called by a CPU that was started, before it does anything for the program: from here on its
+/// CPU time is counted, if anybody wants to know.
+#[inline]
+pub fn cpu_started() {
+    #[cfg(feature = "cpu-time")]
+    crate::busy::run();
+}
+
 /// Interrupts a CPU, which may be the calling one: ends its [`idle_until`](crate::idle_until) and
 /// runs the handler of [`on_cpu_interrupt`] there. Several interrupts may arrive as one. Does
 /// nothing to a CPU that was not started.

@@ -21,6 +21,8 @@
 #![cfg_attr(not(feature = "host"), no_std)]
 
 pub mod boot;
+#[cfg(feature = "cpu-time")]
+pub mod busy;
 mod cells;
 pub mod clock;
 pub mod cmdline;
@@ -50,7 +52,7 @@ pub use cells::{StaticRef, StrCell};
 pub use console::Stream;
 pub use context::Context;
 pub use cpu::{
-    CpuError, PerCpu, cpu_count, cpu_id, cpu_interrupt, cpu_start, on_cpu_interrupt,
+    CpuError, PerCpu, cpu_count, cpu_id, cpu_interrupt, cpu_start, cpu_started, on_cpu_interrupt,
     tlb_flush_others,
 };
 pub use exit::Exit;

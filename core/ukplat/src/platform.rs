@@ -439,7 +439,11 @@ pub fn entropy(bytes: &mut [u8]) -> usize {
 /// Waits for an event or a deadline; see [`Platform::idle_until`]. Where the image was
 /// [asked to stop](crate::stop), it stops here.
 pub fn idle_until(deadline_ns: Option<u64>) {
+    #[cfg(feature = "cpu-time")]
+    crate::busy::idle();
     (bound().idle_until)(deadline_ns);
+    #[cfg(feature = "cpu-time")]
+    crate::busy::run();
     crate::stop::check();
     crate::preempt::check();
 }

@@ -280,6 +280,7 @@ fn start_cpu(cpu: usize) -> Result<(), ()> {
     extern "C" fn cpu_main(thread: usize) -> ! {
         // SAFETY: the argument is the static thread made below.
         cpu::set_current(ThreadRef(unsafe { &*(thread as *const crate::thread::Thread) }));
+        sys::cpu_started();
         sys::irq::enable();
         loop {
             park(None);

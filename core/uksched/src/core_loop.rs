@@ -400,6 +400,18 @@ fn tick<B: Bound>(cpu: &'static Cpu<B::Policy>, next: ThreadRef) -> u64 {
 #[cold]
 #[inline(never)]
 fn idle<B: Bound>(cpu: &'static Cpu<B::Policy>) -> ThreadRef {
+    // Nobody's time, whoever's stack it is.
+    if cfg!(feature = "cpu-time") {
+        account(crate::current(), crate::current());
+    }
+    let next = wait_for_next::<B>(cpu);
+    if cfg!(feature = "cpu-time") {
+        crate::current().0.counters.switched_in_ns.store(sys::monotonic_ns(), Relaxed);
+    }
+    next
+}
+
+fn wait_for_next<B: Bound>(cpu: &'static Cpu<B::Policy>) -> ThreadRef {
     loop {
         {
             // Between looking and waiting no interrupt may come.

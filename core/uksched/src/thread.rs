@@ -299,6 +299,23 @@ impl ThreadRef {
         }
     }
 
+    /// Nanoseconds that the thread has been on a CPU; for others than the calling thread, up to its
+    /// last switch. `None` without the option `cpu-time`.
+    pub fn cpu_ns(self) -> Option<u64> {
+        if !cfg!(feature = "cpu-time") {
+            return None;
+        }
+        // No switch between looking at the sum and at what is to be added.
+        let _here = crate::preempt_disable();
+        let counters = &self.0.counters;
+        let sum = counters.cpu_ns.load(Relaxed);
+        if try_current() != Some(self) {
+            return Some(sum);
+        }
+        let since = counters.switched_in_ns.load(Relaxed);
+        Some(sum + crate::sys::monotonic_ns().saturating_sub(since))
+    }
+
     /// The stack of a thread that does not run. For the running one only `memory` means something.
     ///
     /// # Safety

@@ -2,7 +2,7 @@
 
 use ukerrno::Errno;
 use ukfile::{Kind, Metadata, fallible};
-use vfs::{Entry, New, NodeRef};
+use vfs::{Ahead, Entry, New, NodeRef};
 
 use alloc::sync::Arc;
 
@@ -11,19 +11,18 @@ use crate::sys::{AT_REMOVEDIR, Fd, O_CREAT, O_EXCL, O_PATH, O_RDWR, O_TMPFILE};
 
 /// Bytes of entries that are asked for at a time.
 const ENTRIES: usize = 8 << 10;
-/// The entries in a buffer of `getdents64`: number, position behind, type, name.
-fn parse(buffer: &[u8]) -> impl Iterator<Item = (u64, u64, u8, &[u8])> {
-    let mut rest = buffer;
-    core::iter::from_fn(move || {
-        let (head, _) = rest.split_first_chunk::<19>()?;
-        let word = |at: usize| head[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
-        let length = usize::from(u16::from_ne_bytes([head[16], head[17]]));
-        let name = rest.get(19..length)?;
-        let end = name.iter().position(|&b| b == 0)?;
-        let entry = (word(0), word(8), head[18], &name[..end]);
-        rest = &rest[length..];
-        Some(entry)
-    })
+
+/// An entry of `getdents64`: number, position behind, type, name.
+type HostEntry<'a> = (u64, u64, u8, &'a [u8]);
+
+/// The first entry in a buffer of `getdents64`, and what comes after it.
+fn first(buffer: &[u8]) -> Option<(HostEntry<'_>, &[u8])> {
+    let (head, _) = buffer.split_first_chunk::<19>()?;
+    let word = |at: usize| head[at..at + 8].try_into().map_or(0, u64::from_ne_bytes);
+    let length = usize::from(u16::from_ne_bytes([head[16], head[17]]));
+    let name = buffer.get(19..length)?;
+    let end = name.iter().position(|&b| b == 0)?;
+    Some(((word(0), word(8), head[18], &name[..end]), &buffer[length..]))
 }
 
 impl HostNode {
@@ -129,9 +128,15 @@ impl HostNode {
         if self.kind != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
+        let mut at = vfs::position_to(from);
+        if let Some(ahead) = Ahead::take(&self.ahead, at)
+            && let Some(left) = self.visit(ahead.bytes(), &mut at, visit).map(<[u8]>::len)
+        {
+            ahead.put_back(&self.ahead, at, left);
+            return Ok(());
+        }
         let reader = self.reader()?;
         let mut buffer = fallible::zeroed(ENTRIES)?;
-        let mut at = vfs::position_to(from);
         loop {
             let length = {
                 let _position = self.position.lock();
@@ -141,24 +146,39 @@ impl HostNode {
             if length == 0 {
                 return Ok(());
             }
-            for (inode, next, kind, name) in parse(&buffer[..length]) {
-                at = next;
-                if matches!(name, b"." | b"..") {
-                    continue;
-                }
-                let kind = match Kind::from_mode(u32::from(kind) << 12) {
-                    Some(told) if kind != 0 => told,
-                    // The host's file system does not tell.
-                    _ => match Name::new(name).and_then(|n| self.fd.metadata_of(&n)) {
-                        Ok(metadata) => metadata.kind,
-                        Err(_) => continue,
-                    },
-                };
-                if !visit(&Entry { name, inode, kind, next: vfs::position_from(next) }) {
-                    return Ok(());
-                }
+            if let Some(left) = self.visit(&buffer[..length], &mut at, visit) {
+                Ahead::keep(&self.ahead, at, left);
+                return Ok(());
             }
         }
+    }
+
+    /// Visits entries as they came from the host; `at` moves on behind those that were taken. Returns
+    /// those that are left when `visit` takes no more.
+    fn visit<'a>(
+        &self,
+        mut entries: &'a [u8],
+        at: &mut u64,
+        visit: &mut dyn FnMut(&Entry<'_>) -> bool,
+    ) -> Option<&'a [u8]> {
+        while let Some(((inode, next, kind, name), rest)) = first(entries) {
+            let kind = match Kind::from_mode(u32::from(kind) << 12) {
+                _ if matches!(name, b"." | b"..") => None,
+                Some(told) if kind != 0 => Some(told),
+                // The host's file system does not tell. What is gone by now is no entry.
+                _ => {
+                    let metadata = Name::new(name).and_then(|n| self.fd.metadata_of(&n));
+                    metadata.ok().map(|metadata| metadata.kind)
+                }
+            };
+            if let Some(kind) = kind
+                && !visit(&Entry { name, inode, kind, next: vfs::position_from(next) })
+            {
+                return Some(entries);
+            }
+            (*at, entries) = (next, rest);
+        }
+        None
     }
 }
 
@@ -173,11 +193,11 @@ mod tests {
         entry[16] = 24;
         entry[18] = 8;
         entry[19..21].copy_from_slice(b"ab");
-        assert_eq!(parse(&entry).collect::<Vec<_>>(), [(7, 0, 8, &b"ab"[..])]);
+        assert_eq!(first(&entry), Some(((7, 0, 8, &b"ab"[..]), &b""[..])));
         for length in 0..24 {
-            assert_eq!(parse(&entry[..length]).count(), 0);
+            assert_eq!(first(&entry[..length]), None);
         }
         entry[16] = 3;
-        assert_eq!(parse(&entry).count(), 0);
+        assert_eq!(first(&entry), None);
     }
 }

@@ -5,7 +5,9 @@ use alloc::sync::Arc;
 
 use ukerrno::Errno;
 use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, fallible};
-use vfs::{Allocate, Change, Entry, LockKind, New, Node, NodeRef, RangeLock, Rename, WriteAt};
+use vfs::{
+    Ahead, Allocate, Change, Entry, LockKind, New, Node, NodeRef, RangeLock, Rename, WriteAt,
+};
 
 use crate::node::HostNode;
 
@@ -54,7 +56,9 @@ impl Node for HostNode {
     }
 
     fn create(&self, name: &[u8], new: &New<'_>) -> Result<NodeRef, Errno> {
-        Ok(self.make(name, new)?)
+        let made = self.make(name, new)?;
+        Ahead::forget(&self.ahead);
+        Ok(made)
     }
 
     fn create_unnamed(&self, new: &New<'_>, linkable: bool) -> Result<NodeRef, Errno> {
@@ -62,19 +66,27 @@ impl Node for HostNode {
     }
 
     fn link(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.give_name(name, node)
+        self.give_name(name, node)?;
+        Ahead::forget(&self.ahead);
+        Ok(())
     }
 
     fn unlink(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.remove(name, node, false)
+        self.remove(name, node, false)?;
+        Ahead::forget(&self.ahead);
+        Ok(())
     }
 
     fn remove_directory(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.remove(name, node, true)
+        self.remove(name, node, true)?;
+        Ahead::forget(&self.ahead);
+        Ok(())
     }
 
     fn rename(&self, rename: &Rename<'_>) -> Result<(), Errno> {
-        self.move_name(rename)
+        self.move_name(rename)?;
+        Ahead::forget(&self.ahead);
+        Ok(())
     }
 
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {

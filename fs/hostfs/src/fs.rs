@@ -1,6 +1,5 @@
 //! A directory of the host as a file system.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,6 +7,7 @@ use core::fmt;
 use ukerrno::Errno;
 use ukfile::{Metadata, fallible};
 use uklock::Mutex;
+use ukmap::SortedMap;
 use vfs::{FileSystem, FileSystemType, NodeRef, Statistics};
 
 use crate::node::{HostNode, Key};
@@ -19,7 +19,7 @@ pub struct Shared {
     /// opened, changed, and get names.
     pub links: Fd,
     /// Nodes in use.
-    nodes: Mutex<BTreeMap<Key, Weak<HostNode>>>,
+    nodes: Mutex<SortedMap<Key, Weak<HostNode>>>,
     /// Numbers of file systems: the host's, and ours.
     devices: Mutex<Vec<(u64, u64)>>,
 }
@@ -39,6 +39,8 @@ impl Shared {
             // Else the number was given to another file, and the old one is gone.
             Some(node) if node.kind == metadata.kind => node.clone(),
             _ => {
+                // Before: a node that is made must be known.
+                nodes.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 let node = HostNode::new(self, fd, key, metadata.kind)?;
                 nodes.insert(key, Arc::downgrade(&node));
                 node
@@ -92,7 +94,7 @@ impl HostFs {
         let root = Fd::open(crate::node::as_c(&path)?, O_PATH | O_DIRECTORY)?;
         let shared = fallible::arc(Shared {
             links: Fd::open(c"/proc/self/fd", O_PATH | O_DIRECTORY)?,
-            nodes: Mutex::new(BTreeMap::new()),
+            nodes: Mutex::default(),
             devices: Mutex::new(Vec::new()),
         })?;
         let root = shared.node(root, None)?;

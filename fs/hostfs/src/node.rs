@@ -9,7 +9,7 @@ use pipe::Fifo;
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, fallible};
 use uklock::Mutex;
-use vfs::{Handles, NodeRef, Place};
+use vfs::{Ahead, Handles, NodeRef, Place};
 
 use crate::fs::Shared;
 use crate::sys::{Fd, O_NONBLOCK, O_PATH};
@@ -37,6 +37,7 @@ pub struct HostNode {
     /// Held while something is done that moves the position of a descriptor, and while the end of
     /// the file is written to.
     pub position: Mutex<()>,
+    pub ahead: Mutex<Ahead>,
     pub fifo: Fifo,
     me: Weak<HostNode>,
 }
@@ -52,6 +53,7 @@ impl HostNode {
             place: Mutex::default(),
             opened: Mutex::default(),
             position: Mutex::new(()),
+            ahead: Mutex::default(),
             fifo: Fifo::default(),
             me: me.clone(),
         }))

@@ -65,6 +65,9 @@ pub const SYSTEM_CALLS: [usize; 25] = [
     nr::FCNTL,
 ];
 
+pub const RENAME_NOREPLACE: usize = 1;
+pub const RENAME_EXCHANGE: usize = 2;
+
 pub const O_RDWR: usize = 2;
 pub const O_CREAT: usize = 0o100;
 pub const O_EXCL: usize = 0o200;
@@ -395,9 +398,8 @@ impl Fd {
         unsafe { call(nr::UNLINKAT, [self.raw(), pointer(name), flags, 0, 0, 0]) }.map(drop)
     }
 
-    pub fn rename(&self, from: &CStr, to: (&Fd, &CStr), exchange: bool) -> Result<(), Errno> {
-        const RENAME_EXCHANGE: usize = 2;
-        let flags = if exchange { RENAME_EXCHANGE } else { 0 };
+    /// `flags` are those of `renameat2(2)`.
+    pub fn rename(&self, from: &CStr, to: (&Fd, &CStr), flags: usize) -> Result<(), Errno> {
         let args = [self.raw(), pointer(from), to.0.raw(), pointer(to.1), flags, 0];
         // SAFETY: both names end with a zero.
         unsafe { call(nr::RENAMEAT2, args) }.map(drop)

@@ -41,21 +41,21 @@ pub struct Client {
     tags: Mutex<Numbers>,
     fids: Mutex<Numbers>,
     max_message: usize,
-}
-
-fn vector(length: usize) -> Result<Vec<u8>, Errno> {
-    let mut vector = Vec::new();
-    vector.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
-    vector.resize(length, 0);
-    Ok(vector)
+    /// The memory of a message that is not under way: one thread alone needs no other.
+    spare: Mutex<Message>,
 }
 
 impl Client {
     /// Agrees with the server on version and length of messages.
     pub fn new(channel: &'static dyn Channel, max_message: usize) -> Result<Self, Errno> {
         let max_message = max_message.min(channel.max_message());
-        let mut client =
-            Self { channel, tags: Mutex::default(), fids: Mutex::default(), max_message };
+        let mut client = Self {
+            channel,
+            tags: Mutex::default(),
+            fids: Mutex::default(),
+            max_message,
+            spare: Mutex::default(),
+        };
         let size = u32::try_from(max_message).map_err(|_| Errno::EINVAL)?;
         if max_message < LEAST_MESSAGE {
             return Err(Errno::EINVAL);
@@ -86,11 +86,37 @@ impl Client {
         result
     }
 
-    fn exchange(&self, message: Message) -> Result<Message, Errno> {
-        self.channel.exchange(message).map_err(|error| match error {
+    /// A message with room for a request, which is empty, and a reply.
+    fn message(&self, request: usize, reply: usize) -> Result<Message, Errno> {
+        let mut message = core::mem::take(&mut *self.spare.lock());
+        message.request.clear();
+        message.request.try_reserve_exact(request).map_err(|_| Errno::ENOMEM)?;
+        if let Some(more) = reply.checked_sub(message.reply.len()) {
+            message.reply.try_reserve_exact(more).map_err(|_| Errno::ENOMEM)?;
+            message.reply.resize(reply, 0);
+        }
+        message.length = reply;
+        Ok(message)
+    }
+
+    /// Sends a message; `read` takes the answer.
+    fn exchange<R>(
+        &self,
+        tag: u16,
+        message: Message,
+        read: impl FnOnce(Response<'_>) -> Result<R, Errno>,
+    ) -> Result<R, Errno> {
+        let mut done = self.channel.exchange(message).map_err(|error| match error {
             ChannelError::NoMemory => Errno::ENOMEM,
             ChannelError::Broken | ChannelError::BadMessage => Errno::EIO,
-        })
+        })?;
+        let result = Self::read(tag, done.reply(), read);
+        let mut spare = self.spare.lock();
+        if spare.reply.len() <= done.reply.len() {
+            core::mem::swap(&mut *spare, &mut done);
+        }
+        drop(spare);
+        result
     }
 
     fn read<R>(
@@ -120,17 +146,17 @@ impl Client {
         room: usize,
         read: impl FnOnce(Response<'_>) -> Result<R, Errno>,
     ) -> Result<R, Errno> {
-        let mut bytes = vector(request.encoded_len())?;
-        request.encode(tag, &mut bytes).map_err(|error| match error {
+        let length = request.encoded_len();
+        if length > self.max_message {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        let mut message = self.message(length, room.clamp(SMALL, self.max_message))?;
+        message.request.resize(length, 0);
+        request.encode(tag, &mut message.request).map_err(|error| match error {
             p9::Error::NameTooLong(_) => Errno::ENAMETOOLONG,
             _ => Errno::EIO,
         })?;
-        if bytes.len() > self.max_message {
-            return Err(Errno::ENAMETOOLONG);
-        }
-        let reply = vector(room.clamp(SMALL, self.max_message))?;
-        let done = self.exchange(Message { request: bytes, reply })?;
-        Self::read(tag, &done.reply, read)
+        self.exchange(tag, message, read)
     }
 
     /// Sends a request; `read` takes the answer, for which there are `room` bytes.
@@ -227,23 +253,21 @@ impl Fid {
         })
     }
 
-    /// Writes `count` bytes at `offset`, at most what one message can; `fill` gives them. Returns
+    /// Writes `count` bytes at `offset`, at most what one message can; `append` gives them. Returns
     /// how much was written.
     pub fn write(
         &self,
         offset: u64,
         count: usize,
-        fill: impl FnOnce(&mut [u8]),
+        append: impl FnOnce(&mut Vec<u8>),
     ) -> Result<usize, Errno> {
         let client = &self.client;
         client.with_tag(|tag| {
-            let mut bytes = vector(WRITE_HEADER + count)?;
-            let (header, data) = bytes.split_at_mut(WRITE_HEADER);
-            header.copy_from_slice(&Request::write_header(tag, self.number, offset, count as u32));
-            fill(data);
-            let reply = vector(SMALL)?;
-            let done = client.exchange(Message { request: bytes, reply })?;
-            Client::read(tag, &done.reply, |response| match response {
+            let mut message = client.message(WRITE_HEADER + count, SMALL)?;
+            let header = Request::write_header(tag, self.number, offset, count as u32);
+            message.request.extend_from_slice(&header);
+            append(&mut message.request);
+            client.exchange(tag, message, |response| match response {
                 Response::Write { count: written } if written as usize <= count => {
                     Ok(written as usize)
                 }

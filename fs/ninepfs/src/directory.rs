@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use p9::{Entries, Qid, READ_HEADER, Request, Response};
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags};
-use vfs::{Entry, New, NodeRef, Rename};
+use vfs::{Ahead, Entry, New, NodeRef, Rename};
 
 use crate::node::RemoteNode;
 
@@ -91,9 +91,7 @@ impl RemoteNode {
         self.shared
             .client
             .ask(&request, |response| matches!(response, Response::Unlinkat {}).then_some(()))?;
-        if directory {
-            node.place.lock().name = None;
-        }
+        node.after_unlink();
         Ok(())
     }
 
@@ -119,8 +117,9 @@ impl RemoteNode {
             .client
             .ask(&request, |response| matches!(response, Response::Renameat {}).then_some(()))?;
         if let Some(replaced) = replaced {
-            replaced.place.lock().name = None;
+            replaced.after_unlink();
         }
+        to.changed_entries();
         node.set_place(Some((&to.me()?, rename.to)))?;
         Ok(())
     }
@@ -133,9 +132,15 @@ impl RemoteNode {
         if self.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
+        let mut at = vfs::position_to(from);
+        if let Some(ahead) = Ahead::take(&self.ahead, at)
+            && let Some(left) = self.visit(ahead.bytes(), &mut at, visit)?.map(<[u8]>::len)
+        {
+            ahead.put_back(&self.ahead, at, left);
+            return Ok(());
+        }
         let (reader, client) = (self.reader()?, &self.shared.client);
         let count = ENTRIES.min(client.max_data());
-        let mut at = vfs::position_to(from);
         loop {
             let request =
                 Request::Readdir { fid: reader.number(), offset: at, count: count as u32 };
@@ -144,32 +149,49 @@ impl RemoteNode {
                 if data.0.is_empty() {
                     return Ok(false);
                 }
-                for entry in Entries::new(data.0) {
-                    let entry = entry.map_err(|_| Errno::EIO)?;
-                    at = entry.next;
-                    if matches!(entry.name, b"." | b"..") {
-                        continue;
-                    }
-                    check_name(entry.name).map_err(|_| Errno::EIO)?;
-                    let kind = match Kind::from_mode(u32::from(entry.kind) << 12) {
-                        Some(kind) if entry.kind != 0 => kind,
-                        // The server's file system does not tell.
-                        _ => match self.child(entry.name) {
-                            Ok(node) => node.kind(),
-                            Err(_) => continue,
-                        },
-                    };
-                    let next = vfs::position_from(entry.next);
-                    let inode = entry.qid.path;
-                    if !visit(&Entry { name: entry.name, inode, kind, next }) {
-                        return Ok(false);
-                    }
+                let left = self.visit(data.0, &mut at, visit)?;
+                if let Some(left) = left {
+                    Ahead::keep(&self.ahead, at, left);
                 }
-                Ok(true)
+                Ok(left.is_none())
             })?;
             if !more {
                 return Ok(());
             }
+        }
+    }
+
+    /// Visits entries as they came from the server; `at` moves on behind those that were taken. Returns
+    /// those that are left when `visit` takes no more.
+    fn visit<'a>(
+        &self,
+        data: &'a [u8],
+        at: &mut u64,
+        visit: &mut dyn FnMut(&Entry<'_>) -> bool,
+    ) -> Result<Option<&'a [u8]>, Errno> {
+        let mut entries = Entries::new(data);
+        loop {
+            let left = entries.rest();
+            let Some(entry) = entries.next() else { return Ok(None) };
+            let entry = entry.map_err(|_| Errno::EIO)?;
+            let dots = matches!(entry.name, b"." | b"..");
+            if !dots {
+                check_name(entry.name).map_err(|_| Errno::EIO)?;
+            }
+            let kind = match Kind::from_mode(u32::from(entry.kind) << 12) {
+                _ if dots => None,
+                Some(kind) if entry.kind != 0 => Some(kind),
+                // The server's file system does not tell. What is gone by now is no entry.
+                _ => self.child(entry.name).ok().map(|node| node.kind()),
+            };
+            if let Some(kind) = kind {
+                let next = vfs::position_from(entry.next);
+                let inode = entry.qid.path;
+                if !visit(&Entry { name: entry.name, inode, kind, next }) {
+                    return Ok(Some(left));
+                }
+            }
+            *at = entry.next;
         }
     }
 }

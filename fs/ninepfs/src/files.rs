@@ -104,23 +104,33 @@ impl Node for RemoteNode {
     }
 
     fn create(&self, name: &[u8], new: &New<'_>) -> Result<NodeRef, Errno> {
-        Ok(self.make(name, new)?)
+        let made = self.make(name, new)?;
+        self.changed_entries();
+        Ok(made)
     }
 
     fn link(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.give_name(name, node)
+        self.give_name(name, node)?;
+        self.changed_entries();
+        Ok(())
     }
 
     fn unlink(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.remove(name, node, false)
+        self.remove(name, node, false)?;
+        self.changed_entries();
+        Ok(())
     }
 
     fn remove_directory(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.remove(name, node, true)
+        self.remove(name, node, true)?;
+        self.changed_entries();
+        Ok(())
     }
 
     fn rename(&self, rename: &Rename<'_>) -> Result<(), Errno> {
-        self.move_name(rename)
+        self.move_name(rename)?;
+        self.changed_entries();
+        Ok(())
     }
 
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {
@@ -172,7 +182,7 @@ impl Node for RemoteNode {
         let mut done = 0;
         while done < wanted {
             let count = (wanted - done).min(most);
-            match writer.write(start + done as u64, count, |data| source.copy_to(data)) {
+            match writer.write(start + done as u64, count, |data| source.append_to(data, count)) {
                 Ok(written) => {
                     done += written;
                     if written < count {
@@ -184,6 +194,7 @@ impl Node for RemoteNode {
             }
         }
         self.note(|known| known.size = known.size.max(start + done as u64));
+        self.shared.written.note(self);
         Ok((start, done))
     }
 
@@ -192,6 +203,7 @@ impl Node for RemoteNode {
         self.writer()?;
         self.set(SetAttributes { valid: set::SIZE, size, ..NOTHING })?;
         self.note(|known| known.size = size);
+        self.shared.written.note(self);
         Ok(())
     }
 
@@ -239,6 +251,8 @@ impl Node for RemoteNode {
     }
 
     fn sync(&self, what: SyncKind) -> Result<(), Errno> {
+        // Before: what is written meanwhile may come too late.
+        self.shared.written.forget(self);
         let fid = match self.any_open() {
             Some(fid) => fid,
             None => self.reader()?,

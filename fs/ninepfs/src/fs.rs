@@ -1,18 +1,19 @@
 //! A shared directory as a file system.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::{Arc, Weak};
 use core::fmt;
 
 use p9::{Attributes, Qid, Request, Response, attribute};
 use uk9p::Channel;
 use ukerrno::Errno;
-use ukfile::{Kind, Metadata, SyncKind, Timestamp, fallible};
+use ukfile::{Kind, Metadata, Timestamp, fallible};
 use uklock::Mutex;
-use vfs::{FileSystem, FileSystemType, MountFlags, Node as _, NodeRef, Statistics};
+use ukmap::SortedMap;
+use vfs::{FileSystem, FileSystemType, MountFlags, NodeRef, Statistics};
 
 use crate::client::{Client, Fid};
 use crate::node::RemoteNode;
+use crate::written::Written;
 
 /// How a connection is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,8 @@ pub struct Shared {
     /// Number of the file system.
     device: u64,
     /// Nodes in use, by the server's numbers.
-    nodes: Mutex<BTreeMap<u64, Weak<RemoteNode>>>,
+    nodes: Mutex<SortedMap<u64, Weak<RemoteNode>>>,
+    pub written: Written,
 }
 
 /// Type of file by the server's number; `None` when it does not tell enough.
@@ -66,6 +68,8 @@ impl Shared {
             // Else the number was given to another file, and the old one is gone.
             Some(node) if node.kind() == kind => (node.clone(), Some(fid)),
             _ => {
+                // Before: a node that is made must be known.
+                nodes.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
                 let node = RemoteNode::new(self, fid, qid.path, kind)?;
                 nodes.insert(qid.path, Arc::downgrade(&node));
                 (node, None)
@@ -76,11 +80,10 @@ impl Shared {
         drop(known);
         let moved = node.set_place(place)?;
         // Servers may know files by their paths.
-        let unused = match spare {
-            Some(fid) if moved => Some(node.replace_fid(fid)),
-            spare => spare.map(Arc::new),
-        };
-        drop(unused);
+        match spare {
+            Some(fid) if moved => drop(node.replace_fid(fid)?),
+            spare => drop(spare),
+        }
         Ok(node)
     }
 
@@ -149,7 +152,8 @@ impl NinePFs {
         let client = fallible::arc(Client::new(channel, options.max_message)?)?;
         let (fid, qid) = client.attach(options.tree)?;
         let device = vfs::next_device();
-        let shared = fallible::arc(Shared { client, device, nodes: Mutex::default() })?;
+        let (nodes, written) = (Mutex::default(), Written::default());
+        let shared = fallible::arc(Shared { client, device, nodes, written })?;
         let root = shared.node(fid, qid, None)?;
         if root.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
@@ -185,10 +189,14 @@ impl FileSystem for NinePFs {
         })
     }
 
-    /// Nothing waits here; what the server has in its memory, it keeps. The protocol can make it
-    /// write a file, not all of them.
     fn sync(&self) -> Result<(), Errno> {
-        self.root.sync(SyncKind::All)
+        self.root.shared.written.sync()
+    }
+}
+
+impl Drop for NinePFs {
+    fn drop(&mut self) {
+        self.root.shared.written.end();
     }
 }
 

@@ -19,8 +19,10 @@
 //! # Ok::<(), ukerrno::Errno>(())
 //! ```
 //!
-//! - Nothing is remembered but which node a file of the server has, while that node is in use. What
-//!   others change is seen at once; `fsync` is the server's, and returns when it has.
+//! - Nothing is remembered but which node a file of the server has, while that node is in use, and of a
+//!   directory that is listed the entries that came with the last. What others change is seen at once;
+//!   `fsync` is the server's, and returns when it has. `sync` is that of each file and directory that was
+//!   changed since: up to 128 are remembered, and of more the server writes the oldest at once.
 //! - A file is opened on the server when it is opened here, so that it stays when its last name
 //!   goes; reads and writes are cut into messages as long as server and channel allow.
 //! - Errors are the server's (`Rlerror`); an answer that breaks the protocol is `EIO`.
@@ -36,5 +38,6 @@ mod directory;
 mod files;
 mod fs;
 mod node;
+mod written;
 
 pub use fs::{KIND, NinePFs, Options};

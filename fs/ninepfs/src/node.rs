@@ -2,12 +2,13 @@
 
 use alloc::sync::{Arc, Weak};
 use core::any::Any;
+use core::sync::atomic::AtomicBool;
 
 use pipe::Fifo;
 use ukerrno::Errno;
 use ukfile::{Kind, Metadata, OpenFlags, fallible};
 use uklock::Mutex;
-use vfs::{Handles, NodeRef, Place};
+use vfs::{Ahead, Handles, NodeRef, Place};
 
 use crate::client::Fid;
 use crate::fs::Shared;
@@ -26,6 +27,9 @@ pub struct RemoteNode {
     last_known: Mutex<Option<Metadata>>,
     /// Held while it is written to, so that the end stays where it was seen.
     pub writing: Mutex<()>,
+    /// Whether [`Written`](crate::written::Written) has it.
+    pub noted: AtomicBool,
+    pub ahead: Mutex<Ahead>,
     pub fifo: Fifo,
     me: Weak<RemoteNode>,
 }
@@ -43,6 +47,8 @@ impl RemoteNode {
             opened: Mutex::default(),
             last_known: Mutex::new(None),
             writing: Mutex::new(()),
+            noted: AtomicBool::new(false),
+            ahead: Mutex::default(),
             fifo: Fifo::default(),
             me: me.clone(),
         }))
@@ -69,8 +75,9 @@ impl RemoteNode {
     }
 
     /// Takes another fid of the same file; returns the old one.
-    pub fn replace_fid(&self, fid: Fid) -> Arc<Fid> {
-        core::mem::replace(&mut *self.fid.lock(), Arc::new(fid))
+    pub fn replace_fid(&self, fid: Fid) -> Result<Arc<Fid>, Errno> {
+        let fid = fallible::arc(fid)?;
+        Ok(core::mem::replace(&mut *self.fid.lock(), fid))
     }
 
     /// Notes where a directory is; returns whether that is news.
@@ -141,6 +148,28 @@ impl RemoteNode {
             known.links = known.links.saturating_sub(1);
             *self.last_known.lock() = Some(known);
         }
+    }
+
+    /// Whether it has lost its last name here.
+    pub fn has_no_name(&self) -> bool {
+        self.last_known.lock().is_some_and(|known| known.links == 0)
+    }
+
+    /// It has just lost a name.
+    pub fn after_unlink(&self) {
+        if self.kind == Kind::Directory {
+            self.place.lock().name = None;
+        }
+        if self.kind == Kind::Directory || self.has_no_name() {
+            // Nobody misses what it had; kept, it would take storage.
+            self.shared.written.forget(self);
+        }
+    }
+
+    /// Its entries have changed.
+    pub fn changed_entries(&self) {
+        Ahead::forget(&self.ahead);
+        self.shared.written.note(self);
     }
 
     /// Notes what this image does to a file that has perhaps no name.

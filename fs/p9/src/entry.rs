@@ -41,6 +41,11 @@ impl<'a> Entries<'a> {
     pub fn new(data: &'a [u8]) -> Self {
         Self(Reader::new(data))
     }
+
+    /// The data of those that are still to come.
+    pub fn rest(&self) -> &'a [u8] {
+        self.0.rest()
+    }
 }
 
 impl<'a> Iterator for Entries<'a> {

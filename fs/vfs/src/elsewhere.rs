@@ -1,8 +1,9 @@
-//! What file systems keep of files that are elsewhere, on a server or the host: what is open there, and
-//! where directories are.
+//! What file systems keep of files that are elsewhere, on a server or the host: what is open there,
+//! where directories are, and entries that came unasked.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, fallible};
@@ -132,9 +133,77 @@ impl<N> Place<N> {
     }
 }
 
+/// Entries of a directory that came with those that were asked for, kept for whoever goes on there:
+/// programs ask for less at a time than is good to be fetched.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    bytes: Vec<u8>,
+    /// Bytes of those that are used.
+    used: usize,
+    at: u64,
+}
+
+impl Ahead {
+    /// Takes the entries that come after position `at`, if they were kept. Whoever begins at the start
+    /// gets none: that is to look again.
+    pub fn take(kept: &Mutex<Self>, at: u64) -> Option<Self> {
+        let mut kept = kept.lock();
+        let fits = at != 0 && kept.at == at && kept.used < kept.bytes.len();
+        fits.then(|| core::mem::take(&mut *kept))
+    }
+
+    /// The entries, as they came.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.used..]
+    }
+
+    /// Puts back the last `left` bytes of the entries, which come after position `at`.
+    pub fn put_back(mut self, kept: &Mutex<Self>, at: u64, left: usize) {
+        (self.at, self.used) = (at, self.bytes.len().saturating_sub(left));
+        let old = core::mem::replace(&mut *kept.lock(), self);
+        drop(old);
+    }
+
+    /// Keeps entries, which come after position `at`; without memory for them they are fetched again.
+    pub fn keep(kept: &Mutex<Self>, at: u64, entries: &[u8]) {
+        let mut bytes = Vec::new();
+        if bytes.try_reserve_exact(entries.len()).is_ok() {
+            bytes.extend_from_slice(entries);
+            Self { bytes, used: 0, at }.put_back(kept, at, entries.len());
+        }
+    }
+
+    /// The directory has changed: nothing that was kept is given out any more.
+    pub fn forget(kept: &Mutex<Self>) {
+        let old = core::mem::take(&mut *kept.lock());
+        drop(old);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_came_unasked_is_given_to_who_goes_on_there() {
+        let kept = Mutex::default();
+        Ahead::keep(&kept, 7, b"abcd");
+        assert!(Ahead::take(&kept, 6).is_none());
+        let ahead = Ahead::take(&kept, 7).unwrap();
+        assert_eq!(ahead.bytes(), b"abcd");
+        assert!(Ahead::take(&kept, 7).is_none(), "it was taken");
+        ahead.put_back(&kept, 9, 1);
+        assert!(Ahead::take(&kept, 7).is_none());
+        let ahead = Ahead::take(&kept, 9).unwrap();
+        assert_eq!(ahead.bytes(), b"d");
+        ahead.put_back(&kept, 10, 0);
+        assert!(Ahead::take(&kept, 10).is_none(), "nothing is left");
+        Ahead::keep(&kept, 0, b"ab");
+        assert!(Ahead::take(&kept, 0).is_none(), "the start is looked at again");
+        Ahead::keep(&kept, 3, b"ab");
+        Ahead::forget(&kept);
+        assert!(Ahead::take(&kept, 3).is_none());
+    }
 
     fn open(allowed: OpenFlags) -> impl Fn(OpenFlags) -> Result<Arc<OpenFlags>, Errno> {
         move |flags| {

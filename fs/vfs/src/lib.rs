@@ -52,7 +52,7 @@ mod walk;
 pub use attributes::{Access, SetTime};
 pub use context::Context;
 pub use credentials::{Credentials, EXECUTE, READ, WRITE};
-pub use elsewhere::{Handles, Place};
+pub use elsewhere::{Ahead, Handles, Place};
 pub use lock::{LockKind, RangeLock};
 pub use mount::{Location, Mount, MountFlags, root, set_root};
 pub use node::{
@@ -67,5 +67,5 @@ pub use registry::{
     register_devices, registered,
 };
 pub use rename::RenameFlags;
-pub use shared::{Mapping, Memory, write_back_all};
+pub use shared::{Mapping, Memory, unless_changed_as_memory, write_back_all};
 pub use walk::{Follow, MAX_LINKS, MAX_NAME, MAX_PATH};

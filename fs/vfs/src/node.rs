@@ -319,6 +319,15 @@ pub trait Node: Any + Send + Sync {
         Err(Errno::EOPNOTSUPP)
     }
 
+    /// Whether programs may change the file as memory, from now on; what they change there is written
+    /// later.
+    ///
+    /// # Errors
+    /// `EPERM`
+    fn allow_changes_as_memory(&self) -> Result<(), Errno> {
+        Ok(())
+    }
+
     /// The first byte from `offset` on, below the end, that is in a hole, or in none. The end is
     /// in a hole.
     ///

@@ -216,10 +216,11 @@ impl Mapping {
     /// From now on the memory may be changed.
     ///
     /// # Errors
-    /// `ENOMEM`
+    /// `EPERM` when the file is never changed so; `ENOMEM`
     pub fn allow_changes(&self) -> Result<(), Errno> {
         self.with(|entry| {
             if entry.common.is_none() {
+                entry.location.node.allow_changes_as_memory()?;
                 let mut common = fallible::zeroed(entry.memory.length())?;
                 entry.memory.load(0, &mut common);
                 entry.common = Some(common);
@@ -259,6 +260,21 @@ impl Drop for Mapping {
         // May be the last reference to the file.
         drop(gone);
     }
+}
+
+/// Does something with a file that no program may change as memory meanwhile.
+///
+/// # Errors
+/// `EBUSY` when one may already; those of `action`
+pub fn unless_changed_as_memory<R>(
+    node: &NodeRef,
+    action: impl FnOnce() -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    let mut entries = ENTRIES.lock();
+    if entries.of(node).any(|entry| entry.common.is_some()) {
+        return Err(Errno::EBUSY);
+    }
+    action()
 }
 
 /// Writes back all such memory of the image; returns the first error.

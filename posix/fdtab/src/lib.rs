@@ -15,6 +15,10 @@
 //! table.close(0)?;
 //! assert_eq!(table.get(0).err(), Some(Errno::EBADF));
 //! assert!(table.get(5).is_ok());
+//! // A number that is had before the file is opened: opening may change something.
+//! let number = table.reserve(false)?;
+//! let file = Description::new(Nothing, OpenFlags::READ_WRITE)?;
+//! assert_eq!(number.fill(file), 0);
 //! # Ok::<(), Errno>(())
 //! ```
 //!
@@ -49,8 +53,28 @@ struct Entry {
     close_on_exec: bool,
 }
 
+enum Slot {
+    Free,
+    /// Somebody opens a file for it: taken, and not a descriptor yet.
+    Reserved,
+    Used(Entry),
+}
+
+impl Slot {
+    fn used(&self) -> Option<&Entry> {
+        match self {
+            Self::Used(entry) => Some(entry),
+            _ => None,
+        }
+    }
+
+    fn is_free(&self) -> bool {
+        matches!(self, Self::Free)
+    }
+}
+
 struct Slots {
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Slot>,
     /// Below, all are in use.
     lowest: usize,
     limit: usize,
@@ -67,7 +91,7 @@ fn index(fd: i32) -> Result<usize, Errno> {
 
 impl Slots {
     fn entry(&self, fd: i32) -> Result<&Entry, Errno> {
-        self.entries.get(index(fd)?).and_then(Option::as_ref).ok_or(Errno::EBADF)
+        self.entries.get(index(fd)?).and_then(Slot::used).ok_or(Errno::EBADF)
     }
 
     /// Makes the table reach up to `at`.
@@ -75,30 +99,42 @@ impl Slots {
         if at >= self.entries.len() {
             let more = at + 1 - self.entries.len();
             self.entries.try_reserve(more).map_err(|_| Errno::ENOMEM)?;
-            self.entries.resize_with(at + 1, || None);
+            self.entries.resize_with(at + 1, || Slot::Free);
         }
         Ok(())
     }
 
-    fn insert(&mut self, least: usize, entry: Entry) -> Result<i32, Errno> {
+    /// Puts something where the lowest number is free from `least` on.
+    fn put(&mut self, least: usize, slot: Slot) -> Result<i32, Errno> {
         let start = least.max(self.lowest);
-        let free = self.entries.iter().skip(start).position(Option::is_none);
+        let free = self.entries.iter().skip(start).position(Slot::is_free);
         let at = free.map_or(self.entries.len().max(start), |offset| start + offset);
         if at >= self.limit {
             return Err(Errno::EMFILE);
         }
         self.reach(at)?;
-        self.entries[at] = Some(entry);
+        self.entries[at] = slot;
         if start == self.lowest {
             self.lowest = at + 1;
         }
         Ok(at as i32)
     }
 
-    fn remove(&mut self, at: usize) -> Option<Entry> {
-        let entry = self.entries.get_mut(at)?.take()?;
+    fn insert(&mut self, least: usize, entry: Entry) -> Result<i32, Errno> {
+        self.put(least, Slot::Used(entry))
+    }
+
+    fn free(&mut self, at: usize) -> Slot {
         self.lowest = self.lowest.min(at);
-        Some(entry)
+        core::mem::replace(&mut self.entries[at], Slot::Free)
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Entry> {
+        self.entries.get(at)?.used()?;
+        match self.free(at) {
+            Slot::Used(entry) => Some(entry),
+            _ => None,
+        }
     }
 }
 
@@ -125,6 +161,16 @@ impl FdTable {
     #[inline]
     pub fn insert(&self, file: Arc<Description>, close_on_exec: bool) -> Result<i32, Errno> {
         self.slots.write().insert(0, Entry { file, close_on_exec })
+    }
+
+    /// Takes the lowest number that is free for a file that is still to be opened, so that what
+    /// opening does is not done in vain. Until the file is there the number is no descriptor.
+    ///
+    /// # Errors
+    /// `EMFILE`, `ENOMEM`
+    pub fn reserve(&self, close_on_exec: bool) -> Result<Reserved<'_>, Errno> {
+        let number = self.slots.write().put(0, Slot::Reserved)?;
+        Ok(Reserved { table: self, number, close_on_exec })
     }
 
     /// Gives two files numbers, or none.
@@ -165,7 +211,7 @@ impl FdTable {
     /// Gives the file of `fd` the number `to`; returns the file that had it.
     ///
     /// # Errors
-    /// `EBADF`, `ENOMEM`
+    /// `EBADF`, `ENOMEM`; `EBUSY` when a file is just being opened for that number
     pub fn duplicate_to(
         &self,
         fd: i32,
@@ -179,7 +225,14 @@ impl FdTable {
             return Err(Errno::EBADF);
         }
         slots.reach(at)?;
-        Ok(slots.entries[at].replace(Entry { file, close_on_exec }).map(|old| old.file))
+        if matches!(slots.entries[at], Slot::Reserved) {
+            return Err(Errno::EBUSY);
+        }
+        let new = Slot::Used(Entry { file, close_on_exec });
+        match core::mem::replace(&mut slots.entries[at], new) {
+            Slot::Used(old) => Ok(Some(old.file)),
+            _ => Ok(None),
+        }
     }
 
     /// Frees a number; returns the file, which is closed when it is dropped and no other number
@@ -197,7 +250,7 @@ impl FdTable {
     pub fn next(&self, from: i32) -> Option<i32> {
         let slots = self.slots.read();
         let from = usize::try_from(from).unwrap_or(0);
-        let offset = slots.entries.iter().skip(from).position(Option::is_some)?;
+        let offset = slots.entries.iter().skip(from).position(|slot| slot.used().is_some())?;
         i32::try_from(from + offset).ok()
     }
 
@@ -215,9 +268,13 @@ impl FdTable {
     /// `EBADF`
     pub fn set_close_on_exec(&self, fd: i32, close: bool) -> Result<(), Errno> {
         let mut slots = self.slots.write();
-        let entry = slots.entries.get_mut(index(fd)?).and_then(Option::as_mut);
-        entry.ok_or(Errno::EBADF)?.close_on_exec = close;
-        Ok(())
+        match slots.entries.get_mut(index(fd)?) {
+            Some(Slot::Used(entry)) => {
+                entry.close_on_exec = close;
+                Ok(())
+            }
+            _ => Err(Errno::EBADF),
+        }
     }
 
     /// How many numbers there are (`RLIMIT_NOFILE`).
@@ -231,6 +288,31 @@ impl FdTable {
     }
 }
 
+/// A number for a file that is being opened ([`FdTable::reserve`]); dropped, it is free again.
+#[derive(Debug)]
+pub struct Reserved<'a> {
+    table: &'a FdTable,
+    number: i32,
+    close_on_exec: bool,
+}
+
+impl Reserved<'_> {
+    /// Makes it the number of `file`; returns it.
+    pub fn fill(self, file: Arc<Description>) -> i32 {
+        let entry = Entry { file, close_on_exec: self.close_on_exec };
+        self.table.slots.write().entries[self.number as usize] = Slot::Used(entry);
+        let number = self.number;
+        core::mem::forget(self);
+        number
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.table.slots.write().free(self.number as usize);
+    }
+}
+
 impl Default for FdTable {
     fn default() -> Self {
         Self::new()
@@ -240,7 +322,8 @@ impl Default for FdTable {
 impl fmt::Debug for FdTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let slots = self.slots.read();
-        let used = slots.entries.iter().enumerate().filter(|(_, e)| e.is_some()).map(|(n, _)| n);
+        let used =
+            slots.entries.iter().enumerate().filter(|(_, s)| s.used().is_some()).map(|(n, _)| n);
         f.debug_list().entries(used).finish()
     }
 }

@@ -13,6 +13,8 @@ const LIMIT: usize = 20;
 #[derive(Clone, Debug)]
 enum Step {
     Insert(bool),
+    /// Reserves a number, and fills it or gives it back after another step.
+    Reserve(bool),
     Pair,
     Duplicate(i32, i32),
     DuplicateTo(i32, i32),
@@ -24,6 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
     let fd = || -2i32..LIMIT as i32 + 3;
     prop_oneof![
         5 => any::<bool>().prop_map(Step::Insert),
+        1 => any::<bool>().prop_map(Step::Reserve),
         1 => Just(Step::Pair),
         2 => (fd(), fd()).prop_map(|(a, b)| Step::Duplicate(a, b)),
         2 => (fd(), fd()).prop_map(|(a, b)| Step::DuplicateTo(a, b)),
@@ -65,6 +68,32 @@ proptest! {
                         model.0.insert(fd, (address(&file), flag));
                     }
                     files.push(file);
+                }
+                Step::Reserve(fill) => {
+                    let expected = model.free(0);
+                    let reserved = table.reserve(true);
+                    prop_assert_eq!(reserved.as_ref().err(), expected.as_ref().err());
+                    let Ok(number) = reserved else { continue };
+                    let fd = expected.unwrap();
+                    // Nobody gets it meanwhile, and nobody sees it.
+                    prop_assert_eq!(table.get(fd).err(), Some(Errno::EBADF));
+                    prop_assert_eq!(table.close(fd).err(), Some(Errno::EBADF));
+                    prop_assert_eq!(table.set_close_on_exec(fd, true), Err(Errno::EBADF));
+                    prop_assert_eq!(table.next(fd), model.0.range(fd..).next().map(|(&fd, _)| fd));
+                    if let Some(other) = table.next(0) {
+                        prop_assert_eq!(table.duplicate_to(other, fd, true).err(), Some(Errno::EBUSY));
+                    }
+                    let file = Description::new(Nothing, OpenFlags::empty()).unwrap();
+                    let second = model.free(fd + 1);
+                    prop_assert_eq!(table.insert(file.clone(), false), second);
+                    if let Ok(second) = second {
+                        table.close(second).unwrap();
+                    }
+                    if fill {
+                        prop_assert_eq!(number.fill(file.clone()), fd);
+                        model.0.insert(fd, (address(&file), true));
+                        files.push(file);
+                    }
                 }
                 Step::Pair => {
                     let one = || Description::new(Nothing, OpenFlags::empty()).unwrap();

@@ -5,17 +5,17 @@ use syscall_shim::{UserWord, syscall};
 use ukerrno::Errno;
 use ukfile::OpenFlags;
 
-use crate::locks;
+use crate::{locks, memory};
 
 /// Closes a descriptor: also ends the locks of the process on the file.
 pub fn close_one(fd: i32) -> Result<(), Errno> {
-    let file = TABLE.close(fd)?;
-    locks::closed(&file);
     // The number is free whatever comes now.
-    let result = if file.flags().contains(OpenFlags::PATH) { Ok(()) } else { file.file().flush() };
-    drop(file);
-    locks::wake();
-    result
+    let file = TABLE.close(fd)?;
+    if file.flags().contains(OpenFlags::PATH) {
+        return Ok(());
+    }
+    locks::closed(&file);
+    file.file().flush()
 }
 
 /// Closes a descriptor (close(2)).
@@ -49,12 +49,12 @@ fn dup(fd: i32) -> Result<i32, Errno> {
 }
 
 fn duplicate_to(fd: i32, to: i32, close_on_exec: bool) -> Result<i32, Errno> {
-    if let Some(old) = TABLE.duplicate_to(fd, to, close_on_exec)? {
+    if let Some(old) = TABLE.duplicate_to(fd, to, close_on_exec)?
+        && !old.flags().contains(OpenFlags::PATH)
+    {
         locks::closed(&old);
         // As Linux: what the file that goes has to say is not told.
         let _ = old.file().flush();
-        drop(old);
-        locks::wake();
     }
     Ok(to)
 }
@@ -98,6 +98,8 @@ mod command {
     pub const DUPLICATE_CLOSE: u32 = 1030;
     pub const SET_PIPE_SIZE: u32 = 1031;
     pub const GET_PIPE_SIZE: u32 = 1032;
+    pub const ADD_SEALS: u32 = 1033;
+    pub const GET_SEALS: u32 = 1034;
 }
 
 /// Does various things with a descriptor (fcntl(2)).
@@ -143,6 +145,8 @@ fn fcntl(fd: i32, command: u32, argument: UserWord) -> Result<usize, Errno> {
         }
         command::GET_PIPE_SIZE => pipe::capacity(&file),
         command::SET_PIPE_SIZE => pipe::set_capacity(&file, number),
+        command::ADD_SEALS => memory::add_seals(&file, number as u32).map(|()| 0),
+        command::GET_SEALS => memory::seals(&file).map(|seals| seals as usize),
         _ => Err(Errno::EINVAL),
     }
 }

@@ -32,6 +32,7 @@ mod descriptors;
 mod directories;
 mod locks;
 mod mapping;
+mod memory;
 mod mounts;
 mod names;
 mod open;

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use syscall_shim::{Plain, UserPtr};
 use ukerrno::Errno;
-use ukfile::{Description, Kind};
+use ukfile::Description;
 use uklock::{Mutex, WaitQueue};
 use ukmap::SortedMap;
 use vfs::{LockKind, Node, RangeLock};
@@ -87,14 +87,30 @@ impl Lock {
     }
 }
 
-/// A file: its device and number.
-type Key = (u64, u64);
+/// A file: the address of its node, which no other gets as long as [`Of`] remembers it. Files that
+/// are nowhere in the tree, such as pipes, are known by their descriptions.
+type Key = usize;
 
-/// The locks of a file, and its node, which need not be in use any more.
-#[derive(Default)]
+/// Whose locks they are. It need not be in use any more.
+enum Of {
+    Node(Weak<dyn Node>),
+    Open(#[expect(dead_code, reason = "keeps its address from others")] Weak<Description>),
+}
+
+/// The locks of a file.
 struct Locks {
     list: Vec<Lock>,
-    node: Option<Weak<dyn Node>>,
+    of: Of,
+}
+
+impl Locks {
+    fn of(file: &Arc<Description>) -> Self {
+        let of = match vfs::location_of(file) {
+            Some(location) => Of::Node(Arc::downgrade(&location.node)),
+            None => Of::Open(Arc::downgrade(file)),
+        };
+        Self { list: Vec::new(), of }
+    }
 }
 
 /// How often it is looked whether somebody outside still is in the way, in nanoseconds.
@@ -104,31 +120,34 @@ static LOCKS: Mutex<SortedMap<Key, Locks>> = Mutex::new(SortedMap::new());
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 static WAITING: WaitQueue = WaitQueue::new();
 
-fn key(file: &Description) -> Result<Key, Errno> {
-    let metadata = file.file().metadata()?;
-    Ok((metadata.device, metadata.inode))
+fn key(file: &Arc<Description>) -> Key {
+    match vfs::location_of(file) {
+        Some(location) => Arc::as_ptr(&location.node).addr(),
+        None => Arc::as_ptr(file).addr(),
+    }
 }
 
-/// Takes `lock`'s range from its owner, and gives it the lock unless it is to be freed.
-fn replace(list: &mut Vec<Lock>, lock: &Lock, free: bool) -> Result<(), Errno> {
-    // One may be split in two, and one comes.
-    list.try_reserve(2).map_err(|_| Errno::ENOMEM)?;
-    list.retain(|l| !l.owner.is_gone());
-    for mut old in
-        list.extract_if(.., |l| l.owner.is(&lock.owner) && l.overlaps(lock)).collect::<Vec<_>>()
-    {
+/// What the locks in `list` are once `lock`'s owner has it, or, to be freed, has nothing there.
+fn replaced(list: &[Lock], lock: &Lock, free: bool) -> Result<Vec<Lock>, Errno> {
+    let mut next = Vec::new();
+    // One at most reaches over both ends and is split in two, and one comes.
+    next.try_reserve_exact(list.len() + 2).map_err(|_| Errno::ENOMEM)?;
+    for old in list.iter().filter(|l| !l.owner.is_gone()) {
+        if !(old.owner.is(&lock.owner) && old.overlaps(lock)) {
+            next.push(old.clone());
+            continue;
+        }
         if old.last > lock.last {
-            list.push(Lock { first: lock.last + 1, ..old.clone() });
+            next.push(Lock { first: lock.last + 1, ..old.clone() });
         }
         if old.first < lock.first {
-            old.last = lock.first - 1;
-            list.push(old);
+            next.push(Lock { last: lock.first - 1, ..old.clone() });
         }
     }
     if !free {
-        list.push(lock.clone());
+        next.push(lock.clone());
     }
-    Ok(())
+    Ok(next)
 }
 
 /// The strongest lock on the byte `at`, and up to which byte it is that.
@@ -172,45 +191,41 @@ enum Tried {
     },
 }
 
-fn try_lock(file: &Description, key: Key, lock: &Lock, free: bool) -> Result<Tried, Errno> {
+fn try_lock(file: &Arc<Description>, lock: &Lock, free: bool) -> Result<Tried, Errno> {
+    let key = key(file);
     let mut all = LOCKS.lock();
-    let locks = all.get_or_insert_with(key, Locks::default);
-    if !free && locks.list.iter().any(|other| lock.conflicts(other)) {
+    let list = all.get(&key).map_or(&[][..], |locks| &locks.list);
+    if !free && list.iter().any(|other| lock.conflicts(other)) {
         return Ok(Tried::Blocked { outside: false });
     }
-    let mut next = Vec::new();
-    next.try_reserve_exact(locks.list.len() + 2).map_err(|_| Errno::ENOMEM)?;
-    next.extend(locks.list.iter().cloned());
-    replace(&mut next, lock, free)?;
-    let location = vfs::location_of(file).filter(|_| !lock.whole);
-    let told = location.map_or(Ok(()), |at| tell(&*at.node, &next, lock.first, lock.last));
-    match told {
-        Err(error) if !free => {
-            if locks.list.is_empty() {
-                all.remove(&key);
-            }
-            return match error {
-                Errno::EAGAIN => Ok(Tried::Blocked { outside: true }),
-                error => Err(error),
-            };
+    let next = replaced(list, lock, free)?;
+    if !next.is_empty() && !all.contains_key(&key) {
+        all.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
+    }
+    if let Some(location) = vfs::location_of(file).filter(|_| !lock.whole) {
+        match tell(&*location.node, &next, lock.first, lock.last) {
+            Err(Errno::EAGAIN) if !free => return Ok(Tried::Blocked { outside: true }),
+            Err(error) if !free => return Err(error),
+            // Less is locked in any case.
+            _ => {}
         }
-        // Less is locked in any case.
-        _ => {}
     }
-    locks.list = next;
-    if let Some(location) = location {
-        locks.node = Some(Arc::downgrade(&location.node));
-    }
-    if locks.list.is_empty() {
+    if next.is_empty() {
         all.remove(&key);
+    } else {
+        all.get_or_insert_with(key, || Locks::of(file)).list = next;
     }
     COUNT.store(all.len(), Ordering::Release);
+    if !free && matches!(lock.owner, Owner::Open(_)) {
+        file.at_end(&DESCRIPTION_GONE);
+    }
     Ok(Tried::Done)
 }
 
-fn acquire(file: &Description, key: Key, lock: &Lock, free: bool, wait: bool) -> Result<(), Errno> {
+fn acquire(file: &Arc<Description>, lock: &Lock, free: bool, wait: bool) -> Result<(), Errno> {
+    let key = key(file);
     loop {
-        let outside = match try_lock(file, key, lock, free)? {
+        let outside = match try_lock(file, lock, free)? {
             Tried::Done => {
                 // Less than before may be locked.
                 WAITING.wake_all();
@@ -268,7 +283,7 @@ pub fn set(
     if (asked.kind == READ && !flags.reads()) || (asked.kind == WRITE && !flags.writes()) {
         return Err(Errno::EBADF);
     }
-    acquire(file, key(file)?, &lock, free, wait)
+    acquire(file, &lock, free, wait)
 }
 
 /// `F_GETLK`: who stands in the way.
@@ -278,10 +293,9 @@ pub fn get(file: &Arc<Description>, asked: UserPtr<FLock>, open: bool) -> Result
     if free {
         return Err(Errno::EINVAL);
     }
-    let key = key(file)?;
     let inside = {
         let locks = LOCKS.lock();
-        let list = locks.get(&key).map_or(&[][..], |l| &l.list);
+        let list = locks.get(&key(file)).map_or(&[][..], |l| &l.list);
         list.iter().find(|other| lock.conflicts(other)).cloned()
     };
     let kind = if lock.exclusive { LockKind::Exclusive } else { LockKind::Shared };
@@ -317,41 +331,53 @@ pub fn whole(file: &Arc<Description>, exclusive: Option<bool>, wait: bool) -> Re
     let owner = Owner::Open(Arc::downgrade(file));
     let (first, last) = (0, u64::MAX);
     let lock = Lock { owner, whole: true, exclusive: exclusive.unwrap_or_default(), first, last };
-    acquire(file, key(file)?, &lock, exclusive.is_none(), wait)
+    acquire(file, &lock, exclusive.is_none(), wait)
 }
 
 /// A descriptor of `file` was closed: the process loses its locks on the file (fcntl(2)).
-pub fn closed(file: &Description) {
-    if COUNT.load(Ordering::Acquire) == 0
-        || file.file().metadata().is_ok_and(|m| m.kind != Kind::Regular)
-    {
-        return;
-    }
-    if let Ok(key) = key(file) {
-        let mut locks = LOCKS.lock();
-        if let Some(locks) = locks.get_mut(&key) {
-            drop_those(locks, |lock| matches!(lock.owner, Owner::Process));
-        }
-    }
-}
-
-/// Drops locks, and tells users outside.
-fn drop_those(locks: &mut Locks, which: impl Fn(&Lock) -> bool) {
-    let before = locks.list.len();
-    locks.list.retain(|lock| !which(lock));
-    // A file that is not in use any more has lost its locks outside.
-    let node = locks.node.as_ref().and_then(Weak::upgrade);
-    if let Some(node) = node.filter(|_| locks.list.len() < before) {
-        // What cannot be told goes with the last use of the file.
-        let _ = tell(&*node, &locks.list, 0, i64::MAX as u64);
-    }
-}
-
-/// Descriptions may be gone: drops their locks, and lets those who wait look.
-pub fn wake() {
+pub fn closed(file: &Arc<Description>) {
     if COUNT.load(Ordering::Acquire) == 0 {
         return;
     }
+    let lost = {
+        let (mut locks, key) = (LOCKS.lock(), key(file));
+        let Some(of_file) = locks.get_mut(&key) else { return };
+        let lost = drop_those(of_file, |lock| matches!(lock.owner, Owner::Process));
+        if of_file.list.is_empty() {
+            locks.remove(&key);
+            COUNT.store(locks.len(), Ordering::Release);
+        }
+        lost
+    };
+    if lost {
+        WAITING.wake_all();
+    }
+}
+
+/// Drops locks, and tells users outside; returns whether there were any.
+fn drop_those(locks: &mut Locks, which: impl Fn(&Lock) -> bool) -> bool {
+    let (before, mut on_bytes) = (locks.list.len(), false);
+    locks.list.retain(|lock| {
+        let goes = which(lock);
+        on_bytes |= goes && !lock.whole;
+        !goes
+    });
+    // A file that is not in use any more has lost its locks outside.
+    if let Of::Node(node) = &locks.of
+        && on_bytes
+        && let Some(node) = node.upgrade()
+    {
+        // What cannot be told goes with the last use of the file.
+        let _ = tell(&*node, &locks.list, 0, i64::MAX as u64);
+    }
+    locks.list.len() < before
+}
+
+/// What a description that has locks calls at its end.
+static DESCRIPTION_GONE: fn() = description_gone;
+
+/// A description that had locks is gone: drops them, and lets those who wait look.
+fn description_gone() {
     {
         let mut locks = LOCKS.lock();
         locks.retain(|_, locks| {

@@ -42,8 +42,11 @@ impl File for Opened {
         node.map_or(0, |node| node.cast::<()>() as usize)
     }
 
-    fn writes(&self) -> bool {
-        self.0.flags().writes()
+    fn may_write(&self) -> Result<(), Errno> {
+        if !self.0.flags().writes() {
+            return Err(Errno::EACCES);
+        }
+        vfs::location_of(&self.0).map_or(Ok(()), |at| at.node.allow_changes_as_memory())
     }
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {

@@ -1,19 +1,20 @@
-//! Opening: `open`, `openat`, `creat`, `pipe`, `memfd_create`.
+//! Opening: `open`, `openat`, `creat`, `pipe`.
 
 use fdtab::TABLE;
 use syscall_shim::{CStrPtr, FileFlags, Mode, UserPtr, syscall};
 use ukerrno::Errno;
-use ukfile::{Description, Kind, OpenFlags};
-use vfs::{Location, Mount, MountFlags, New};
+use ukfile::OpenFlags;
 
 use crate::at::{AT_FDCWD, base};
 use crate::process::context;
 
 fn open_at(directory: i32, path: &[u8], flags: u32, mode: u32) -> Result<i32, Errno> {
     let flags = OpenFlags::from_bits_retain(flags);
+    // First: without a number nothing may be made or cut off.
+    let number = TABLE.reserve(flags.contains(OpenFlags::CLOSE_ON_EXEC))?;
     let base = base(directory, path)?;
     let file = context()?.open(base.as_ref(), path, flags, (mode & 0o7777) as u16)?;
-    TABLE.insert(file, flags.contains(OpenFlags::CLOSE_ON_EXEC))
+    Ok(number.fill(file))
 }
 
 /// Opens a file (open(2)).
@@ -54,31 +55,4 @@ fn pipe2(ends: UserPtr<[i32; 2]>, flags: FileFlags) -> Result<(), Errno> {
 #[syscall]
 fn pipe(ends: UserPtr<[i32; 2]>) -> Result<(), Errno> {
     pipe2(ends, FileFlags(0))
-}
-
-/// `MFD_CLOEXEC`
-const MEMORY_CLOSE_ON_EXEC: u32 = 1;
-
-/// Makes a file in memory without a name (memfd_create(2)). It cannot be sealed: `MFD_ALLOW_SEALING`
-/// is refused, so that nobody relies on what is not held.
-#[syscall]
-fn memfd_create(name: CStrPtr, flags: u32) -> Result<i32, Errno> {
-    if flags & !MEMORY_CLOSE_ON_EXEC != 0 || name.as_bytes().len() > 249 {
-        return Err(Errno::EINVAL);
-    }
-    let who = context()?;
-    let fs = ramfs::RamFs::new(ramfs::Limits::default())?;
-    let mount = Mount::new(fs, b"memfd", MountFlags::empty())?;
-    let new = New {
-        kind: Kind::Regular,
-        permissions: 0o777,
-        user: who.credentials.user,
-        group: who.credentials.group,
-        special: 0,
-        target: b"",
-    };
-    let node = mount.root().create_unnamed(&new, false)?;
-    let file: alloc::sync::Arc<Description> =
-        vfs::describe(Location { mount, node }, OpenFlags::READ_WRITE)?;
-    TABLE.insert(file, flags & MEMORY_CLOSE_ON_EXEC != 0)
 }

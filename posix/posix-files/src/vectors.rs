@@ -18,22 +18,44 @@ pub struct IoVec {
     len: usize,
 }
 
-/// Lengths that one call can have: together at most [`MAX_BYTES`], what is more is cut off.
-fn lengths(buffers: &UserSlice<'_, IoVec>) -> Result<Vec<usize>, Errno> {
-    if buffers.len() > IOV_MAX {
-        return Err(Errno::EINVAL);
+/// Buffers up to which their list takes no memory: `stdio` passes two.
+const FEW: usize = 8;
+
+/// Calls `f` with a list of that length.
+fn with_list<T, R>(
+    length: usize,
+    mut empty: impl FnMut() -> T,
+    f: impl FnOnce(&mut [T]) -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    if length <= FEW {
+        let mut few: [T; FEW] = core::array::from_fn(|_| empty());
+        return f(&mut few[..length]);
     }
-    let mut lengths = Vec::new();
-    lengths.try_reserve_exact(buffers.len()).map_err(|_| Errno::ENOMEM)?;
+    let mut many = Vec::new();
+    many.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+    many.resize_with(length, empty);
+    f(&mut many)
+}
+
+/// Refuses lists that no call can have.
+fn check(buffers: &UserSlice<'_, IoVec>) -> Result<(), Errno> {
+    let fits = |buffer: IoVec| isize::try_from(buffer.len).is_ok();
+    if buffers.len() <= IOV_MAX && buffers.iter().all(fits) { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// Puts the buffers where they are wanted: together at most [`MAX_BYTES`], what is more is cut off.
+fn each<T>(
+    list: &mut [T],
+    buffers: &UserSlice<'_, IoVec>,
+    of: impl Fn(IoVec) -> Result<T, Errno>,
+) -> Result<(), Errno> {
     let mut left = MAX_BYTES;
-    for buffer in buffers.iter() {
-        if buffer.len > isize::MAX as usize {
-            return Err(Errno::EINVAL);
-        }
-        lengths.push(buffer.len.min(left));
-        left -= buffer.len.min(left);
+    for (place, buffer) in list.iter_mut().zip(buffers.iter()) {
+        let len = buffer.len.min(left);
+        left -= len;
+        *place = of(IoVec { len, ..buffer })?;
     }
-    Ok(lengths)
+    Ok(())
 }
 
 /// Calls `f` with the buffers, to be read.
@@ -41,13 +63,15 @@ pub fn to_write<R>(
     buffers: UserSlice<'_, IoVec>,
     f: impl FnOnce(&[&[u8]]) -> Result<R, Errno>,
 ) -> Result<R, Errno> {
-    let lengths = lengths(&buffers)?;
-    let mut list = Vec::new();
-    list.try_reserve_exact(lengths.len()).map_err(|_| Errno::ENOMEM)?;
-    for (buffer, length) in buffers.iter().zip(lengths) {
-        list.push(buffer.base.slice(buffers.scope(), length)?.as_slice());
-    }
-    f(&list)
+    check(&buffers)?;
+    with_list(
+        buffers.len(),
+        || &[][..],
+        |list| {
+            each(list, &buffers, |b| Ok(b.base.slice(buffers.scope(), b.len)?.as_slice()))?;
+            f(list)
+        },
+    )
 }
 
 /// Calls `f` with the buffers, to be filled.
@@ -55,14 +79,15 @@ pub fn to_read<R>(
     buffers: UserSlice<'_, IoVec>,
     f: impl FnOnce(&mut [&mut [u8]]) -> Result<R, Errno>,
 ) -> Result<R, Errno> {
-    let lengths = lengths(&buffers)?;
-    let mut memory = Vec::new();
-    let mut list = Vec::new();
-    memory.try_reserve_exact(lengths.len()).map_err(|_| Errno::ENOMEM)?;
-    list.try_reserve_exact(lengths.len()).map_err(|_| Errno::ENOMEM)?;
-    for (buffer, length) in buffers.iter().zip(lengths) {
-        memory.push(buffer.base.slice_mut(buffers.scope(), length)?);
-    }
-    list.extend(memory.iter_mut().map(|m| m.as_mut_slice()));
-    f(&mut list)
+    check(&buffers)?;
+    with_list(
+        buffers.len(),
+        || &mut [][..],
+        |list| {
+            each(list, &buffers, |b| {
+                Ok(b.base.slice_mut(buffers.scope(), b.len)?.into_mut_slice())
+            })?;
+            f(list)
+        },
+    )
 }

@@ -97,6 +97,35 @@ fn opening_and_closing() {
 }
 
 #[test]
+fn without_a_number_nothing_is_opened() {
+    let _one = process();
+    let kept = open(c"/kept", CREATE);
+    assert_eq!(call!(nr::write, kept, &b"of value"[..]), 8);
+    let limit = fdtab::TABLE.limit();
+    fdtab::TABLE.set_limit(kept as usize + 1);
+    let full: Vec<i32> = std::iter::from_fn(|| i32::try_from(call!(nr::dup, kept)).ok())
+        .take_while(|fd| *fd >= 0)
+        .collect();
+    let (truncate, exclusive) = (0o1001u32, 0o302u32);
+    let results = [
+        call!(nr::open, c"/kept", truncate, 0),
+        call!(nr::creat, c"/kept", 0o600),
+        call!(nr::open, c"/made", exclusive, 0o600),
+        call!(nr::open, c"/missing", 0, 0),
+    ];
+    fdtab::TABLE.set_limit(limit);
+    assert_eq!(results, [error(Errno::EMFILE); 4]);
+    assert_eq!(read_all(kept), b"of value");
+    assert_eq!(call!(nr::access, c"/made", 0), error(Errno::ENOENT));
+    // What fails afterwards gives the number back.
+    let next = open(c"/kept", 0);
+    close(next);
+    assert_eq!(call!(nr::open, c"/missing", 0, 0), error(Errno::ENOENT));
+    assert_eq!(open(c"/kept", 0), next);
+    [next, kept].into_iter().chain(full).for_each(close);
+}
+
+#[test]
 fn reading_and_writing() {
     let _one = process();
     let fd = open(c"/rw", CREATE);
@@ -540,6 +569,22 @@ fn descriptors() {
     assert_eq!(call!(nr::write, memory, &b"in memory"[..]), 9);
     assert_eq!(read_all(memory), b"in memory");
     assert_eq!(call!(nr::memfd_create, c"name", 0x100u32), error(Errno::EINVAL));
+    // `F_ADD_SEALS` and `F_GET_SEALS`.
+    assert_eq!(call!(nr::fcntl, memory, 1034, 0), 1);
+    let sealed = call!(nr::memfd_create, c"name", 2u32) as i32;
+    assert_eq!(call!(nr::write, sealed, &b"in memory"[..]), 9);
+    assert_eq!(call!(nr::fcntl, sealed, 1033, 4), 0);
+    assert_eq!(call!(nr::write, sealed, &b"x"[..]), error(Errno::EPERM), "it would grow");
+    assert_eq!(call!(nr::fallocate, sealed, 0, 5i64, 5i64), error(Errno::EPERM));
+    assert_eq!(call!(nr::pwrite64, sealed, &b"on"[..], 0i64), 2);
+    assert_eq!(call!(nr::fcntl, sealed, 1033, 0x10), error(Errno::EINVAL));
+    assert_eq!(call!(nr::fcntl, sealed, 1033, 8 | 1), 0);
+    assert_eq!(call!(nr::pwrite64, sealed, &b"in"[..], 0i64), error(Errno::EPERM));
+    assert_eq!(call!(nr::fallocate, sealed, 3, 0i64, 5i64), error(Errno::EPERM), "a hole");
+    assert_eq!(call!(nr::ftruncate, sealed, 2i64), 0);
+    assert_eq!(read_all(sealed), b"on");
+    assert_eq!(call!(nr::fcntl, sealed, 1033, 2), error(Errno::EPERM));
+    assert_eq!(call!(nr::fcntl, sealed, 1034, 0), 1 | 4 | 8);
     assert_eq!(call!(nr::close_range, fd, u32::MAX, 0), 0);
 }
 
@@ -594,6 +639,71 @@ fn locks() {
     close(b);
     assert_eq!(call!(nr::flock, reader, exclusive | no_wait), 0);
     close(reader);
+}
+
+/// Whether the call on another thread returns 0 before long.
+fn ends_well(call: impl FnOnce() -> isize + Send + 'static) -> bool {
+    let (done, end) = mpsc::channel();
+    std::thread::spawn(move || done.send(call()));
+    end.recv_timeout(Duration::from_secs(10)) == Ok(0)
+}
+
+#[test]
+fn locks_end_with_the_last_user_whoever_that_is() {
+    let _one = process();
+    let exclusive = 2u32;
+    let (set_wait, whole) = (38, flock(1, 0, 0));
+    for of_bytes in [false, true] {
+        let (a, b) = (open(c"/last", CREATE), open(c"/last", CREATE));
+        let lock = move |fd: i32| match of_bytes {
+            true => call!(nr::fcntl, fd, set_wait, whole),
+            false => call!(nr::flock, fd, exclusive),
+        };
+        assert_eq!(lock(a), 0);
+        // As a mapping does, or a call that began before.
+        let user = fdtab::TABLE.get(a).unwrap();
+        close(a);
+        let (begun, start) = mpsc::channel();
+        let waits = std::thread::spawn(move || {
+            begun.send(()).unwrap();
+            ends_well(move || lock(b))
+        });
+        start.recv().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!waits.is_finished(), "it is locked still");
+        drop(user);
+        assert!(waits.join().unwrap());
+        close(b);
+    }
+}
+
+#[test]
+fn closing_what_has_no_locks_asks_nothing() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    struct Counted(Arc<AtomicU32>);
+    impl ukfile::File for Counted {
+        fn metadata(&self) -> Result<ukfile::Metadata, Errno> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(ukfile::Metadata::default())
+        }
+    }
+
+    let _one = process();
+    let locked = open(c"/locked", CREATE);
+    assert_eq!(call!(nr::fcntl, locked, 6, flock(1, 0, 5)), 0);
+    let asked = Arc::new(AtomicU32::new(0));
+    let file = ukfile::Description::new(Counted(asked.clone()), ukfile::OpenFlags::READ_WRITE);
+    let fd = fdtab::TABLE.insert(file.unwrap(), false).unwrap();
+    assert_eq!(call!(nr::dup2, locked, fd), fd as isize);
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    // Each such file has locks of its own.
+    let new = || ukfile::Description::new(Counted(asked.clone()), ukfile::OpenFlags::READ_WRITE);
+    let [a, b] = [(); 2].map(|()| fdtab::TABLE.insert(new().unwrap(), false).unwrap());
+    assert_eq!((call!(nr::flock, a, 6u32), call!(nr::flock, b, 6u32)), (0, 0));
+    [locked, fd, a, b].into_iter().for_each(close);
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
 }
 
 #[test]

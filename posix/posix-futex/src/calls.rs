@@ -8,7 +8,7 @@ use uklock::Mutex;
 
 use crate::pi;
 use crate::queue::Queue;
-use crate::waiter::{Waiter, this, unpark, wait_once};
+use crate::waiter::{Deadline, Waiter, this, unpark, wait_once};
 
 // Operations and flags (`linux/futex.h`).
 const WAIT: i32 = 0;
@@ -29,13 +29,18 @@ const AT_ONCE: usize = 8;
 
 static QUEUE: Mutex<Queue<Waiter>> = Mutex::new(Queue::new());
 
-/// Makes room for that many threads that wait at once. C libraries take a wait that fails for one
-/// that is over, and wait again: when memory runs out, they would do so for ever.
+/// Makes room for that many threads that wait at once, each for any word or any lock. C libraries take
+/// a wait that fails for one that is over, and wait again, or wait for ever for a lock that they cannot
+/// have: so they would when memory runs out.
+///
+/// Not to be called with a lock that [`Threads::exists`](crate::Threads) takes, which is asked under
+/// one that this takes.
 ///
 /// # Errors
 /// `ENOMEM`
 pub fn reserve(threads: usize) -> Result<(), Errno> {
-    QUEUE.lock().reserve(threads)
+    QUEUE.lock().reserve(threads)?;
+    pi::reserve(threads)
 }
 
 /// Wakes at most `count` threads that wait for the word at an address; returns how many.
@@ -83,10 +88,10 @@ fn futex(
     }
     let count = |number: usize| usize::try_from(number as i32).map_err(|_| Errno::EINVAL);
     match known {
-        WAIT => wait(word, value, timeout(other)?.map(after), ALL_BITS),
+        WAIT => wait(word, value, timeout(other)?.map(Deadline::after), ALL_BITS),
         WAIT_BITSET => {
             let clock = if real { Clock::Real } else { Clock::Monotonic };
-            let at = timeout(other)?.map(|ns| clock.deadline_ns(ns));
+            let at = timeout(other)?.map(|ns| Deadline::at(clock, ns));
             wait(word, value, at, some(bits)?)
         }
         WAKE => Ok(wake(aligned(address)?, count(value as usize)?)),
@@ -107,7 +112,7 @@ fn futex(
             }
         }
         LOCK_PI => {
-            let at = timeout(other)?.map(|ns| Clock::Real.deadline_ns(ns));
+            let at = timeout(other)?.map(|ns| Deadline::at(Clock::Real, ns));
             pi::lock(word.atomic()?, word.address(), pi::Patience::Until(at))
         }
         TRYLOCK_PI => pi::lock(word.atomic()?, word.address(), pi::Patience::None),
@@ -132,14 +137,15 @@ fn timeout(time: UserWord<'_>) -> Result<Option<u64>, Errno> {
     time.pointer::<TimeSpec>()?.read().to_ns().map(Some)
 }
 
-fn after(ns: u64) -> u64 {
-    ukplat::monotonic_ns().saturating_add(ns)
+/// Lets those look again who wait until a time of the wall clock.
+pub fn look_again() {
+    QUEUE.lock().all().for_each(unpark);
 }
 
 fn wait(
     word: UserPtr<'_, u32>,
     expected: u32,
-    deadline_ns: Option<u64>,
+    deadline: Option<Deadline>,
     bits: u32,
 ) -> Result<usize, Errno> {
     let place: &AtomicU32 = word.atomic()?;
@@ -152,7 +158,7 @@ fn wait(
         queue.add(word.address(), bits, this())?
     };
     loop {
-        let waited = wait_once(deadline_ns);
+        let waited = wait_once(deadline);
         let mut queue = QUEUE.lock();
         if !queue.waits(ticket) {
             return Ok(0);

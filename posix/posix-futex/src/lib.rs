@@ -14,8 +14,10 @@
 //! See futex(2) and futex(7). All threads share one address space, so private futexes and others
 //! are the same. Those whose word names the owner (`FUTEX_LOCK_PI`) need a library that
 //! [numbers threads](set_threads), and fail with `ENOSYS` without one. They are handed to the most
-//! urgent thread that waits; owners keep the priority they have. `FUTEX_WAIT_REQUEUE_PI`, which neither
-//! musl nor glibc uses, is not there.
+//! urgent thread that waits. Owners keep the priority they have: the scheduler has one place for what a
+//! thread inherits, and `uklock` sets it by the mutexes that it knows, so that a second library there
+//! would undo what the first did. `FUTEX_WAIT_REQUEUE_PI`, which neither musl nor glibc uses, is not
+//! there.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 

@@ -11,7 +11,7 @@ use uklock::Mutex;
 use ukplat::StaticRef;
 
 use crate::queue::Queue;
-use crate::waiter::{Waiter, this, unpark, urgency, wait_once};
+use crate::waiter::{Deadline, Waiter, this, unpark, urgency, wait_once};
 
 // Parts of the word (`linux/futex.h`).
 const WAITERS: u32 = 1 << 31;
@@ -23,7 +23,8 @@ const OWNER: u32 = OWNER_DIED - 1;
 pub struct Threads {
     /// Number of the calling thread.
     pub current: fn() -> u32,
-    /// Whether there is a thread with this number.
+    /// Whether there is a thread with this number. Asked under the lock of those who wait: whatever
+    /// this locks is locked after that, never before.
     pub exists: fn(u32) -> bool,
 }
 
@@ -47,13 +48,18 @@ struct Contender {
 
 static CONTENDERS: Mutex<Queue<Contender>> = Mutex::new(Queue::new());
 
+/// Makes room for that many threads that wait at once.
+pub fn reserve(threads: usize) -> Result<(), Errno> {
+    CONTENDERS.lock().reserve(threads)
+}
+
 /// How long to wait for a lock.
 #[derive(Clone, Copy)]
 pub enum Patience {
     /// Not at all.
     None,
-    /// Until this time on the monotonic clock, in nanoseconds; without one for ever.
-    Until(Option<u64>),
+    /// Until a time; without one for ever.
+    Until(Option<Deadline>),
 }
 
 /// Takes a lock, or waits for it. One whose owner ended keeps the bit that says so.
@@ -64,7 +70,7 @@ pub enum Patience {
 pub fn lock(word: &AtomicU32, address: usize, patience: Patience) -> Result<usize, Errno> {
     let threads = threads()?;
     let number = (threads.current)();
-    let (ticket, deadline_ns) = {
+    let (ticket, deadline) = {
         // Whoever unlocks does so before this, or finds the contender.
         let mut contenders = CONTENDERS.lock();
         let others = contenders.count(address) > 0;
@@ -76,15 +82,15 @@ pub fn lock(word: &AtomicU32, address: usize, patience: Patience) -> Result<usiz
             (_, Patience::Until(_)) => Ok(seen | WAITERS),
         })?;
         match patience {
-            Patience::Until(deadline_ns) if now & OWNER != number => {
+            Patience::Until(deadline) if now & OWNER != number => {
                 let contender = Contender { number, waiter: this() };
-                (contenders.add(address, u32::MAX, contender)?, deadline_ns)
+                (contenders.add(address, u32::MAX, contender)?, deadline)
             }
             _ => return Ok(0),
         }
     };
     loop {
-        let waited = wait_once(deadline_ns);
+        let waited = wait_once(deadline);
         let mut contenders = CONTENDERS.lock();
         if !contenders.waits(ticket) {
             // It was handed over.
@@ -129,6 +135,11 @@ pub fn unlock(word: &AtomicU32, address: usize) -> Result<usize, Errno> {
 
 /// A thread has ended and its number is gone: whoever waits for what it owned takes that over.
 pub fn thread_ended() {
+    look_again();
+}
+
+/// Lets all who wait for a lock look at what they wait for.
+pub fn look_again() {
     CONTENDERS.lock().all().for_each(|contender| unpark(contender.waiter));
 }
 
@@ -141,11 +152,18 @@ fn owned(number: u32, before: u32, others: bool) -> u32 {
 fn change(word: &AtomicU32, next: impl Fn(u32) -> Result<u32, Errno>) -> Result<u32, Errno> {
     let mut seen = word.load(SeqCst);
     loop {
-        let wanted = next(seen)?;
-        match word.compare_exchange(seen, wanted, SeqCst, SeqCst) {
-            Ok(_) => return Ok(wanted),
-            // The program locks and unlocks without a call.
-            Err(now) => seen = now,
-        }
+        // The program locks and unlocks without a call, also while this looks: an owner that is no more
+        // may have unlocked before it ended.
+        let now = match next(seen) {
+            Ok(wanted) => match word.compare_exchange(seen, wanted, SeqCst, SeqCst) {
+                Ok(_) => return Ok(wanted),
+                Err(now) => now,
+            },
+            Err(error) => match word.load(SeqCst) {
+                now if now == seen => return Err(error),
+                now => now,
+            },
+        };
+        seen = now;
     }
 }

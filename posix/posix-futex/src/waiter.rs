@@ -1,5 +1,6 @@
 //! A thread that waits.
 
+use posix_time::Clock;
 use syscall_shim::Errno;
 
 /// Who waits, as far as it can be woken.
@@ -28,8 +29,36 @@ pub fn unpark(waiter: Waiter) {
     let Waiter = waiter;
 }
 
+/// Until when to wait, by a clock.
+#[derive(Clone, Copy)]
+pub struct Deadline {
+    clock: Clock,
+    ns: u64,
+}
+
+impl Deadline {
+    /// When the clock shows so many nanoseconds, also if it is set meanwhile.
+    pub fn at(clock: Clock, ns: u64) -> Self {
+        if clock == Clock::Real {
+            ukplat::on_wall_set(&WALL_SET);
+        }
+        Self { clock, ns }
+    }
+
+    /// So many nanoseconds from now on.
+    pub fn after(ns: u64) -> Self {
+        Self::at(Clock::Monotonic, ukplat::monotonic_ns().saturating_add(ns))
+    }
+}
+
+static WALL_SET: ukplat::WallSet = |_| {
+    crate::calls::look_again();
+    crate::pi::look_again();
+};
+
 /// Waits until somebody wakes the thread, with or without a reason.
-pub fn wait_once(deadline_ns: Option<u64>) -> Result<(), Errno> {
+pub fn wait_once(deadline: Option<Deadline>) -> Result<(), Errno> {
+    let deadline_ns = deadline.map(|deadline| deadline.clock.deadline_ns(deadline.ns));
     // Without threads an interrupt is what interrupts: none may come between looking and waiting.
     #[cfg(not(any(feature = "threads", feature = "model")))]
     let _irq = ukplat::irq::disable();

@@ -228,6 +228,54 @@ fn a_lock_is_inherited_from_an_owner_that_ended() {
     }
 }
 
+/// Threads are counted under a lock that looking for one takes too, as the table of threads is.
+#[test]
+fn room_is_made_while_others_lock_and_end() {
+    type Table = uklock::Mutex<Vec<u32>>;
+    static ALL: std::sync::Mutex<Option<Arc<Table>>> = std::sync::Mutex::new(None);
+    fn table() -> Arc<Table> {
+        ALL.lock().unwrap().clone().unwrap()
+    }
+    static COUNTED: posix_futex::Threads = posix_futex::Threads {
+        current: || thread::current().name().unwrap().parse().unwrap(),
+        exists: |number| table().lock().contains(&number),
+    };
+    fn begin(number: u32) {
+        let table = table();
+        let count = {
+            let mut table = table.lock();
+            table.push(number);
+            table.len()
+        };
+        posix_futex::reserve(count).unwrap();
+    }
+    fn end(number: u32) {
+        table().lock().retain(|other| *other != number);
+        posix_futex::thread_ended();
+    }
+    check(|| {
+        posix_futex::set_threads(&COUNTED);
+        *ALL.lock().unwrap() = Some(Arc::new(uklock::Mutex::new(vec![])));
+        let word = Arc::new(Word::default());
+        let makers = [1, 2].map(|number| {
+            let word = word.clone();
+            numbered(number, move || {
+                begin(number);
+                begin(number + 2);
+                let made = numbered(number + 2, move || {
+                    lock_pi(&word, number + 2);
+                    unlock_pi(&word, number + 2);
+                    end(number + 2);
+                });
+                made.join().unwrap();
+                end(number);
+            })
+        });
+        makers.into_iter().for_each(|t| t.join().unwrap());
+        assert_eq!(word.plain.load(SeqCst), 0);
+    });
+}
+
 thread_local! {
     /// Names of threads for which a signal is pending.
     static PENDING: RefCell<bool> = const { RefCell::new(false) };

@@ -69,8 +69,8 @@ pub fn mmap(
     }
     let file = if flags & MAP_ANONYMOUS == 0 { file::open(fd)? } else { None };
     let shares = flags & MAP_TYPE != MAP_PRIVATE;
-    if file.as_ref().is_some_and(|file| shares && protection & WRITE != 0 && !file.writes()) {
-        return Err(Errno::EACCES);
+    if let Some(file) = file.as_ref().filter(|_| shares && protection & WRITE != 0) {
+        file.may_write()?;
     }
     let place = if flags & (MAP_FIXED | MAP_FIXED_NOREPLACE) != 0 {
         Some(place(address, len, flags)?)

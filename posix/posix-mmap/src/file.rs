@@ -19,8 +19,11 @@ pub trait File: Send + Sync {
     /// What tells the file from others, as long as it is open or shared.
     fn identity(&self) -> usize;
 
-    /// Whether it is open for writing.
-    fn writes(&self) -> bool;
+    /// Whether it may be changed as memory.
+    ///
+    /// # Errors
+    /// `EACCES` when it is not open for writing, `EPERM` when it is sealed against that
+    fn may_write(&self) -> Result<(), Errno>;
 
     /// Fills the buffer from the offset in bytes; returns how much there was.
     ///
@@ -132,7 +135,7 @@ pub struct Segment {
     offset: u64,
     file: Arc<dyn File>,
     shared: Box<dyn Shared>,
-    /// Whether the file is open for writing for one of the mappings.
+    /// Whether the file may be changed for one of the mappings.
     writes: AtomicBool,
 }
 
@@ -142,7 +145,7 @@ impl Segment {
         self.start..self.start + self.len
     }
 
-    /// Whether its file is open for writing.
+    /// Whether its file may be changed.
     pub fn writes(&self) -> bool {
         self.writes.load(Relaxed)
     }
@@ -213,7 +216,7 @@ pub fn map_shared(
             if !inside {
                 return Err(Errno::ENOMEM);
             }
-            if file.writes() && !segment.writes() {
+            if file.may_write().is_ok() && !segment.writes() {
                 segment.allow_changes()?;
             }
             let start = segment.start + (offset - segment.offset) as usize;
@@ -253,14 +256,14 @@ fn map_new(
     };
     let share = || {
         let shared = file.share(offset, Memory { start, len })?;
-        if file.writes() {
+        if file.may_write().is_ok() {
             shared.allow_changes()?;
         }
         let mut space = SPACE.lock();
         space.protect(start, start + len, protection, |range, old| {
             memory::protect(range, old, protection)
         })?;
-        let writes = AtomicBool::new(file.writes());
+        let writes = AtomicBool::new(file.may_write().is_ok());
         let segment = Segment { start, len, offset, file, shared, writes };
         space.add_segment(ukfile::fallible::arc(segment)?)?;
         Ok(start)

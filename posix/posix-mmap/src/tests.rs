@@ -237,8 +237,8 @@ impl crate::File for Opened {
         &raw const FILE as usize
     }
 
-    fn writes(&self) -> bool {
-        self.writes
+    fn may_write(&self) -> Result<(), Errno> {
+        if self.writes { Ok(()) } else { Err(Errno::EACCES) }
     }
 
     fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Errno> {

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::vec::Vec;
 use core::fmt::{Result, Write};
 
+use posix_time::{Clock, NANOSECONDS};
 use syscall_shim::Errno;
 use ukplat::BootInfo;
 
@@ -78,13 +79,17 @@ pub fn mappings(out: &mut dyn Write) -> Result {
 }
 
 pub fn stat(out: &mut dyn Write) -> Result {
-    stat_of(FIRST, out)
+    write_stat(FIRST, Clock::Process, out)
+}
+
+pub fn stat_of(thread: u64, out: &mut dyn Write) -> Result {
+    write_stat(thread, Clock::Thread(thread as i32), out)
 }
 
 /// Fields as proc(5) numbers them, from 3 on; those that nothing here stands for are 0.
-pub fn stat_of(thread: u64, out: &mut dyn Write) -> Result {
+fn write_stat(thread: u64, clock: Clock, out: &mut dyn Write) -> Result {
     let (used, total) = bytes();
-    let ticks = posix_process::uptime_ns() / (1_000_000_000 / TICKS);
+    let ticks = clock.now_ns() / (NANOSECONDS / TICKS);
     let threads = posix_thread::count();
     let mut fields = [0u64; 53];
     fields[5] = 1;

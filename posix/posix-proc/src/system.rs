@@ -16,7 +16,9 @@ fn seconds(ns: u64) -> (u64, u64) {
 
 pub fn uptime(out: &mut dyn Write) -> Result {
     let (whole, part) = seconds(posix_process::uptime_ns());
-    writeln!(out, "{whole}.{part:02} 0.00")
+    let idle = (0..ukplat::cpu_count()).map(idle_ns).sum();
+    let (idle_whole, idle_part) = seconds(idle);
+    writeln!(out, "{whole}.{part:02} {idle_whole}.{idle_part:02}")
 }
 
 pub fn version(out: &mut dyn Write) -> Result {
@@ -76,13 +78,21 @@ pub fn cpus(out: &mut dyn Write) -> Result {
     Ok(())
 }
 
-/// All time counts as the program's, as on the clock of CPU time.
+/// Nanoseconds that a CPU was idle, or not started.
+fn idle_ns(cpu: usize) -> u64 {
+    posix_process::uptime_ns().saturating_sub(ukplat::busy::of_cpu(cpu))
+}
+
+/// All time that a CPU is not idle counts as the program's, as on the clock of CPU time.
 pub fn stat(out: &mut dyn Write) -> Result {
-    let ticks = posix_process::uptime_ns() / (SECOND / 100);
-    let count = ukplat::cpu_count() as u64;
-    writeln!(out, "cpu  {} 0 0 0 0 0 0 0 0 0", ticks * count)?;
+    const TICK: u64 = SECOND / 100;
+    let count = ukplat::cpu_count();
+    let busy = ukplat::busy::total_ns() / TICK;
+    let idle: u64 = (0..count).map(idle_ns).sum();
+    writeln!(out, "cpu  {busy} 0 0 {} 0 0 0 0 0 0", idle / TICK)?;
     for cpu in 0..count {
-        writeln!(out, "cpu{cpu} {ticks} 0 0 0 0 0 0 0 0 0")?;
+        let (busy, idle) = (ukplat::busy::of_cpu(cpu) / TICK, idle_ns(cpu) / TICK);
+        writeln!(out, "cpu{cpu} {busy} 0 0 {idle} 0 0 0 0 0 0")?;
     }
     let boot = ukplat::wall_ns().saturating_sub(posix_process::uptime_ns()) / SECOND;
     writeln!(out, "btime {boot}\nprocesses 1\nprocs_running 1\nprocs_blocked 0")

@@ -100,6 +100,7 @@ fn change<R>(how: impl FnOnce(&mut Whole, bool) -> Result<R, Errno>) -> Result<R
         let (user, group) = (next.user.file, next.group.file);
         told(&Identity { user, group, groups: next.groups.clone() })?;
     }
+    posix_time::allow_setting(next.user.own[1] == 0);
     *whole = next;
     Ok(result)
 }
@@ -107,6 +108,14 @@ fn change<R>(how: impl FnOnce(&mut Whole, bool) -> Result<R, Errno>) -> Result<R
 /// Real, effective and saved user.
 pub fn user() -> [u32; 3] {
     WHOLE.lock().user.own
+}
+
+/// Fails unless the process is user 0, who may do what concerns the whole system.
+///
+/// # Errors
+/// `EPERM`
+pub(crate) fn privileged() -> Result<(), Errno> {
+    if user()[1] == 0 { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 /// Real, effective and saved group.

@@ -1,5 +1,6 @@
 //! Limits of resources and what is used of them.
 
+use posix_time::Clock;
 use syscall_shim::{Errno, Plain, UserPtr, syscall};
 use uklock::Mutex;
 
@@ -112,12 +113,13 @@ const RUSAGE_SELF: i32 = 0;
 const RUSAGE_CHILDREN: i32 = -1;
 const RUSAGE_THREAD: i32 = 1;
 
-/// What was used so far (getrusage(2)): the time since boot, all of it the program's, as on the
-/// clock of CPU time.
+/// What was used so far (getrusage(2)): CPU time, all of it the program's, as on the clocks of the
+/// process and of threads.
 #[syscall]
 fn getrusage(who: i32, usage: UserPtr<Usage>) -> Result<(), Errno> {
     let microseconds = match who {
-        RUSAGE_SELF | RUSAGE_THREAD => (crate::system::uptime_ns() / 1000) as i64,
+        RUSAGE_SELF => (Clock::Process.now_ns() / 1000) as i64,
+        RUSAGE_THREAD => (Clock::Thread(0).now_ns() / 1000) as i64,
         RUSAGE_CHILDREN => 0,
         _ => return Err(Errno::EINVAL),
     };

@@ -5,6 +5,8 @@ use alloc::string::String;
 use syscall_shim::{Errno, UserPtr, UserSlice, syscall};
 use uklock::Mutex;
 
+use crate::credentials::privileged;
+
 /// Bytes of each text with its zero byte (`struct new_utsname` of Linux).
 const LEN: usize = 65;
 
@@ -72,12 +74,14 @@ pub fn set_host_name(name: &[u8]) -> Result<(), Errno> {
 /// See sethostname(2).
 #[syscall]
 fn sethostname(name: UserSlice<u8>) -> Result<(), Errno> {
+    privileged()?;
     set_host_name(name.as_slice())
 }
 
 /// See setdomainname(2).
 #[syscall]
 fn setdomainname(name: UserSlice<u8>) -> Result<(), Errno> {
+    privileged()?;
     NAMES.lock().domain = named(name.as_slice())?;
     Ok(())
 }

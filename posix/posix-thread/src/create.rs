@@ -75,9 +75,23 @@ static NUMBERS: posix_futex::Threads = posix_futex::Threads {
     exists: |number| i32::try_from(number).is_ok_and(crate::exists),
 };
 
+/// For how long each was on a CPU.
+static TIME: posix_time::ThreadTime = |number| {
+    crate::table::with(number, |task| {
+        #[cfg(feature = "threads")]
+        return task.thread().and_then(uksched::ThreadRef::cpu_ns);
+        #[cfg(not(feature = "threads"))]
+        {
+            let _ = task;
+            None
+        }
+    })
+};
+
 /// The calling thread is the first of the program of this name.
 pub fn begin_program(name: &str) {
     posix_futex::set_threads(&NUMBERS);
+    posix_time::set_thread_time(&TIME);
     #[cfg(feature = "threads")]
     task::MAIN.set_thread(uksched::current());
     task::MAIN.set_name(name.as_bytes());

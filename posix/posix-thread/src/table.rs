@@ -45,6 +45,8 @@ mod threads {
         first_ended: bool,
     }
 
+    /// Futexes ask for threads while they hold a lock of their own ([`crate::exists`]): none of theirs
+    /// may be taken under this one.
     static TABLE: Mutex<Table> =
         Mutex::new(Table { tasks: SortedMap::new(), last: FIRST, first_ended: false });
 
@@ -53,7 +55,7 @@ mod threads {
     /// # Errors
     /// `EAGAIN` when there is no memory.
     pub fn add(parent: i32, clear: usize) -> Result<Arc<Task>, Errno> {
-        let task = {
+        let (task, threads) = {
             let mut table = TABLE.lock();
             let mut id = table.last;
             loop {
@@ -63,15 +65,16 @@ mod threads {
                 }
             }
             table.last = id;
-            // One for this thread, one for the first.
-            posix_futex::reserve(table.tasks.len() + 2).map_err(|_| Errno::EAGAIN)?;
             let task = ukfile::fallible::arc(Task::new(id, clear)).map_err(|_| Errno::EAGAIN)?;
             table.tasks.try_insert(id, task.clone()).map_err(|_| Errno::EAGAIN)?;
-            task
+            // One for the first thread.
+            (task, table.tasks.len() + 1)
         };
-        if let Some(events) = EVENTS.get()
-            && (events.created)(parent, task.id).is_err()
-        {
+        // Each thread that runs is among those that the last of them was counted with.
+        let reserved = posix_futex::reserve(threads);
+        let created =
+            reserved.and_then(|()| EVENTS.get().map_or(Ok(()), |e| (e.created)(parent, task.id)));
+        if created.is_err() {
             remove(task.id);
             return Err(Errno::EAGAIN);
         }

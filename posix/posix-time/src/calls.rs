@@ -1,11 +1,18 @@
 //! The system calls.
 
+use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use syscall_shim::{ClockId, Errno, Plain, UserPtr, syscall};
 
-use crate::{Clock, NANOSECONDS, TimeSpec, wait_until};
+use crate::{Clock, NANOSECONDS, TimeSpec, sleep_until};
 
 /// Flag of `clock_nanosleep`: the time is that of the clock, not a duration.
 const TIMER_ABSTIME: i32 = 1;
+// Clocks that nobody sleeps by (`linux/time.h`).
+const CLOCK_THREAD_CPUTIME: i32 = 3;
+const MONOTONIC_RAW: i32 = 4;
+const COARSE_REAL: i32 = 5;
+const COARSE_MONOTONIC: i32 = 6;
 /// Ticks of a second in `times`.
 const CLOCK_TICKS: u64 = 100;
 /// Resolution of all clocks in nanoseconds, as they are counted.
@@ -36,15 +43,33 @@ fn clock_getres(clock: ClockId, resolution: Option<UserPtr<TimeSpec>>) -> Result
     Ok(())
 }
 
+/// Whether the program may set the clock.
+static MAY_SET: AtomicBool = AtomicBool::new(true);
+
+/// Says whether the program may set the clock; it may at first. For the library that knows who the
+/// program is.
+pub fn allow_setting(allowed: bool) {
+    MAY_SET.store(allowed, Relaxed);
+}
+
+fn set(ns: u64) -> Result<(), Errno> {
+    if !MAY_SET.load(Relaxed) {
+        return Err(Errno::EPERM);
+    }
+    // So that boot is not before 1970.
+    if ns < Clock::Monotonic.now_ns() {
+        return Err(Errno::EINVAL);
+    }
+    ukplat::set_wall_ns(ns);
+    Ok(())
+}
+
 /// Sets wall-clock time (clock_settime(2)).
 #[syscall]
 fn clock_settime(clock: ClockId, time: UserPtr<TimeSpec>) -> Result<(), Errno> {
-    let ns = time.read().to_ns()?;
-    match clock.0 {
-        0 => {
-            ukplat::set_wall_ns(ns);
-            Ok(())
-        }
+    match (clock.0, Clock::from_number(clock.0)?) {
+        (0, _) => set(time.read().to_ns()?),
+        (_, Clock::Process | Clock::Thread(_)) => Err(Errno::EPERM),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -67,9 +92,9 @@ fn settimeofday(time: Option<UserPtr<TimeVal>>, _zone: usize) -> Result<(), Errn
     if let Some(time) = time {
         let TimeVal { seconds, microseconds } = time.read();
         let nanoseconds = microseconds.checked_mul(1000).ok_or(Errno::EINVAL)?;
-        ukplat::set_wall_ns(TimeSpec { seconds, nanoseconds }.to_ns()?);
+        return set(TimeSpec { seconds, nanoseconds }.to_ns()?);
     }
-    Ok(())
+    if MAY_SET.load(Relaxed) { Ok(()) } else { Err(Errno::EPERM) }
 }
 
 /// Seconds since 1970 (time(2)).
@@ -82,21 +107,21 @@ fn time(place: Option<UserPtr<i64>>) -> i64 {
     seconds
 }
 
-/// CPU time of the process and its children, in ticks of 10 ms (times(2)); returns the ticks since
-/// boot.
+/// CPU time of the process and its children, in ticks of 10 ms (times(2)); returns the ticks on the
+/// monotonic clock.
 #[syscall]
 fn times(place: Option<UserPtr<[i64; 4]>>) -> i64 {
-    let ticks = (Clock::Cpu.now_ns() / (NANOSECONDS / CLOCK_TICKS)) as i64;
+    let ticks = |clock: Clock| (clock.now_ns() / (NANOSECONDS / CLOCK_TICKS)) as i64;
     if let Some(place) = place {
-        place.write([ticks, 0, 0, 0]);
+        place.write([ticks(Clock::Process), 0, 0, 0]);
     }
-    ticks
+    ticks(Clock::Monotonic)
 }
 
 /// Sleeps for a duration; what is left of it goes to `rest` when a signal comes (nanosleep(2)).
 #[syscall]
 fn nanosleep(duration: UserPtr<TimeSpec>, rest: Option<UserPtr<TimeSpec>>) -> Result<(), Errno> {
-    sleep_for(duration.read().to_ns()?, rest)
+    sleep_for(Clock::Monotonic, duration.read().to_ns()?, rest)
 }
 
 /// Sleeps for a duration, or until a clock shows a time (clock_nanosleep(2)).
@@ -108,22 +133,25 @@ fn clock_nanosleep(
     rest: Option<UserPtr<TimeSpec>>,
 ) -> Result<(), Errno> {
     let kind = Clock::from_number(clock.0)?;
-    // The caller's own CPU time stands still while it sleeps.
-    if clock.0 == 3 {
-        return Err(Errno::EINVAL);
+    match clock.0 {
+        // The caller's own CPU time stands still while it sleeps.
+        CLOCK_THREAD_CPUTIME => return Err(Errno::EINVAL),
+        COARSE_REAL | COARSE_MONOTONIC | MONOTONIC_RAW => return Err(Errno::EOPNOTSUPP),
+        _ => {}
     }
     let ns = time.read().to_ns()?;
-    if flags & TIMER_ABSTIME == 0 {
-        return sleep_for(ns, rest);
+    if flags & TIMER_ABSTIME != 0 {
+        return sleep_until(kind, ns);
     }
-    wait_until(Some(kind.deadline_ns(ns)))
+    // A duration is one, however the clock is set.
+    sleep_for(if kind == Clock::Real { Clock::Monotonic } else { kind }, ns, rest)
 }
 
-fn sleep_for(ns: u64, rest: Option<UserPtr<'_, TimeSpec>>) -> Result<(), Errno> {
-    let deadline = ukplat::monotonic_ns().saturating_add(ns);
-    let result = wait_until(Some(deadline));
+fn sleep_for(clock: Clock, ns: u64, rest: Option<UserPtr<'_, TimeSpec>>) -> Result<(), Errno> {
+    let end = clock.now_ns().saturating_add(ns);
+    let result = sleep_until(clock, end);
     if let (Err(_), Some(rest)) = (result, rest) {
-        rest.write(TimeSpec::from_ns(deadline.saturating_sub(ukplat::monotonic_ns())));
+        rest.write(TimeSpec::from_ns(end.saturating_sub(clock.now_ns())));
     }
     result
 }

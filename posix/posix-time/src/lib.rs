@@ -8,26 +8,19 @@
 //! assert!(now[0] >= 0 && (0..1_000_000_000).contains(&now[1]));
 //! ```
 //!
-//! All clocks are the platform's two: monotonic time since boot, and wall-clock time, to which a
-//! program may add an offset by setting the clock. The clocks of CPU time run since boot: the
-//! image is one process, and what it waits for is not told apart.
+//! Clocks are the platform's two, monotonic time since boot, and wall-clock time, to which a program
+//! may add an offset by setting the clock; and those of CPU time. The process's is the time that CPUs
+//! were not idle, all of them together. What a thread was on a CPU is measured with the option
+//! `cpu-time` of `uksched`; without it the clocks of threads are that of the process.
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
 mod calls;
 mod clock;
+mod sleep;
 #[cfg(test)]
 mod tests;
 
-pub use clock::{Clock, NANOSECONDS, TimeSpec};
-use syscall_shim::Errno;
-
-/// Waits until the monotonic clock of the platform ([`ukplat::monotonic_ns`]) reaches a deadline, or
-/// for ever.
-///
-/// # Errors
-/// `EINTR` when a signal is to be handled.
-pub fn wait_until(deadline_ns: Option<u64>) -> Result<(), Errno> {
-    let nobody = uklock::WaitQueue::new();
-    nobody.wait_interruptible(deadline_ns, || false).map(drop).map_err(|_| Errno::EINTR)
-}
+pub use calls::allow_setting;
+pub use clock::{Clock, NANOSECONDS, ThreadTime, TimeSpec, set_thread_time};
+pub use sleep::sleep_until;

@@ -5,6 +5,7 @@ use syscall_shim::{Errno, call, nr};
 use crate::{Clock, TimeSpec};
 
 const EINVAL: isize = -22;
+const EPERM: isize = -1;
 
 fn now(clock: i32) -> TimeSpec {
     let mut time = TimeSpec { seconds: -1, nanoseconds: -1 };
@@ -19,14 +20,21 @@ fn clocks_by_number() {
         assert_eq!(call!(nr::clock_getres, clock, 0), 0);
     }
     let mut time = [0i64; 2];
-    for clock in [10, 12, 99, (!7 << 3) | 2] {
+    for clock in [(!0 << 3) | 6, (!1 << 3) | 4] {
+        assert!(now(clock).to_ns().is_ok(), "the only thread");
+    }
+    for clock in [10, 12, 99, (!7 << 3) | 2, (!7 << 3) | 6, (!0 << 3) | 3, (!0 << 3) | 7] {
         assert_eq!(call!(nr::clock_gettime, clock, &mut time), EINVAL, "{clock}");
         assert_eq!(call!(nr::clock_getres, clock, 0), EINVAL, "{clock}");
     }
     assert_eq!((call!(nr::clock_getres, 0, &mut time), time), (0, [0, 1]));
     let first = now(1).to_ns().unwrap();
     assert!(now(1).to_ns().unwrap() >= first);
-    assert!(call!(nr::times, &mut [9i64; 4]) >= 0);
+    let mut times = [9i64; 4];
+    let before = now(1).to_ns().unwrap() / 10_000_000;
+    let ticks = call!(nr::times, &mut times) as u64;
+    assert!((before..=now(1).to_ns().unwrap() / 10_000_000).contains(&ticks));
+    assert!(times[0] >= 0 && times[1..] == [0; 3]);
 }
 
 #[test]
@@ -45,7 +53,40 @@ fn sleeping_takes_at_least_as_long() {
         assert_eq!(call!(nr::nanosleep, &wrong, 0), EINVAL);
     }
     assert_eq!(call!(nr::clock_nanosleep, 3, 0, &ms(1), 0), EINVAL);
+    for clock in 4..=6 {
+        let result = call!(nr::clock_nanosleep, clock, 0, &ms(1), 0);
+        assert_eq!(result, Errno::EOPNOTSUPP.to_raw());
+    }
     assert_eq!(call!(nr::nanosleep, 0, 0), Errno::EFAULT.to_raw());
+}
+
+/// What is measured of threads is told by whoever knows them.
+#[test]
+fn threads_have_clocks() {
+    static TIME: crate::ThreadTime = |number| match number {
+        0 | 7 => Ok(Some(7_000_000_005)),
+        8 => Ok(None),
+        _ => Err(Errno::ESRCH),
+    };
+    assert_eq!(Clock::Thread(7).now_ns(), Clock::ENDED);
+    crate::set_thread_time(&TIME);
+    let of = |number: i32| (!number << 3) | 6;
+    assert_eq!([now(3), now(of(7))].map(|time| (time.seconds, time.nanoseconds)), [(7, 5); 2]);
+    let (before, time) = (Clock::Process.now_ns(), now(of(8)).to_ns().unwrap());
+    assert!((before..=Clock::Process.now_ns()).contains(&time), "the process's");
+    assert_eq!(call!(nr::clock_gettime, of(9), &mut [0i64; 2]), EINVAL);
+    // Its time is over, so nobody waits.
+    assert_eq!(crate::sleep_until(Clock::Thread(9), u64::MAX - 1), Ok(()));
+    static NOBODY: crate::ThreadTime =
+        |number| if number > 1 { Err(Errno::ESRCH) } else { Ok(None) };
+    crate::set_thread_time(&NOBODY);
+}
+
+#[test]
+fn cpu_time_that_is_slept_for_goes_by() {
+    let start = Clock::Process.now_ns();
+    assert_eq!(call!(nr::clock_nanosleep, 2, 0, &[0i64, 300_000], 0), 0);
+    assert!(Clock::Process.now_ns() >= start + 300_000);
 }
 
 #[test]
@@ -61,7 +102,26 @@ fn wall_clock_time_can_be_set() {
     assert!((2_000_000_000..2_000_000_600).contains(&now(0).seconds));
     assert_eq!(call!(nr::settimeofday, &[5i64, 1_000_000], 0), EINVAL);
     assert_eq!(call!(nr::settimeofday, &[5i64, i64::MAX], 0), EINVAL);
-    assert_eq!(call!(nr::clock_settime, 1, &[5i64, 0]), EINVAL);
+    for (clock, error) in [(1, EINVAL), (11, EINVAL), (99, EINVAL), (2, EPERM), (3, EPERM)] {
+        assert_eq!(call!(nr::clock_settime, clock, &[5i64, 0]), error, "{clock}");
+    }
+    assert_eq!(call!(nr::clock_settime, 0, &[0i64, 0]), EINVAL, "before boot");
+    // Whoever waits for a time of this clock goes on when the clock is set.
+    let hour = |hours: i64| [2_000_000_000 + hours * 3600, 0];
+    let sleeper = std::thread::spawn(move || call!(nr::clock_nanosleep, 0, 1, &hour(1), 0));
+    // Whether it waits by then or not.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert!(!sleeper.is_finished());
+    assert_eq!(call!(nr::clock_settime, 0, &hour(2)), 0);
+    assert_eq!(sleeper.join().unwrap(), 0);
+    // Not everybody may.
+    crate::allow_setting(false);
+    assert_eq!(call!(nr::clock_settime, 0, &[0i64, -1]), EINVAL);
+    assert_eq!(call!(nr::clock_settime, 0, &hour(0)), EPERM);
+    assert_eq!(call!(nr::settimeofday, &hour(0), 0), EPERM);
+    assert_eq!(call!(nr::settimeofday, 0, &[0i32; 2]), EPERM);
+    crate::allow_setting(true);
+    assert_eq!(call!(nr::settimeofday, 0, &[0i32; 2]), 0);
 }
 
 #[test]

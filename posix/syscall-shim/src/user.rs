@@ -340,10 +340,16 @@ impl<'a> UserSlice<'a, u8> {
     }
 }
 
-impl UserSliceMut<'_, u8> {
+impl<'a> UserSliceMut<'a, u8> {
     /// The bytes, to be written.
     #[inline]
     pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        Self { ..*self }.into_mut_slice()
+    }
+
+    /// The bytes, to be written for as long as the call takes.
+    #[inline]
+    pub fn into_mut_slice(self) -> &'a mut [u8] {
         if self.len == 0 {
             return &mut [];
         }

@@ -129,8 +129,44 @@ static void calls(char *mapped, int watched)
 		watching(watched);
 }
 
+/* A mutex that another thread has, and gives back when it is waited for. */
+static pthread_mutex_t owned;
+static pthread_barrier_t taken;
+static void *owns(void *argument)
+{
+	pthread_mutex_lock(&owned);
+	pthread_barrier_wait(&taken);
+	/* All memory is taken by then. */
+	pthread_barrier_wait(&taken);
+	usleep(20000);
+	pthread_mutex_unlock(&owned);
+	return 0;
+}
+
+/* Waiting for a mutex takes no memory, also where the system is told who owns it. */
+static void waits_for_an_owner(void)
+{
+	pthread_mutexattr_t kind;
+	pthread_t owner;
+	struct timespec late;
+	pthread_mutexattr_init(&kind);
+	CHECK(!pthread_mutexattr_setprotocol(&kind, PTHREAD_PRIO_INHERIT));
+	CHECK(!pthread_mutex_init(&owned, &kind) && !pthread_barrier_init(&taken, 0, 2));
+	CHECK(!pthread_create(&owner, 0, owns, 0));
+	pthread_barrier_wait(&taken);
+	void *all = take_all();
+	pthread_barrier_wait(&taken);
+	clock_gettime(CLOCK_REALTIME, &late);
+	late.tv_sec += 20;
+	CHECK(!pthread_mutex_timedlock(&owned, &late));
+	give_all(all);
+	pthread_mutex_unlock(&owned);
+	CHECK(!pthread_join(owner, 0));
+}
+
 void test_exhaustion(void)
 {
+	waits_for_an_owner();
 	char *mapped = mmap(0, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(mapped != MAP_FAILED);
 	int watched = epoll_create1(0), ready = eventfd(1, 0);

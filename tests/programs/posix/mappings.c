@@ -120,6 +120,57 @@ static void without_a_name(void)
 	CHECK(!munmap(to, 3 * PAGE));
 }
 
+/* What a file is sealed against cannot be done to it, by calls and as memory. */
+static void seals(void)
+{
+	char text[16] = "", path[64];
+	int plain = memfd_create("plain", 0);
+	CHECK(fcntl(plain, F_GET_SEALS) == F_SEAL_SEAL);
+	FAILS(fcntl(plain, F_ADD_SEALS, F_SEAL_WRITE), EPERM);
+	CHECK(write(plain, "can be written", 14) == 14 && !close(plain));
+
+	int fd = memfd_create("sealed", MFD_ALLOW_SEALING);
+	CHECK(fd >= 0 && !fcntl(fd, F_GET_SEALS) && !ftruncate(fd, PAGE));
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	int reads = open(path, O_RDONLY);
+	CHECK(reads >= 0 && !fcntl(reads, F_GET_SEALS));
+	FAILS(fcntl(reads, F_ADD_SEALS, F_SEAL_GROW), EPERM);
+	FAILS(fcntl(fd, F_ADD_SEALS, 0x4000), EINVAL);
+	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW));
+	CHECK(fcntl(reads, F_GET_SEALS) == (F_SEAL_SHRINK | F_SEAL_GROW));
+	FAILS(ftruncate(fd, PAGE - 1), EPERM);
+	FAILS(ftruncate(fd, PAGE + 1), EPERM);
+	FAILS(open(path, O_RDWR | O_TRUNC), EPERM);
+	CHECK(!ftruncate(fd, PAGE));
+	FAILS(pwrite(fd, text, 1, PAGE), EPERM);
+	FAILS(posix_fallocate(fd, 0, PAGE + 1) == EPERM ? (errno = EPERM, -1) : 0, EPERM);
+	CHECK(pwrite(fd, "inside", 6, PAGE - 6) == 6);
+
+	char *at = map(fd, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0);
+	at[0] = 'm';
+	FAILS(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EBUSY);
+	CHECK(!munmap(at, PAGE) && !fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	FAILS(pwrite(fd, text, 1, 0), EPERM);
+	FAILS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE), EPERM);
+	FAILS((long)mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EPERM);
+	/* A copy is nobody's business, nor is reading. */
+	at = map(fd, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+	CHECK(at[0] == 'm' && (at[0] = 'c') && !munmap(at, PAGE));
+	at = map(reads, PAGE, PROT_READ, MAP_SHARED, 0);
+	CHECK(at[0] == 'm');
+	FAILS(mprotect(at, PAGE, PROT_READ | PROT_WRITE), EACCES);
+	CHECK(!munmap(at, PAGE));
+	CHECK(pread(fd, text, 7, PAGE - 6) == 6 && !strcmp(text, "inside"));
+	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL));
+	FAILS(fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL), EPERM);
+	CHECK(fcntl(fd, F_GET_SEALS) == (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE));
+	CHECK(!close(fd) && !close(reads));
+	fd = open("/dev/null", O_RDWR);
+	FAILS(fcntl(fd, F_GET_SEALS), EINVAL);
+	FAILS(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EINVAL);
+	CHECK(!close(fd));
+}
+
 static void errors(void)
 {
 	char path[200];
@@ -153,5 +204,6 @@ void test_mappings(void)
 	coherence();
 	other_ways();
 	without_a_name();
+	seals();
 	errors();
 }

@@ -44,6 +44,60 @@ static void clock_is_set(void)
 	CHECK(!clock_settime(CLOCK_REALTIME, &now));
 }
 
+static struct timespec hour;
+static void *sleeps_until(void *argument)
+{
+	CHECK(!clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &hour, 0));
+	return 0;
+}
+
+static pthread_mutex_t taken;
+static void *waits_until(void *argument)
+{
+	CHECK(pthread_mutex_timedlock(&taken, &hour) == ETIMEDOUT);
+	return 0;
+}
+
+/* Whoever waits for a time of the wall clock goes on when the clock is set to a later one. */
+static void waits_end_when_the_clock_is_set(void)
+{
+	struct timespec now, later;
+	pthread_t sleeper, waiter;
+	pthread_mutexattr_t kind;
+	sigset_t set, old;
+	siginfo_t info;
+	timer_t timer;
+	pthread_mutexattr_init(&kind);
+	pthread_mutexattr_setprotocol(&kind, PTHREAD_PRIO_INHERIT);
+	CHECK(!pthread_mutex_init(&taken, &kind) && !pthread_mutex_lock(&taken));
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
+	CHECK(!clock_gettime(CLOCK_REALTIME, &now));
+	hour = later = now;
+	hour.tv_sec += 3600;
+	later.tv_sec += 7200;
+	struct itimerspec at = { .it_value = hour }, left, lasts = { .it_value.tv_sec = 3600 };
+	CHECK(!timer_create(CLOCK_REALTIME, &event, &timer));
+	CHECK(!timer_settime(timer, TIMER_ABSTIME, &at, 0));
+	CHECK(!pthread_create(&sleeper, 0, sleeps_until, 0));
+	CHECK(!pthread_create(&waiter, 0, waits_until, 0));
+	/* They wait by then, or see at once that it is over. */
+	usleep(20000);
+	CHECK(!clock_settime(CLOCK_REALTIME, &later));
+	CHECK(sigwaitinfo(&set, &info) == SIGRTMIN);
+	CHECK(!pthread_join(sleeper, 0) && !pthread_join(waiter, 0));
+	CHECK(!clock_settime(CLOCK_REALTIME, &now));
+	/* A duration is one. */
+	CHECK(!timer_settime(timer, 0, &lasts, 0) && !clock_settime(CLOCK_REALTIME, &later));
+	CHECK(!timer_gettime(timer, &left) && left.it_value.tv_sec >= 3500);
+	CHECK(!clock_settime(CLOCK_REALTIME, &now) && !timer_delete(timer));
+	sigprocmask(SIG_SETMASK, &old, 0);
+	pthread_mutex_unlock(&taken);
+	FAILS(timer_create(CLOCK_MONOTONIC_RAW, &event, &timer), EOPNOTSUPP);
+}
+
 static volatile sig_atomic_t count;
 static volatile siginfo_t seen;
 
@@ -51,6 +105,59 @@ static void handler(int signal, siginfo_t *info, void *context)
 {
 	count++;
 	*(siginfo_t *)&seen = *info;
+}
+
+static long long nanoseconds(clockid_t clock)
+{
+	struct timespec time;
+	CHECK(!clock_gettime(clock, &time));
+	return time.tv_sec * 1000000000LL + time.tv_nsec;
+}
+
+static void *looks_at_clock(void *argument)
+{
+	clockid_t clock;
+	CHECK(!pthread_getcpuclockid(pthread_self(), &clock));
+	CHECK(nanoseconds(clock) <= nanoseconds(CLOCK_THREAD_CPUTIME_ID));
+	*(int *)argument = nanoseconds(clock) < nanoseconds(CLOCK_PROCESS_CPUTIME_ID) / 2;
+	return 0;
+}
+
+/* The process's time is that of work, not of sleep. */
+static void cpu_time(void)
+{
+	const long long time = 30000000;
+	struct timespec nap = { .tv_nsec = time };
+	pthread_t thread;
+	int slept = 0;
+	/* The machine may be taken away at any time, but not each time for so long. */
+	for (int i = 0; i < 50 && !slept; i++) {
+		long long before = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+		CHECK(!nanosleep(&nap, 0));
+		slept = nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - before < time / 2;
+	}
+	CHECK(slept);
+	long long before = nanoseconds(CLOCK_PROCESS_CPUTIME_ID), start = nanoseconds(CLOCK_MONOTONIC);
+	clock_t ticks = clock();
+	struct itimerval value = { .it_value.tv_usec = time / 2000 };
+	struct sigaction action = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO };
+	CHECK(!sigaction(SIGPROF, &action, 0));
+	count = 0;
+	CHECK(!setitimer(ITIMER_PROF, &value, 0));
+	while (nanoseconds(CLOCK_MONOTONIC) < start + time || !count)
+		sched_yield();
+	CHECK(nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - before >= time);
+	CHECK(clock() - ticks >= time / 1000);
+	CHECK(nanoseconds(CLOCK_THREAD_CPUTIME_ID) > 0);
+	/* A thread that just began has used little, if that is measured. */
+	int own = 0;
+	for (int i = 0; i < 20 && !own; i++)
+		CHECK(!pthread_create(&thread, 0, looks_at_clock, &own) && !pthread_join(thread, 0));
+	if (own)
+		puts("threads have clocks of their own");
+	clockid_t clock;
+	FAILS(clock_gettime((~(clockid_t)4000000 << 3) | 6, &nap), EINVAL);
+	CHECK(!clock_getcpuclockid(0, &clock) && nanoseconds(clock) >= before);
 }
 
 static sem_t called;
@@ -158,4 +265,6 @@ void test_timers(void)
 	sem_wait(&called);
 	CHECK(!timer_delete(timer));
 	clock_is_set();
+	waits_end_when_the_clock_is_set();
+	cpu_time();
 }

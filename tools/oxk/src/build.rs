@@ -97,11 +97,12 @@ pub fn build(
     // What is generated depends on the libraries of the image, and its name does not.
     let _lock = Lock::take(&gen_dir.with_extension("lock"), &format!("built {name}"))?;
     let manifest = generate::write(resolution, &loaded.project.root, &gen_dir)?;
-    let flags = LinkFlags::new(resolution, &manifest)?;
-    let mut built = cargo(loaded, resolution, &build_dir, &manifest, &flags, progress)?;
+    let script = linker_script(resolution, &gen_dir)?;
+    let mut built = cargo(loaded, resolution, &build_dir, &manifest, &script, progress)?;
     if resolution.manifest.kind == Kind::C {
         let dir = build_dir.join("native").join(&name);
-        let linking = Linking { flags: &flags.0, dir: &dir };
+        let flags = link_flags(resolution, &gen_dir.join(script));
+        let linking = Linking { flags: &flags, dir: &dir };
         let bar = bar(progress, &name, 0);
         built = native::link(loaded, resolution, &built, &linking, &bar)?;
         bar.finish_and_clear();
@@ -148,23 +149,22 @@ fn cargo(
     resolution: &Resolution<'_>,
     build_dir: &Path,
     manifest: &Path,
-    flags: &LinkFlags,
+    script: &Path,
     progress: Progress,
 ) -> Result<PathBuf> {
     let name = resolution.image_name();
+    let crates = loaded.cache()?.join("crates");
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command
-        .args(["build", "--release", "--message-format", "json-render-diagnostics", "--quiet"])
+        .args(["rustc", "--release", "--message-format", "json-render-diagnostics", "--quiet"])
         .args(["--target", &format!("{}-unknown-linux-gnu", resolution.arch)])
         .arg("--manifest-path")
         .arg(manifest)
         .arg("--target-dir")
         .arg(build_dir.join("target").join(&name))
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            rustc_flags(loaded, resolution, manifest, flags)?.join("\x1f"),
-        )
+        .arg("--")
+        .args(root_crate_flags(resolution, script))
         .current_dir(manifest.parent().unwrap_or(Path::new(".")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
@@ -178,6 +178,11 @@ fn cargo(
             command.env_remove(&name);
         }
     }
+    // Flags of all crates are the same for all images of a platform, and cargo tells apart what else
+    // differs: what one image compiled is there for the next.
+    command
+        .env("CARGO_BUILD_BUILD_DIR", crates)
+        .env("CARGO_ENCODED_RUSTFLAGS", rustc_flags(loaded)?.join("\x1f"));
     rustc::wrap(&mut command);
     let mut child = command.spawn().context("cannot start cargo")?;
     // Libraries, application, root crate; third-party crates come on top.
@@ -221,62 +226,65 @@ pub fn bar(progress: Progress, name: &str, steps: u64) -> ProgressBar {
     bar
 }
 
-/// Flags of the linker for an image.
-struct LinkFlags(Vec<String>);
-
-impl LinkFlags {
-    /// Those of all platforms, then the platform's own.
-    fn new(resolution: &Resolution<'_>, manifest: &Path) -> Result<Self> {
-        let gen_dir = manifest.parent().unwrap_or(Path::new("."));
-        let platform = resolution.platform;
-        let script = platform.platform.as_ref().map_or("", |p| &p.linker_script);
-        let script = platform.dir.join(script);
-        let text = std::fs::read_to_string(&script)
-            .context(format!("cannot read the linker script {}", script.display()))?;
-        // Cargo does not watch the script: the hash in its name makes a changed one relink.
-        let copy = gen_dir.join(format!("{}-{:016x}.ld", platform.name, fnv1a(text.as_bytes())));
-        generate::write_if_changed(&copy, &text)?;
-        let mut flags: Vec<String> = [
-            "-static",
-            "--gc-sections",
-            // Tables that the linker puts together stay as a whole when something reads them.
-            "-znostart-stop-gc",
-            "-znorelro",
-            "--build-id=none",
-            // Constants of the precompiled core with the same text become one.
-            "-O2",
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        flags.extend(platform.platform.iter().flat_map(|p| p.linker_args.iter().cloned()));
-        flags.push(format!("-T{}", copy.display()));
-        Ok(Self(flags))
-    }
+/// Copies the platform's linker script into the generated crate and returns its name there. Cargo
+/// does not watch the script: the hash in its name makes a changed one relink.
+fn linker_script(resolution: &Resolution<'_>, gen_dir: &Path) -> Result<PathBuf> {
+    let platform = resolution.platform;
+    let script = platform.platform.as_ref().map_or("", |p| &p.linker_script);
+    let script = platform.dir.join(script);
+    let text = std::fs::read_to_string(&script)
+        .context(format!("cannot read the linker script {}", script.display()))?;
+    let name = format!("{}-{:016x}.ld", platform.name, fnv1a(text.as_bytes()));
+    generate::write_if_changed(&gen_dir.join(&name), &text)?;
+    Ok(name.into())
 }
 
-/// Compiler flags for everything in the image.
-fn rustc_flags(
-    loaded: &Loaded,
-    resolution: &Resolution<'_>,
-    manifest: &Path,
-    link: &LinkFlags,
-) -> Result<Vec<String>> {
-    let gen_dir = manifest.parent().unwrap_or(Path::new("."));
+/// Flags of the linker for an image: those of all platforms, then the platform's own.
+fn link_flags(resolution: &Resolution<'_>, script: &Path) -> Vec<String> {
+    let mut flags: Vec<String> = [
+        "-static",
+        "--gc-sections",
+        // Tables that the linker puts together stay as a whole when something reads them.
+        "-znostart-stop-gc",
+        "-znorelro",
+        // Functions with the same code become one, unless somebody compares their addresses.
+        "--icf=safe",
+        "--build-id=none",
+        // Constants of the precompiled core with the same text become one.
+        "-O2",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let platform = resolution.platform.platform.as_ref();
+    flags.extend(platform.iter().flat_map(|p| p.linker_args.iter().cloned()));
+    flags.push(format!("-T{}", script.display()));
+    flags
+}
+
+/// Compiler flags for the root crate alone. The script's path is relative to its folder, in which
+/// cargo starts the compiler. Images with a program in C are linked later.
+fn root_crate_flags(resolution: &Resolution<'_>, script: &Path) -> Vec<String> {
+    let platform = resolution.platform.platform.as_ref();
+    let model = platform.map_or("static", |p| &p.relocation_model);
+    let mut flags = vec![format!("-Crelocation-model={model}")];
+    if resolution.manifest.kind == Kind::Rust {
+        let link = link_flags(resolution, script);
+        flags.extend(link.iter().map(|flag| format!("-Clink-arg={flag}")));
+    }
+    flags
+}
+
+/// Compiler flags for everything in the image. They do not depend on the application: see
+/// [`rustc`] for what does.
+fn rustc_flags(loaded: &Loaded) -> Result<Vec<String>> {
     let root = loaded.project.root.canonicalize().context("cannot find the repository")?;
-    let app = resolution.manifest.dir.canonicalize().context("cannot find the application")?;
     let mut flags: Vec<String> =
         ["-Clinker=rust-lld", "-Cforce-frame-pointers=yes", "-Csymbol-mangling-version=v0"]
             .map(str::to_owned)
             .to_vec();
-    let platform = resolution.platform.platform.as_ref();
-    let model = platform.map_or("static", |p| &p.relocation_model);
-    flags.push(format!("-Crelocation-model={model}"));
-    flags.extend(link.0.iter().map(|flag| format!("-Clink-arg={flag}")));
     // The image must not depend on where things lie on this machine. The last match wins.
     flags.push(format!("--remap-path-prefix={}=registry", cargo_home().display()));
-    flags.push(format!("--remap-path-prefix={}={}", app.display(), resolution.manifest.name));
     flags.push(format!("--remap-path-prefix={}=", root.display()));
-    flags.push(format!("--remap-path-prefix={}=", gen_dir.display()));
     Ok(flags)
 }
 

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use crate::archive;
+use crate::build::fnv1a;
 use crate::diagnostic::{Context, Result};
 use crate::manifest::{Kind, LIBC, Optimize, ROOT};
 use crate::option::{OptionKind, OptionSpec, Value};
@@ -76,9 +77,10 @@ fn cargo_toml(resolution: &Resolution<'_>, dir: &Path) -> Result<String> {
     // What an application of another kind left in the same folder is not looked for.
     let _ = write!(
         out,
-        "[package]\nname = \"image\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\
+        "[package]\nname = \"{}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\
          autobins = false\nautolib = false\n\n\
-         [workspace]\n\n"
+         [workspace]\n\n",
+        package_name(dir)
     );
     out.push_str(&match resolution.manifest.kind {
         Kind::Rust => {
@@ -113,7 +115,7 @@ fn cargo_toml(resolution: &Resolution<'_>, dir: &Path) -> Result<String> {
     }
     let level = match resolution.manifest.optimize {
         Optimize::Speed => "3",
-        Optimize::Size => "\"s\"",
+        Optimize::Size => "\"z\"",
     };
     let _ = write!(
         out,
@@ -122,6 +124,12 @@ fn cargo_toml(resolution: &Resolution<'_>, dir: &Path) -> Result<String> {
          [profile.dev]\npanic = \"abort\"\nopt-level = 1\n"
     );
     Ok(out)
+}
+
+/// The name of the root crate's package. All images share the folder that cargo compiles in, and it
+/// takes root crates of the same name there for the same.
+fn package_name(dir: &Path) -> String {
+    format!("image-{:016x}", fnv1a(dir.as_os_str().as_encoded_bytes()))
 }
 
 /// `to` as seen from the folder `from`.

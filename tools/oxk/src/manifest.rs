@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use toml_edit::{Document, Item};
 
 use crate::diagnostic::{Diagnostic, Result, Source};
+use crate::native::sources::{self, Release};
 use crate::option::parse_size;
 use crate::pool::{Reader, dependency_names, toml_error};
 
@@ -70,6 +71,8 @@ pub struct CProgram {
     pub make: Vec<String>,
     /// Patterns of the objects and archives that it leaves.
     pub objects: Vec<Spanned<String>>,
+    /// Sources of others, `[c.fetch.NAME]`: patterns begin with a name and a colon.
+    pub fetch: Vec<(String, Release)>,
 }
 
 /// What the compiler optimises for.
@@ -200,7 +203,15 @@ impl Reader<'_> {
                 .at(self.source, item.span())
                 .help("write kind = \"c\""));
         }
-        self.known_keys(table, &["sources", "exclude", "include", "flags", "make", "objects"])?;
+        let keys = ["sources", "exclude", "include", "flags", "make", "objects", "fetch"];
+        self.known_keys(table, &keys)?;
+        let mut fetch = Vec::new();
+        for (name, item) in self.entries(table, "fetch")? {
+            let what = format!("c.fetch.{name}");
+            let table = self.table(item, &what)?;
+            self.known_keys(table, &sources::KEYS)?;
+            fetch.push((name.to_owned(), Release::read(self, table, &format!("[{what}]"))?));
+        }
         let list = |key: &str| -> Result<Vec<Spanned<String>>> {
             let list = self.spanned_list(table, key)?;
             Ok(list.into_iter().map(|(value, span)| Spanned { value, span }).collect())
@@ -212,6 +223,7 @@ impl Reader<'_> {
             flags: self.list(table, "flags")?,
             make: self.list(table, "make")?,
             objects: list("objects")?,
+            fetch,
         };
         if c.sources.is_empty() && c.objects.is_empty() {
             return Err(Diagnostic::new("the program has neither sources nor objects")

@@ -93,11 +93,7 @@ pub fn libc_of(loaded: &Loaded, resolution: &Resolution<'_>, bar: &ProgressBar) 
     };
     let recipe = Recipe::read(&library.dir.join(recipe))?;
     let numbers = Numbers::read(&loaded.project.root, &resolution.arch)?;
-    let cache = std::env::var_os("OXK_CACHE")
-        .map_or_else(|| loaded.project.root.join("target/oxk"), PathBuf::from);
-    std::fs::create_dir_all(&cache).context(format!("cannot create {}", cache.display()))?;
-    let cache = cache.canonicalize().context("cannot find the cache")?;
-    recipe.build(&cache, &numbers.header(), &resolution.arch, bar)
+    recipe.build(&loaded.cache()?, &numbers.header(), &resolution.arch, bar)
 }
 
 /// Links the system's static library with the program: returns the linked file.
@@ -163,13 +159,13 @@ fn linker() -> Result<Command> {
 
 /// A tool of the Rust toolchain.
 fn tool(name: &str) -> Result<Command> {
-    let ask = |what: &str| -> Result<String> {
-        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-        let output = Command::new(rustc).args(["--print", what]).output();
-        let output = output.context("cannot start rustc")?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
-    };
-    let (sysroot, host) = (PathBuf::from(ask("sysroot")?), ask("host-tuple")?);
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(rustc).args(["--print=sysroot", "--print=host-tuple"]).output();
+    let output = output.context("cannot start rustc")?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    let mut lines = said.lines();
+    let sysroot = PathBuf::from(lines.next().unwrap_or_default());
+    let host = lines.next().unwrap_or_default();
     let path = sysroot.join("lib/rustlib").join(host).join("bin").join(name);
     if !path.is_file() {
         return Err(Diagnostic::new(format!("the Rust toolchain has no {name}"))

@@ -1,6 +1,8 @@
 //! Where things are: the repository with the pools, the application, the build folder.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
 
 use crate::diagnostic::{Context as _, Diagnostic, Result};
 use crate::disk::Disk;
@@ -94,6 +96,7 @@ pub struct Loaded {
     target: Target,
     /// Whether the platform is the one that images run on when nobody says.
     chosen: Option<Chosen>,
+    metadata: OnceLock<serde_json::Value>,
 }
 
 /// How the platform to run on was chosen when nobody said.
@@ -117,7 +120,8 @@ impl Target {
         let pool = project.pool(Some(&manifest))?;
         let assignments = self.set.iter().map(|text| with_library(&pool, text));
         manifest.set(&assignments.collect::<Result<Vec<_>>>()?)?;
-        let mut loaded = Loaded { project, manifest, pool, target: self.clone(), chosen: None };
+        let (target, metadata) = (self.clone(), OnceLock::new());
+        let mut loaded = Loaded { project, manifest, pool, target, chosen: None, metadata };
         if loaded.manifest.kind == Kind::C {
             loaded.manifest.calls = native::needs::calls(&loaded)?;
         }
@@ -190,5 +194,31 @@ impl Loaded {
     /// Where its images go.
     pub fn build_dir(&self) -> PathBuf {
         self.project.build_dir(&self.manifest.dir)
+    }
+    /// Where what images share stays: the folder that `OXK_CACHE` names, else one of the repository.
+    pub fn cache(&self) -> Result<PathBuf> {
+        let cache = std::env::var_os("OXK_CACHE")
+            .map_or_else(|| self.project.root.join("target/oxk"), PathBuf::from);
+        std::fs::create_dir_all(&cache).context(format!("cannot create {}", cache.display()))?;
+        cache.canonicalize().context("cannot find the cache")
+    }
+    /// What cargo says of the application's package and what it depends on. Cargo is asked once:
+    /// it takes half a second.
+    pub fn cargo_metadata(&self, manifest: &Path) -> Result<&serde_json::Value> {
+        if let Some(known) = self.metadata.get() {
+            return Ok(known);
+        }
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["metadata", "--format-version", "1", "--manifest-path"])
+            .arg(manifest)
+            .output()
+            .context("cannot start cargo")?;
+        if !output.status.success() {
+            eprint!("{}", String::from_utf8_lossy(&output.stderr));
+            return Err(Diagnostic::new("cargo cannot read the application's Cargo.toml"));
+        }
+        let said = serde_json::from_slice(&output.stdout).context("cannot read what cargo says")?;
+        Ok(self.metadata.get_or_init(|| said))
     }
 }

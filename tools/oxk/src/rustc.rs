@@ -4,6 +4,9 @@
 //! symbols, and from these the order of code in the image. While building an image cargo calls this
 //! tool as its `RUSTC_WRAPPER`, which puts a hash in its place of what really makes one crate
 //! differ from another: name, version, features, kind, and whether it comes from a registry.
+//!
+//! It also adds where crates of neither the repository nor a registry lie: as one of cargo's own flags
+//! that would be one of all crates, which images could then not share.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -32,7 +35,10 @@ pub fn as_wrapper() -> Option<ExitCode> {
     let manifest_dir = variable("CARGO_MANIFEST_DIR");
     let is_registry = Path::new(&manifest_dir).starts_with(crate::build::cargo_home());
     let version = variable("CARGO_PKG_VERSION");
+    let is_root_crate = std::env::var_os("CARGO_PRIMARY_PACKAGE").is_some();
+    let package = if is_root_crate { String::new() } else { variable("CARGO_PKG_NAME") };
     let words = with_own_metadata(words, &version, is_registry);
+    let words = with_own_folder(words, &manifest_dir, &package);
     let (program, arguments) = words.split_first()?;
     let mut command = Command::new(program);
     // Programs that rustc starts are not called by cargo.
@@ -59,6 +65,20 @@ fn with_own_metadata(mut words: Vec<OsString>, version: &str, is_registry: bool)
         if is_metadata && words[index - 1] == OsStr::new("-C") {
             words[index] = format!("{METADATA}{hash:016x}").into();
         }
+    }
+    words
+}
+
+/// The words of a call for a package in `folder` with `name` in place of the folder's path, unless
+/// they have something for its path already. The generated root crate, which has no name of its own,
+/// lies in the repository or elsewhere, and that must not show.
+fn with_own_folder(mut words: Vec<OsString>, folder: &str, name: &str) -> Vec<OsString> {
+    const REMAP: &str = "--remap-path-prefix=";
+    let mut mapped = words.iter().filter_map(|w| w.to_str()?.strip_prefix(REMAP)?.rsplit_once('='));
+    let is_mapped = !name.is_empty() && mapped.any(|(from, _)| Path::new(folder).starts_with(from));
+    // Questions about the compiler are not about a package.
+    if !folder.is_empty() && !is_mapped {
+        words.push(format!("{REMAP}{folder}={name}").into());
     }
     words
 }
@@ -107,5 +127,23 @@ mod tests {
     fn questions_pass_unchanged() {
         assert_eq!(call("rustc -vV", "", false), "rustc -vV");
         assert_eq!(call("rustc - --print cfg", "", false), "rustc - --print cfg");
+    }
+
+    #[test]
+    fn the_folder_of_a_package_is_its_name() {
+        let line = "rustc --remap-path-prefix=/home/cargo=registry --remap-path-prefix=/root/here=";
+        let call = |folder: &str, name: &str| {
+            let words =
+                with_own_folder(line.split(' ').map(OsString::from).collect(), folder, name);
+            words[3..].iter().map(|w| w.to_string_lossy().into_owned()).collect::<Vec<_>>().concat()
+        };
+        assert_eq!(call("/root/here/core/a", "a"), "");
+        assert_eq!(call("/home/cargo/registry/src/a", "a"), "");
+        assert_eq!(call("/root/here2/a", "app"), "--remap-path-prefix=/root/here2/a=app");
+        assert_eq!(
+            call("/root/here/build/gen/a", ""),
+            "--remap-path-prefix=/root/here/build/gen/a="
+        );
+        assert_eq!(call("", ""), "");
     }
 }

@@ -119,7 +119,7 @@ impl Owners {
         let dir = inside.map_or_else(|_| app.clone(), |d| d.display().to_string());
         let label = format!("{app} (application)");
         owners.dirs.push((format!("{dir}/"), label.clone()));
-        owners.dirs.push((format!("{app}/src/"), label.clone()));
+        owners.dirs.push((format!("{}/", resolution.manifest.package), label.clone()));
         owners.crates.insert(resolution.manifest.package.replace('-', "_"), label);
         let image = resolution.image_name().replace('-', "_");
         owners.crates.insert(image, GENERATED.to_owned());

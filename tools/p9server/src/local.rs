@@ -27,8 +27,8 @@ impl Channel for Local {
 
     fn exchange(&self, mut message: Message) -> Result<Message, ChannelError> {
         let mut server = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let length = server.handle(&message.request, &mut message.reply);
-        message.reply.truncate(length);
+        let length = message.length.min(message.reply.len());
+        message.length = server.handle(&message.request, &mut message.reply[..length]);
         Ok(message)
     }
 }

@@ -235,6 +235,9 @@ pub fn cpu_count() -> usize {
 }
 
 /// # Safety
+/// As `ukplat::cpu_started`: nobody counts.
+pub fn cpu_started() {}
+
 /// As `ukplat::cpu_start`; the stack is not used.
 pub unsafe fn cpu_start(
     cpu: usize,

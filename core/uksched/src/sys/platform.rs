@@ -9,4 +9,4 @@ pub use ukplat::{
     timer_arm, timer_on_expiry,
 };
 #[cfg(feature = "smp")]
-pub use ukplat::{cpu_count, cpu_interrupt, cpu_start, on_cpu_interrupt};
+pub use ukplat::{cpu_count, cpu_interrupt, cpu_start, cpu_started, on_cpu_interrupt};

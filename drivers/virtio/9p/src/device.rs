@@ -65,7 +65,7 @@ struct InFlight {
 impl Segments for InFlight {
     fn segments<'a>(&'a mut self, list: &mut SegmentList<'_, 'a>) {
         list.device_reads(&mut self.message.request);
-        list.device_writes(&mut self.message.reply);
+        list.device_writes_part(&mut self.message.reply, 0..self.message.length);
     }
 }
 
@@ -153,7 +153,7 @@ impl Lane {
                 Ok(None) => return any,
                 Ok(Some(done)) => {
                     let InFlight { mut message, ticket } = done.request;
-                    message.reply.truncate(done.written as usize);
+                    message.length = message.length.min(done.written as usize);
                     if let Some(entry) = self.tickets.get_mut(ticket) {
                         *entry = Ticket::Done(message);
                     }

@@ -22,7 +22,7 @@ fn device(model: &Model) -> Result<NineP, Error> {
 }
 
 fn message() -> Message {
-    Message { request: vec![1; 20], reply: vec![0; 100] }
+    Message { request: vec![1; 20], reply: vec![0; 120], length: 100 }
 }
 
 #[test]
@@ -45,9 +45,10 @@ fn each_message_gets_its_reply_whatever_the_order() {
         .map(|n: usize| {
             let device = device.clone();
             std::thread::spawn(move || {
-                let message = Message { request: vec![0; 10 + n], reply: vec![0; 100] };
+                let message =
+                    Message { request: vec![0; 10 + n], reply: vec![0; 100], length: 100 };
                 let done = device.exchange(message).unwrap();
-                assert_eq!((done.request.len(), done.reply.len()), (10 + n, 20 + n));
+                assert_eq!((done.request.len(), done.reply().len()), (10 + n, 20 + n));
             })
         })
         .collect();

@@ -10,6 +10,11 @@ use crate::post::{Target, activate};
 /// Flag of `timer_settime`: the time is that of the clock.
 const ABSOLUTE: i32 = 1;
 
+// Clocks that no timer has (`linux/time.h`).
+const MONOTONIC_RAW: i32 = 4;
+const COARSE_REAL: i32 = 5;
+const COARSE_MONOTONIC: i32 = 6;
+
 // How a timer tells (`sigevent(7)`).
 const SIGEV_SIGNAL: i32 = 0;
 const SIGEV_NONE: i32 = 1;
@@ -55,14 +60,22 @@ fn find<R>(id: i32, f: impl FnOnce(&mut Timer) -> R) -> Result<R, Errno> {
     }
 }
 
-/// See timer_create(2). Timers of CPU time run as those clocks do.
+/// See timer_create(2). Timers of CPU time expire up to a millisecond late.
 #[syscall]
 fn timer_create(
     clock: ClockId,
     event: Option<UserPtr<SignalEvent>>,
     place: UserPtr<i32>,
 ) -> Result<(), Errno> {
-    let clock = Clock::from_number(clock.0)?;
+    // Clocks that are for looking at.
+    if [COARSE_REAL, COARSE_MONOTONIC, MONOTONIC_RAW].contains(&clock.0) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let clock = match Clock::from_number(clock.0)? {
+        // Whoever looks at the timer is another thread.
+        Clock::Thread(0) => Clock::Thread(posix_thread::gettid()),
+        clock => clock,
+    };
     let event = event.map(UserPtr::read);
     let sends = match event {
         None => Some((Target::Process, SIGALRM)),
@@ -101,6 +114,7 @@ fn timer_settime(
 ) -> Result<(), Errno> {
     let new = new.read();
     let (value, interval) = (new.value.to_ns()?, new.interval.to_ns()?);
+    ukplat::on_wall_set(&super::WALL_SET);
     let before = find(id, |timer| {
         let before = TimerSpec::of(timer);
         timer.arm(value, interval, flags & ABSOLUTE != 0);
@@ -134,12 +148,12 @@ fn timer_delete(id: i32) -> Result<(), Errno> {
     Ok(())
 }
 
-/// The key of an interval timer, and its signal.
-fn interval_timer(which: i32) -> Result<(i32, i32), Errno> {
+/// The key of an interval timer, its clock, and its signal.
+fn interval_timer(which: i32) -> Result<(i32, Clock, i32), Errno> {
     match which {
-        0 => Ok((-1, SIGALRM)),
-        1 => Ok((-2, SIGVTALRM)),
-        2 => Ok((-3, SIGPROF)),
+        0 => Ok((-1, Clock::Monotonic, SIGALRM)),
+        1 => Ok((-2, Clock::Process, SIGVTALRM)),
+        2 => Ok((-3, Clock::Process, SIGPROF)),
         _ => Err(Errno::EINVAL),
     }
 }
@@ -159,9 +173,9 @@ fn to_micros(ns: u64) -> [i64; 2] {
 
 /// Sets an interval timer; returns what was left of it and its interval, in nanoseconds.
 fn set(which: i32, value: u64, interval: u64) -> Result<(u64, u64), Errno> {
-    let (key, signal) = interval_timer(which)?;
+    let (key, clock, signal) = interval_timer(which)?;
     activate();
-    let new = Timer::new(Clock::Monotonic, Some((Target::Process, signal)), 0);
+    let new = Timer::new(clock, Some((Target::Process, signal)), 0);
     let mut timers = TIMERS.lock();
     if !timers.contains_key(&key) {
         timers.try_insert(key, new).map_err(|_| Errno::ENOMEM)?;
@@ -195,7 +209,7 @@ fn setitimer(
 /// See getitimer(2).
 #[syscall]
 fn getitimer(which: i32, place: UserPtr<TimerValue>) -> Result<(), Errno> {
-    let (key, _) = interval_timer(which)?;
+    let (key, ..) = interval_timer(which)?;
     let timers = TIMERS.lock();
     let (left, interval) = timers.get(&key).map_or((0, 0), |timer| (timer.left(), timer.interval));
     place.write(TimerValue { interval: to_micros(interval), value: to_micros(left) });

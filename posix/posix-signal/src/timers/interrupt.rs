@@ -16,15 +16,20 @@ pub fn changed() -> Result<(), Errno> {
         EXPIRED.store(true, SeqCst);
         request_call_end(true);
     });
-    ukplat::timer_arm(super::expire());
+    look_again();
     Ok(())
+}
+
+/// Timers may expire at other times than it seemed.
+pub fn look_again() {
+    ukplat::timer_arm(super::expire());
 }
 
 /// Sends what has expired.
 pub fn look() {
     if EXPIRED.load(SeqCst) {
         EXPIRED.store(false, SeqCst);
-        ukplat::timer_arm(super::expire());
+        look_again();
     }
 }
 

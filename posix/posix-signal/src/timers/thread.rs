@@ -21,9 +21,14 @@ pub fn changed() -> Result<(), Errno> {
         *runs = true;
     }
     drop(runs);
+    look_again();
+    Ok(())
+}
+
+/// Timers may expire at other times than it seemed.
+pub fn look_again() {
     CHANGED.store(true, SeqCst);
     QUEUE.wake_one();
-    Ok(())
 }
 
 fn serve() {

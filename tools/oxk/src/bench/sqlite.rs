@@ -1,11 +1,11 @@
 //! `oxk bench sqlite`: SQLite in images that run as Linux processes, with each allocator, and in a virtual
-//! machine of our own monitor, beside the same SQLite as an ordinary Linux program, with glibc and with the
+//! machine of our own monitor, at our statements and at SQLite's own speed test, beside the same SQLite as an ordinary Linux program, with glibc and with the
 //! musl of the images.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bench_report::run::{Subject, rounds};
+use bench_report::run::{Row, Subject, rounds, rounds_read};
 use bench_report::svg::{Section, draw};
 use bench_report::table;
 use indicatif::ProgressBar;
@@ -22,14 +22,27 @@ use crate::tender;
 
 /// Makes a Linux program of an image's objects.
 const LINUX: &str = include_str!("linux.c");
-/// Allocators that can serve it: not those that never free, or only blocks of one size.
+/// Allocators that can serve it: not those that never free, or only blocks of one size, nor the collector,
+/// which is the first with threads for the collection beside it.
 pub const ALLOCATORS: [&str; 5] =
     ["ukalloctlsf", "ukallocmi", "ukallocbuddy", "ukalloctiny", "ukallocoscar"];
+/// What the names of speedtest1's parts begin with, and the sum of them.
+const SPEEDTEST: &str = "speedtest1 ";
+const TOTAL: &str = "speedtest1 TOTAL";
 /// Bytes of memory of each image.
 const MEMORY: u64 = 128 << 20;
 /// Where databases are: file systems in memory on both sides.
 const FOLDER: &str = "/data";
 const LINUX_FOLDER: &str = "/dev/shm";
+
+/// A program that measures, in images and on Linux.
+struct Program<'a> {
+    project: &'a Project,
+    /// Its application.
+    name: &'static str,
+    /// Its arguments, with its files in this folder.
+    arguments: &'a dyn Fn(&str) -> Vec<String>,
+}
 
 pub fn run(args: &BenchArgs) -> Result<u8> {
     if !Path::new(LINUX_FOLDER).is_dir() {
@@ -37,24 +50,10 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
             .help("the programs that SQLite in an image is compared with need a tmpfs there"));
     }
     let project = Project::find()?;
-    let app = project.root.join("apps/sqlitebench");
     let chosen: Vec<&str> = if args.allocator.is_empty() {
         ALLOCATORS.to_vec()
     } else {
         args.allocator.iter().map(String::as_str).collect()
-    };
-    let target = |platform: &str, allocator: &str| Target {
-        app: app.clone(),
-        plat: Some(platform.into()),
-        provider: vec![format!("{ALLOC}={allocator}")],
-        ..Target::default()
-    };
-    let image = |platform: &str, allocator: &str| -> Result<PathBuf> {
-        let loaded = target(platform, allocator).load()?;
-        let dir = loaded.build_dir().join(format!("bench-sqlite-{allocator}"));
-        let image = build::build(&loaded, &loaded.resolve()?, Some(&dir), Progress::Quiet)?;
-        eprintln!("image with {allocator} for {platform}: {}", human_size(image.bytes));
-        Ok(image.path)
     };
     // Size of the mix, numbers of inserts.
     let work: &[&str] = if args.quick {
@@ -62,20 +61,113 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     } else {
         &["50000", "10", "100", "1000", "10000", "60000"]
     };
-    let subject = |name: &str, ours, program: PathBuf, before: &[&str]| {
-        let arguments = before.iter().chain(work).map(|word| (*word).to_owned()).collect();
-        Subject { name: name.to_owned(), ours, program, arguments }
-    };
-    let mut subjects = Vec::new();
-    for allocator in &chosen {
-        let memory = format!("linuxu.memory={MEMORY}");
-        let before = [memory.as_str(), "--", FOLDER];
-        subjects.push(subject(allocator, true, image("linuxu", allocator)?, &before));
+    // In hundredths of what its authors take for usual.
+    let size = if args.quick { "2" } else { "25" };
+    let statements = Program {
+        project: &project,
+        name: "sqlitebench",
+        arguments: &|folder| [folder].iter().chain(work).map(|word| (*word).to_owned()).collect(),
     }
-    if tender::kvm_opens() {
-        let image = image(tender::PLATFORM, chosen[0])?;
-        let words: Vec<String> =
-            ["--", FOLDER].iter().chain(work).map(|word| (*word).to_owned()).collect();
+    .subjects(&chosen)?;
+    let speedtest = Program {
+        project: &project,
+        name: "speedtest1",
+        arguments: &|folder| {
+            vec!["--size".to_owned(), size.to_owned(), format!("{folder}/speedtest1.db")]
+        },
+    }
+    .subjects(&chosen)?;
+    let bar = ProgressBar::new(u64::from(args.runs) * 2);
+    let failed = |cause| Diagnostic::new(cause).help("run what failed by hand");
+    let mut rows = rounds(&statements, args.runs, |_| bar.inc(1)).map_err(failed)?;
+    rows.extend(
+        rounds_read(&speedtest, args.runs, speedtest_line, |_| bar.inc(1)).map_err(failed)?,
+    );
+    bar.finish_and_clear();
+    if args.json {
+        println!("{}", table::json(&rows, args.runs, "ms"));
+    } else {
+        let single = |row: &Row| row.what.starts_with(SPEEDTEST) && row.what != TOTAL;
+        let shown: Vec<Row> = rows.iter().filter(|row| !single(row)).cloned().collect();
+        print!("{}", table::text(&shown, args.runs, "ms", describe));
+    }
+    let output = match &args.output {
+        Some(path) => path.clone(),
+        None => relative_to_cwd(&project.root.join("build/bench-sqlite.svg")),
+    };
+    std::fs::write(&output, picture(&rows))
+        .context(format!("cannot write {}", output.display()))?;
+    eprintln!("{}", output.display());
+    Ok(0)
+}
+
+fn picture(rows: &[Row]) -> String {
+    let section = |title: &str, belongs: &dyn Fn(&str) -> bool| Section {
+        title: format!("{title}, in ms: median, line from least to largest"),
+        panels: rows.iter().filter(|row| belongs(&row.what)).map(table::panel).collect(),
+    };
+    let inserts = |what: &str| what.starts_with("inserts-");
+    let speedtest = |what: &str| what.starts_with(SPEEDTEST);
+    draw(&[
+        section("inserts, each a transaction", &inserts),
+        section("a mix of statements", &|what| !inserts(what) && !speedtest(what)),
+        section("SQLite's own speed test", &|what| what == TOTAL),
+    ])
+}
+
+impl Program<'_> {
+    /// Images for the Linux process and the monitor with each allocator; two programs of Linux.
+    fn subjects(&self, allocators: &[&str]) -> Result<Vec<Subject>> {
+        let mut subjects = Vec::new();
+        for allocator in allocators {
+            let mut arguments = vec![format!("linuxu.memory={MEMORY}"), "--".to_owned()];
+            arguments.extend((self.arguments)(FOLDER));
+            let program = self.image("linuxu", allocator)?;
+            let name = (*allocator).to_owned();
+            subjects.push(Subject { name, ours: true, program, arguments });
+        }
+        if tender::kvm_opens() {
+            for allocator in allocators {
+                subjects.push(self.guest(allocator)?);
+            }
+        } else {
+            eprintln!("not measured: hvt, because /dev/kvm does not open");
+        }
+        let loaded = self.target("linuxu", allocators[0]).load()?;
+        let dir = loaded.build_dir().join(format!("bench-{}-linux", self.name));
+        std::fs::create_dir_all(&dir).context(format!("cannot create {}", dir.display()))?;
+        for (libc, program) in
+            [("glibc", with_glibc(&loaded, &dir)?), ("musl", with_musl(&loaded, &dir)?)]
+        {
+            let arguments = (self.arguments)(LINUX_FOLDER);
+            let name = format!("Linux, {libc}");
+            subjects.push(Subject { name, ours: false, program, arguments });
+        }
+        Ok(subjects)
+    }
+
+    fn target(&self, platform: &str, allocator: &str) -> Target {
+        Target {
+            app: self.project.root.join("apps").join(self.name),
+            plat: Some(platform.into()),
+            provider: vec![format!("{ALLOC}={allocator}")],
+            ..Target::default()
+        }
+    }
+
+    fn image(&self, platform: &str, allocator: &str) -> Result<PathBuf> {
+        let loaded = self.target(platform, allocator).load()?;
+        let dir = loaded.build_dir().join(format!("bench-{}-{allocator}", self.name));
+        let image = build::build(&loaded, &loaded.resolve()?, Some(&dir), Progress::Quiet)?;
+        let size = human_size(image.bytes);
+        eprintln!("{} with {allocator} for {platform}: {size}", self.name);
+        Ok(image.path)
+    }
+
+    fn guest(&self, allocator: &str) -> Result<Subject> {
+        let image = self.image(tender::PLATFORM, allocator)?;
+        let mut words = vec!["--".to_owned()];
+        words.extend((self.arguments)(FOLDER));
         let spec = tender::Spec {
             image: &image,
             cpus: 1,
@@ -87,47 +179,28 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
             nets: &[],
             options: &[],
         };
-        let name = format!("{}, {}", chosen[0], tender::PLATFORM);
-        let program = tender::ensure(&project)?;
-        subjects.push(Subject { name, ours: true, program, arguments: spec.arguments() });
-    } else {
-        eprintln!("not measured: hvt, because /dev/kvm does not open");
+        let name = format!("{allocator}, {}", tender::PLATFORM);
+        let program = tender::ensure(self.project)?;
+        Ok(Subject { name, ours: true, program, arguments: spec.arguments() })
     }
-    let loaded = target("linuxu", chosen[0]).load()?;
-    let dir = loaded.build_dir().join("bench-sqlite-linux");
-    std::fs::create_dir_all(&dir).context(format!("cannot create {}", dir.display()))?;
-    subjects.push(subject("Linux, glibc", false, with_glibc(&loaded, &dir)?, &[LINUX_FOLDER]));
-    subjects.push(subject("Linux, musl", false, with_musl(&loaded, &dir)?, &[LINUX_FOLDER]));
-    let bar = ProgressBar::new(args.runs.into());
-    let rows = rounds(&subjects, args.runs, |round| bar.set_position(round.into()))
-        .map_err(|cause| Diagnostic::new(cause).help("run what failed by hand"))?;
-    bar.finish_and_clear();
-    if args.json {
-        println!("{}", table::json(&rows, args.runs, "ms"));
-    } else {
-        print!("{}", table::text(&rows, args.runs, "ms", describe));
+}
+
+/// A line of SQLite's speed test: ` 100 - what is done.....    0.047s`.
+fn speedtest_line(line: &str) -> std::result::Result<Option<(String, f64)>, ()> {
+    if line.starts_with("--") {
+        return Ok(None);
     }
-    let (inserts, mix): (Vec<_>, Vec<_>) =
-        rows.iter().partition(|row| row.what.starts_with("inserts-"));
-    let section = |title: &str, rows: Vec<_>| Section {
-        title: format!("{title}, in ms: median, line from least to largest"),
-        panels: rows.into_iter().map(table::panel).collect(),
-    };
-    let picture = draw(&[
-        section("inserts, each a transaction", inserts),
-        section("a mix of statements", mix),
-    ]);
-    let output = match &args.output {
-        Some(path) => path.clone(),
-        None => relative_to_cwd(&loaded.build_dir().join("bench-sqlite.svg")),
-    };
-    std::fs::write(&output, picture).context(format!("cannot write {}", output.display()))?;
-    eprintln!("{}", output.display());
-    Ok(0)
+    let (what, time) = line.trim().rsplit_once(' ').ok_or(())?;
+    let seconds: f64 = time.strip_suffix('s').ok_or(())?.parse().map_err(|_| ())?;
+    let what = what.trim().trim_end_matches('.');
+    Ok(Some((format!("{SPEEDTEST}{what}"), seconds * 1e3)))
 }
 
 /// What a name means.
 fn describe(what: &str) -> String {
+    if what == TOTAL {
+        return "SQLite's own speed test, in all".to_owned();
+    }
     match what.strip_prefix("inserts-") {
         Some(count) => format!("{count} inserts, each a transaction of its own"),
         None => format!("mix: {}", what.replace('-', " ")),
@@ -143,7 +216,7 @@ fn with_glibc(loaded: &Loaded, dir: &Path) -> Result<PathBuf> {
     let units: Vec<Unit> =
         sources.into_iter().map(|source| Unit { source, flags: flags.clone() }).collect();
     let objects = compile(&units, dir, &dir.join("glibc"), &|| bar.inc(1))?;
-    let out = dir.join("sqlitebench-glibc");
+    let out = dir.join("glibc.out");
     link(Command::new(cc()).args(&objects).arg("-lm").arg("-o").arg(&out))?;
     Ok(out)
 }
@@ -161,7 +234,7 @@ fn with_musl(loaded: &Loaded, dir: &Path) -> Result<PathBuf> {
     }
     let flags = ["-O2", "-fno-stack-protector", "-fcf-protection=none"].map(str::to_owned).to_vec();
     let linux = compile(&[Unit { source, flags }], dir, &dir.join("musl"), &|| ())?;
-    let out = dir.join("sqlitebench-musl");
+    let out = dir.join("musl.out");
     let mut command = Command::new(cc());
     command.args(["-static", "-nostdlib", "-no-pie", "-o"]).arg(&out).args(linux).args(objects);
     command.arg(&libc.archive).args(file_of_compiler("-print-libgcc-file-name"));
@@ -187,5 +260,17 @@ mod tests {
     fn names_are_explained() {
         assert_eq!(describe("inserts-10"), "10 inserts, each a transaction of its own");
         assert_eq!(describe("make-index"), "mix: make index");
+        assert_eq!(describe(TOTAL), "SQLite's own speed test, in all");
+    }
+
+    #[test]
+    fn lines_of_the_speed_test() {
+        let part = " 130 - 25 SELECTS, numeric BETWEEN, unindexed......................    0.025s";
+        let name = "speedtest1 130 - 25 SELECTS, numeric BETWEEN, unindexed".to_owned();
+        assert_eq!(speedtest_line(part), Ok(Some((name, 25.0))));
+        let total = "       TOTAL.......................................................    1.614s";
+        assert_eq!(speedtest_line(total), Ok(Some((TOTAL.to_owned(), 1614.0))));
+        assert_eq!(speedtest_line("-- Speedtest1 for SQLite 3.49.1"), Ok(None));
+        assert_eq!(speedtest_line("SQL error: disk I/O error"), Err(()));
     }
 }

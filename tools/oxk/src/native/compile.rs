@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Mutex;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use crate::build::fnv1a;
 use crate::diagnostic::{Context, Diagnostic, Result};
@@ -26,6 +26,16 @@ pub fn cc() -> OsString {
 /// The compiler for C++: `CXX`, or `c++`.
 fn cxx() -> OsString {
     std::env::var_os("CXX").unwrap_or_else(|| "c++".into())
+}
+
+/// The flag for the smallest code: `-Oz`, or `-Os` of compilers that have no other (gcc before 12).
+pub fn smallest() -> &'static str {
+    static FLAG: OnceLock<&str> = OnceLock::new();
+    FLAG.get_or_init(|| {
+        let mut probe = Command::new(cc());
+        probe.args(["-Oz", "-E", "-x", "c", "-"]).stdin(Stdio::null());
+        if probe.output().is_ok_and(|output| output.status.success()) { "-Oz" } else { "-Os" }
+    })
 }
 
 /// Whether a file is C++, by the names compilers know.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use indicatif::ProgressBar;
 
-use super::compile::{Unit, cc, compile, file_of_compiler, is_cxx};
+use super::compile::{Unit, cc, compile, file_of_compiler, is_cxx, smallest};
 use super::libc::{Libc, expand};
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::lock::Lock;
@@ -85,7 +85,7 @@ impl Program<'_> {
         let mut flags = vec![
             match optimize {
                 Optimize::Speed => "-O2",
-                Optimize::Size => "-Os",
+                Optimize::Size => smallest(),
             }
             .to_owned(),
             "-nostdinc".to_owned(),
@@ -104,7 +104,10 @@ impl Program<'_> {
                 "-fno-omit-frame-pointer",
                 "-fno-unwind-tables",
                 "-fno-asynchronous-unwind-tables",
+                // Some distributions switch these on; an image has no use for them.
                 "-fno-stack-protector",
+                "-fno-stack-clash-protection",
+                "-fcf-protection=none",
             ]
             .map(str::to_owned),
         );
@@ -113,6 +116,7 @@ impl Program<'_> {
         let name = &self.loaded.manifest.name;
         for (from, to) in [
             (libc.include.as_path(), "libc/include"),
+            (&self.fetched()?, "fetched"),
             (&crate::build::cargo_home(), "registry"),
             (self.app, name.as_str()),
         ] {
@@ -156,9 +160,17 @@ impl Program<'_> {
     /// The folder that a pattern begins in, and the rest of it.
     fn place<'p>(&self, pattern: &'p Spanned<String>) -> Result<(PathBuf, &'p str)> {
         match pattern.value.split_once(':') {
-            Some((name, rest)) => Ok((self.source_crate(name, pattern)?, rest)),
+            Some((name, rest)) => match self.c.fetch.iter().find(|(fetched, _)| fetched == name) {
+                Some((_, release)) => Ok((release.tree(&self.fetched()?)?, rest)),
+                None => Ok((self.source_crate(name, pattern)?, rest)),
+            },
             None => Ok((self.app.to_owned(), pattern.value.as_str())),
         }
+    }
+
+    /// Where fetched sources are kept.
+    fn fetched(&self) -> Result<PathBuf> {
+        Ok(self.loaded.cache()?.join("sources"))
     }
 
     /// Where cargo has the sources of a crate that the application's `Cargo.toml` names. The lock
@@ -174,18 +186,7 @@ impl Program<'_> {
         if !manifest.is_file() {
             return Err(missing());
         }
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["metadata", "--format-version", "1", "--manifest-path"])
-            .arg(&manifest)
-            .output()
-            .context("cannot start cargo")?;
-        if !output.status.success() {
-            eprint!("{}", String::from_utf8_lossy(&output.stderr));
-            return Err(Diagnostic::new("cargo cannot read the application's Cargo.toml"));
-        }
-        let metadata: serde_json::Value =
-            serde_json::from_slice(&output.stdout).context("cannot read what cargo says")?;
+        let metadata = self.loaded.cargo_metadata(&manifest)?;
         let packages = metadata["packages"].as_array().into_iter().flatten();
         packages
             .filter(|package| package["name"] == name)

@@ -1,25 +1,97 @@
 //! Sources of other projects: fetched when they are needed, pinned by hash, kept for the next time.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
+use toml_edit::{Item, TableLike};
 
 use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::pool::Reader;
 
-/// An archive that upstream released.
+/// A file that upstream released: an archive, or a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
     /// Where upstream has it.
     pub url: String,
     /// SHA-256 of the file, in hexadecimal digits.
     pub sha256: String,
-    /// Debian source package whose `.orig` archive is the same file.
+    /// Debian source package whose `.orig` archive is the same file, or has it inside.
     pub debian: Option<String>,
+    /// Where the file is in that archive, without the archive's folder.
+    pub member: Option<String>,
 }
 
+/// Keys of a release in a table.
+pub const KEYS: [&str; 4] = ["url", "sha256", "debian", "member"];
+
 impl Release {
-    /// File name of the archive.
+    /// Reads it from a table that `what` names in messages.
+    pub fn read(read: &Reader<'_>, table: &dyn TableLike, what: &str) -> Result<Self> {
+        let text = |key: &str| {
+            read.text(table, key)?.ok_or_else(|| {
+                Diagnostic::new(format!("{what} has no `{key}`")).in_file(read.source)
+            })
+        };
+        let release = Self {
+            url: text("url")?,
+            sha256: text("sha256")?.to_ascii_lowercase(),
+            debian: read.text(table, "debian")?,
+            member: read.text(table, "member")?,
+        };
+        let wrong = |key: &str, must: &str| {
+            let span = table.get(key).and_then(Item::span);
+            Err(Diagnostic::new(format!("`{key}` must {must}")).at(read.source, span))
+        };
+        if release.sha256.len() != 64 || !release.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return wrong("sha256", "be 64 hexadecimal digits");
+        }
+        if release.file_name().is_empty() {
+            return wrong("url", "end with the name of a file");
+        }
+        let inside =
+            |path: &str| Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
+        match &release.member {
+            Some(_) if release.debian.is_none() => wrong("member", "come with `debian`"),
+            Some(member) if !inside(member) => wrong("member", "be a path in the archive"),
+            _ => Ok(release),
+        }
+    }
+
+    /// Whether the file is a whole tree.
+    fn is_archive(&self) -> bool {
+        let name = self.file_name();
+        name.contains(".tar.") || name.ends_with(".tgz")
+    }
+
+    /// A folder with what was released: the file under its name, or what the archive's folder has.
+    /// Fetched when it is needed, then in `cache`.
+    pub fn tree(&self, cache: &Path) -> Result<PathBuf> {
+        let tree = cache.join(&self.sha256[..16]);
+        if tree.is_dir() {
+            return Ok(tree);
+        }
+        let file = self.fetch(cache)?;
+        let room = tempfile::tempdir_in(cache).context("cannot create a folder for sources")?;
+        let made = room.path().join("tree");
+        std::fs::create_dir(&made).context("cannot create a folder for sources")?;
+        if self.is_archive() {
+            unpack(&file, &made).ok_or_else(|| {
+                Diagnostic::new(format!("cannot unpack {}", file.display()))
+                    .help("tar must be there, and the archive must have all in one folder")
+            })?;
+        } else {
+            std::fs::copy(&file, made.join(self.file_name())).context("cannot copy a source")?;
+        }
+        match std::fs::rename(&made, &tree) {
+            // Another process was faster.
+            Err(_) if tree.is_dir() => Ok(tree),
+            Err(error) => Err(error).context(format!("cannot keep {}", self.file_name())),
+            Ok(()) => Ok(tree),
+        }
+    }
+
+    /// File name of what was released.
     fn file_name(&self) -> &str {
         self.url.rsplit('/').next().unwrap_or_default()
     }
@@ -103,13 +175,32 @@ impl Release {
         let fetch = ["source", "--download-only"];
         apt().args(fetch).arg(package).status().ok().filter(|s| s.success())?;
         let mut files = std::fs::read_dir(room).ok()?.flatten().map(|entry| entry.path());
-        files.find(|path| {
+        let archive = files.find(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             name.starts_with(&format!("{package}_"))
                 && name.contains(".orig.tar.")
                 && !name.ends_with(".asc")
-        })
+        })?;
+        match &self.member {
+            Some(member) => take(&archive, member, room),
+            None => Some(archive),
+        }
     }
+}
+
+/// One file of an archive, which has everything in one folder.
+fn take(archive: &Path, member: &str, room: &Path) -> Option<PathBuf> {
+    let tree = room.join("members");
+    std::fs::create_dir_all(&tree).ok()?;
+    unpack(archive, &tree)?;
+    Some(tree.join(member)).filter(|file| file.is_file())
+}
+
+/// What is in an archive's folder, in the folder `into`.
+fn unpack(archive: &Path, into: &Path) -> Option<()> {
+    let mut tar = quiet("tar");
+    tar.arg("xf").arg(archive).args(["--strip-components=1", "-C"]).arg(into);
+    tar.status().is_ok_and(|status| status.success()).then_some(())
 }
 
 /// The machine's package sources, asked for sources instead of binaries.
@@ -181,6 +272,7 @@ mod tests {
             url: "http://127.0.0.1:9/thing-1.tar.gz".into(),
             sha256: hex(b"content"),
             debian: None,
+            member: None,
         };
         let kept = cache.path().join(format!("{}-thing-1.tar.gz", &release.sha256[..16]));
         std::fs::write(&kept, "content").unwrap();
@@ -189,5 +281,36 @@ mod tests {
         let error = release.fetch(cache.path()).unwrap_err();
         assert!(error.cause.starts_with("cannot fetch thing-1.tar.gz ("), "{error}");
         assert!(error.help.unwrap().contains("OXK_SOURCES"));
+    }
+    #[test]
+    fn a_release_is_a_folder() {
+        let cache = tempfile::tempdir().unwrap();
+        let keep = |name: &str, content: &[u8]| {
+            let sha256 = hex(content);
+            std::fs::write(cache.path().join(format!("{}-{name}", &sha256[..16])), content)
+                .unwrap();
+            let url = format!("http://127.0.0.1:9/{name}");
+            Release { url, sha256, debian: None, member: None }
+        };
+        let tree = keep("one.c", b"int one;").tree(cache.path()).unwrap();
+        assert_eq!(std::fs::read(tree.join("one.c")).unwrap(), b"int one;");
+
+        let sources = cache.path().join("thing-1/src");
+        std::fs::create_dir_all(&sources).unwrap();
+        std::fs::write(sources.join("two.c"), "int two;").unwrap();
+        let archive = cache.path().join("thing.tar.gz");
+        let mut tar = Command::new("tar");
+        tar.arg("czf").arg(&archive).arg("-C").arg(cache.path()).arg("thing-1");
+        assert!(tar.status().unwrap().success());
+        let release = keep("thing-1.tar.gz", &std::fs::read(&archive).unwrap());
+        let tree = release.tree(cache.path()).unwrap();
+        assert_eq!(std::fs::read(tree.join("src/two.c")).unwrap(), b"int two;");
+        assert_eq!(release.tree(cache.path()).unwrap(), tree);
+
+        let room = tempfile::tempdir().unwrap();
+        let member = take(&archive, "src/two.c", room.path()).unwrap();
+        assert_eq!(std::fs::read(member).unwrap(), b"int two;");
+        assert_eq!(take(&archive, "src/three.c", room.path()), None);
+        assert!(keep("broken.tar.gz", b"no archive").tree(cache.path()).is_err());
     }
 }

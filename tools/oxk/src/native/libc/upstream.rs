@@ -64,17 +64,8 @@ impl Upstream {
                 with: text(table, "with")?,
             });
         }
-        let sha256 = text(root, "sha256")?;
-        if sha256.len() != 64 || !sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(Diagnostic::new("`sha256` must be 64 hexadecimal digits")
-                .at(source, root.get("sha256").and_then(Item::span)));
-        }
         Ok(Self {
-            release: Release {
-                url: text(root, "url")?,
-                sha256: sha256.to_ascii_lowercase(),
-                debian: read.text(root, "debian")?,
-            },
+            release: Release::read(&read, root, "the recipe")?,
             folder: text(root, "folder")?,
             remove: read.list(root, "remove")?,
             prepare: read.list(root, "prepare")?,

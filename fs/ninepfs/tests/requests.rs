@@ -1,0 +1,241 @@
+//! What a server is asked, how often, and what memory that takes.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use ninepfs::{NinePFs, Options};
+use p9::{Request, Response};
+use p9server::{Access, Local, Server};
+use uk9p::{Channel, ChannelError, Message};
+use ukerrno::Errno;
+use ukfile::{Description, OpenFlags, SyncKind};
+use vfs::{Context, FileSystem, Location, Mount, MountFlags};
+
+/// Blocks of at least this length are messages, in these tests.
+const LARGE: usize = 32 << 10;
+
+/// Counts the large blocks that this thread asks for.
+struct Counting;
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count(bytes: usize) {
+    if bytes >= LARGE {
+        COUNT.set(COUNT.get() + 1);
+    }
+}
+
+// SAFETY: all is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size());
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+/// What was asked since the last look.
+#[derive(Debug, Default)]
+struct Asked {
+    /// Fids that were written to, or whose entries changed, and not synchronised since.
+    changed: BTreeSet<u32>,
+    syncs: usize,
+    lists: usize,
+    /// Fids that a walk gave.
+    walked: usize,
+    clunked: usize,
+}
+
+/// A channel that takes notes.
+struct Noted {
+    local: Local,
+    asked: Mutex<Asked>,
+}
+
+impl Channel for Noted {
+    fn max_message(&self) -> usize {
+        self.local.max_message()
+    }
+
+    fn exchange(&self, message: Message) -> Result<Message, ChannelError> {
+        {
+            let mut asked = self.asked.lock().unwrap_or_else(|e| e.into_inner());
+            match Request::decode(&message.request).unwrap().1 {
+                Request::Write { fid, .. } => drop(asked.changed.insert(fid)),
+                Request::Fsync { fid, .. } => {
+                    asked.changed.remove(&fid);
+                    asked.syncs += 1;
+                }
+                Request::Readdir { .. } => asked.lists += 1,
+                Request::Clunk { .. } => asked.clunked += 1,
+                _ => {}
+            }
+        }
+        let done = self.local.exchange(message)?;
+        if let Ok((_, Response::Walk { .. })) = Response::decode(done.reply()) {
+            self.asked.lock().unwrap_or_else(|e| e.into_inner()).walked += 1;
+        }
+        Ok(done)
+    }
+}
+
+struct Share {
+    files: Context,
+    fs: Arc<NinePFs>,
+    channel: &'static Noted,
+}
+
+impl Share {
+    fn new(folder: &Path) -> Self {
+        let local = Local::new(Server::new(folder, Access::ReadWrite).unwrap());
+        let channel = Box::leak(Box::new(Noted { local, asked: Mutex::default() }));
+        let fs = NinePFs::new(channel, Options::default()).unwrap();
+        let mount = Mount::new(fs.clone(), b"share", MountFlags::empty()).unwrap();
+        Self { files: Context::new(Location::root_of(mount)), fs, channel }
+    }
+
+    fn open(&self, path: &str) -> Arc<Description> {
+        let flags = OpenFlags::READ_WRITE | OpenFlags::CREATE;
+        self.files.open(None, path.as_bytes(), flags, 0o600).unwrap()
+    }
+
+    fn look(&self) -> Asked {
+        std::mem::take(&mut *self.channel.asked.lock().unwrap_or_else(|e| e.into_inner()))
+    }
+
+    /// Syncs; what was changed and not written since, and how many requests it took.
+    fn sync(&self) -> (BTreeSet<u32>, usize) {
+        let before = self.look();
+        self.channel.asked.lock().unwrap_or_else(|e| e.into_inner()).changed = before.changed;
+        self.fs.sync().unwrap();
+        let asked = self.look();
+        (asked.changed, asked.syncs)
+    }
+}
+
+#[test]
+fn sync_is_about_all_that_was_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    let nothing = BTreeSet::new();
+    let (open, closed, synced) =
+        (share.open("/open"), share.open("/closed"), share.open("/synced"));
+    open.write(&[b"one"]).unwrap();
+    closed.write(&[b"two"]).unwrap();
+    drop(closed);
+    synced.write(&[b"three"]).unwrap();
+    synced.file().sync(SyncKind::Data).unwrap();
+    // Two files, and the directory that they came to.
+    assert_eq!(share.sync(), (nothing.clone(), 3));
+    assert_eq!(share.sync(), (nothing.clone(), 0), "nothing was changed since");
+    vfs::resize_open(&open, 1).unwrap();
+    open.write(&[b"again"]).unwrap();
+    assert_eq!(share.sync(), (nothing.clone(), 1));
+    // What has no name any more takes no storage for somebody's later sync.
+    let gone = share.open("/gone");
+    gone.write(&[b"four"]).unwrap();
+    share.files.unlink(None, b"/gone").unwrap();
+    gone.write(&[b"five"]).unwrap();
+    share.look();
+    drop(gone);
+    assert!(share.look().clunked >= 2);
+    assert_eq!(share.sync().1, 1, "the directory");
+}
+
+#[test]
+fn many_changed_files_are_few_open_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    for index in 0..400 {
+        share.open(&format!("/{index}")).write(&[b"x"]).unwrap();
+    }
+    let asked = share.channel.asked.lock().unwrap();
+    assert!(asked.walked - asked.clunked < 3 * 128 + 10, "{} {}", asked.walked, asked.clunked);
+    assert!(asked.changed.len() <= 128, "the oldest were written");
+    drop(asked);
+    assert_eq!(share.sync().0, BTreeSet::new());
+    // With the last user of the file system, all it had on the server goes: a file may have been kept.
+    share.look();
+    share.open("/last").write(&[b"x"]).unwrap();
+    let Share { files, fs, channel } = share;
+    drop((files, fs));
+    let asked = channel.asked.lock().unwrap();
+    assert_eq!((asked.syncs, asked.changed.len()), (2, 0), "the file and its directory");
+    assert_eq!(asked.walked + 2, asked.clunked, "those of the root were there before");
+}
+
+#[test]
+fn entries_are_fetched_once_however_little_is_asked_for() {
+    const FILES: usize = 500;
+    let folder = tempfile::tempdir().unwrap();
+    for index in 0..FILES {
+        std::fs::write(folder.path().join(format!("file-{index:04}")), "").unwrap();
+    }
+    let share = Share::new(folder.path());
+    let directory = share.files.open(None, b"/", OpenFlags::DIRECTORY, 0).unwrap();
+    let mut names = BTreeSet::new();
+    loop {
+        // As much as fits into 2 KiB of `getdents64`.
+        let mut left = 60;
+        vfs::list_open(&directory, &mut |entry| {
+            let fits = left > 0;
+            if fits {
+                left -= 1;
+                assert!(names.insert(entry.name.to_vec()), "{:?}", entry.name);
+            }
+            fits
+        })
+        .unwrap();
+        if left == 60 {
+            break;
+        }
+    }
+    assert_eq!(names.len(), FILES + 2);
+    // An entry takes 33 bytes, an answer has up to 8 KiB of them, the last has none.
+    let lists = share.look().lists;
+    assert!(lists <= 6, "{lists}");
+    // Whoever begins anew sees what is there now.
+    std::fs::write(folder.path().join("new"), "").unwrap();
+    directory.seek(ukfile::Seek::Start(0)).unwrap();
+    let mut found = false;
+    vfs::list_open(&directory, &mut |entry| {
+        found |= entry.name == b"new";
+        true
+    })
+    .unwrap();
+    assert!(found);
+}
+
+#[test]
+fn messages_take_memory_once() -> Result<(), Errno> {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    let file = share.open("/file");
+    let (bytes, mut read) = (vec![7; 100_000], vec![0; 100_000]);
+    let mut once = || {
+        file.write_at(0, &[&bytes], OpenFlags::empty())?;
+        file.read_at(0, &mut [&mut read], OpenFlags::empty())?;
+        // Short messages in between.
+        share.files.metadata(None, b"/file", vfs::Follow::Yes)
+    };
+    once()?;
+    let before = COUNT.get();
+    for _ in 0..10 {
+        once()?;
+    }
+    assert_eq!(COUNT.get() - before, 0);
+    Ok(())
+}
