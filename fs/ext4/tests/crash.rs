@@ -4,12 +4,12 @@ mod disks;
 
 use std::sync::Arc;
 
-use disks::{Event, Recorder, check, check_after_replay, debugfs, make, mounted, tools};
+use disks::{Event, Recorder, check, check_after_replay, make, mounted, tools};
 use ext4::Ext4;
 use proptest::prelude::*;
 use ukerrno::Errno;
 use ukfile::{Description, OpenFlags, SyncKind};
-use vfs::{Allocate, Context, FileSystem, Follow, RenameFlags};
+use vfs::{Context, FileSystem, Follow, RenameFlags};
 
 const BLOCK: usize = 1024;
 const LOGS: usize = 3;
@@ -498,45 +498,5 @@ fn revoked_blocks_are_not_replayed() {
         let again = Recorder::new(crashed);
         drop(again.mount());
         assert!(is_whole(&again.content()), "{shape:?}");
-    }
-}
-
-/// A block that begins as those of the journal do is none of them.
-#[test]
-fn metadata_may_look_like_the_journal() {
-    if !tools() {
-        return;
-    }
-    // The seventh group has nothing but data: its bitmap becomes the magic number.
-    let (first, magic) = (1 + 6 * 2048, [0xc0u8, 0x3b, 0x39, 0x98]);
-    let used = |n: usize| magic[n / 8] >> (n % 8) & 1 != 0;
-    let options = ["-t", "ext4", "-b", "1024", "-g", "2048", "-O", "metadata_csum,64bit,flex_bg"];
-    let disk = Recorder::new(make(&options, "16M"));
-    let (fs, files) = disk.mount();
-    let file = fill(&files, b"/file", 1);
-    // Elsewhere there is room for what the holes need.
-    vfs::allocate_open(&file, Allocate::PunchHole, 0, 20 * BLOCK as i64).unwrap();
-    fs.sync().unwrap();
-    let start = disk.content();
-    let told = debugfs(&start, &["blocks /file"]).1;
-    let blocks: Vec<usize> =
-        told.split_whitespace().filter_map(|number| number.parse().ok()).collect();
-    disk.record();
-    for n in (0..32).filter(|n| !used(*n)) {
-        let at = blocks.iter().position(|block| *block == first + n).unwrap();
-        vfs::allocate_open(&file, Allocate::PunchHole, (at * BLOCK) as i64, BLOCK as i64).unwrap();
-    }
-    file.file().sync(SyncKind::All).unwrap();
-    // In the journal, and not yet in its place.
-    let crashed = cut(&start, &disk.events(), &mut || false);
-    drop((fs, file, files));
-    let again = Recorder::new(crashed.clone());
-    drop(again.mount());
-    for replayed in [again.content(), check_after_replay(&crashed).unwrap(), disk.content()] {
-        check(&replayed).unwrap();
-        assert_eq!(
-            replayed.chunks(BLOCK).filter(|block| block[..4] == magic && block[4] == 0xff).count(),
-            1
-        );
     }
 }
