@@ -102,8 +102,11 @@ impl Shared {
         while WRITES {
             let number = self.dead.lock().pop();
             let Some(number) = number else { break };
-            // What cannot be deleted stays in the list on the disk.
-            let _ = volume.delete(number);
+            // What cannot be deleted stays in the list on the disk; without memory, here too.
+            if volume.delete(number) == Err(Ext4Error::OutOfMemory) {
+                let _ = fallible::push(&mut self.dead.lock(), number);
+                break;
+            }
         }
     }
 

@@ -139,8 +139,10 @@ impl Volume {
         let (block, from) = self.group_at(group.number);
         let length = self.sb.descriptor_size;
         let used = length.min(LENGTH);
+        // All or nothing: this takes no memory once there is a copy of the block.
         self.edit(block)?[from..from + used].copy_from_slice(&group.bytes[..used]);
-        let crc = self.group_checksum(group.number, &self.block(block)?[from..from + length]);
+        let copy = self.changes.blocks.get(&block).and_then(|copy| copy.get(from..from + length));
+        let crc = self.group_checksum(group.number, copy.ok_or(Ext4Error::OutOfMemory)?);
         put16(self.edit(block)?, from + GROUP_CHECKSUM, crc);
         Ok(())
     }

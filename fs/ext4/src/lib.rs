@@ -47,7 +47,7 @@
 //! From the disk up: `cache` (what was read lately), `volume` (blocks, inodes), `transaction` and
 //! `log` (changes and the journal), `group`, `allocate` and `draft` (blocks and inodes that are taken
 //! and given back), `extents` and `content` (files), `names` and `tree` (directories), `orphans`,
-//! `node` and `fs` (the tree of files).
+//! `node` and `fs` (the tree of files), `committer` (what waits is committed).
 //!
 //! Structures and names are those of Linux's *ext4 Data Structures and Algorithms*
 //! (Documentation/filesystems/ext4) and of jbd2 there.
