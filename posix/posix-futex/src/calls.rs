@@ -87,6 +87,8 @@ fn futex(
         return Err(Errno::ENOSYS);
     }
     let count = |number: usize| usize::try_from(number as i32).map_err(|_| Errno::EINVAL);
+    // As on Linux, one is woken before anybody counts.
+    let at_least_one = |number: u32| usize::try_from(number as i32).unwrap_or(1).max(1);
     match known {
         WAIT => wait(word, value, timeout(other)?.map(Deadline::after), ALL_BITS),
         WAIT_BITSET => {
@@ -94,8 +96,8 @@ fn futex(
             let at = timeout(other)?.map(|ns| Deadline::at(clock, ns));
             wait(word, value, at, some(bits)?)
         }
-        WAKE => Ok(wake(aligned(address)?, count(value as usize)?)),
-        WAKE_BITSET => Ok(wake_bits(aligned(address)?, count(value as usize)?, some(bits)?)),
+        WAKE => Ok(wake(aligned(address)?, at_least_one(value))),
+        WAKE_BITSET => Ok(wake_bits(aligned(address)?, at_least_one(value), some(bits)?)),
         REQUEUE | CMP_REQUEUE => {
             let second: UserPtr<'_, u32> = second.pointer()?;
             let expected = (known == CMP_REQUEUE).then_some(bits);
@@ -103,13 +105,9 @@ fn futex(
         }
         WAKE_OP => {
             let second: UserPtr<'_, u32> = second.pointer()?;
-            let other = count(other.value())?;
-            if change(second.atomic()?, bits)? {
-                let first = wake(aligned(address)?, count(value as usize)?);
-                Ok(first + wake(second.address(), other))
-            } else {
-                Ok(wake(aligned(address)?, count(value as usize)?))
-            }
+            let other = change(second.atomic()?, bits)?.then(|| at_least_one(other.value() as u32));
+            let first = wake(aligned(address)?, at_least_one(value));
+            Ok(first + other.map_or(0, |other| wake(second.address(), other)))
         }
         LOCK_PI => {
             let at = timeout(other)?.map(|ns| Deadline::at(Clock::Real, ns));

@@ -134,6 +134,24 @@ fn requeued_threads_are_woken_where_they_are_then() {
     });
 }
 
+#[test]
+fn counts_below_one_wake_one() {
+    check(|| {
+        let shared = Arc::new(Word::default());
+        let threads = [(); 2].map(|()| {
+            let shared = shared.clone();
+            thread::spawn(move || futex(&shared, WAIT, 0))
+        });
+        shared.set(1);
+        for count in [-1i32 as u32, 0, i32::MIN as u32] {
+            let woken = futex(&shared, WAKE, count);
+            assert!((0..=1).contains(&woken), "{woken}");
+        }
+        let results = threads.map(|t| t.join().unwrap());
+        assert!(results.iter().all(|&result| [0, Errno::EAGAIN.to_raw()].contains(&result)));
+    });
+}
+
 /// Threads are numbered by their names here; the last one may have ended.
 static LAST_ENDED: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
 const LAST: u32 = 3;
