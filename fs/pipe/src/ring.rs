@@ -1,17 +1,21 @@
 //! Bytes in the order in which they came.
 
-use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use ukerrno::Errno;
 use ukfile::{Gather, Scatter};
 
-/// Bytes that a ring begins with.
-const SMALLEST: usize = 4096;
+/// Bytes for which memory is taken and given back at once.
+const PAGE: usize = 4096;
 
-/// A queue of bytes that takes memory when it needs it.
+/// A queue of bytes that takes memory for what is in it, and a page.
 #[derive(Default)]
 pub struct Ring {
-    bytes: Box<[u8]>,
+    /// Each has room for a page. All but the last are full; none is there in vain but the last,
+    /// when nothing is in the queue.
+    pages: VecDeque<Vec<u8>>,
+    /// Bytes of the first page that were taken.
     start: usize,
     length: usize,
 }
@@ -22,67 +26,74 @@ impl Ring {
         self.length
     }
 
-    /// Makes room for `more` bytes beyond those that are in it.
-    fn reserve(&mut self, more: usize, limit: usize) -> Result<(), Errno> {
-        let needed = self.length + more;
-        if needed <= self.bytes.len() {
-            return Ok(());
+    /// Appends empty pages.
+    fn grow(&mut self, pages: usize) -> Result<(), Errno> {
+        self.pages.try_reserve(pages).map_err(|_| Errno::ENOMEM)?;
+        for _ in 0..pages {
+            let mut page = Vec::new();
+            page.try_reserve_exact(PAGE).map_err(|_| Errno::ENOMEM)?;
+            self.pages.push_back(page);
         }
-        let size = needed.next_power_of_two().clamp(SMALLEST, limit.max(needed));
-        self.resize(size)
-    }
-
-    /// Moves what is in it to a block of `size` bytes.
-    fn resize(&mut self, size: usize) -> Result<(), Errno> {
-        let mut bytes = ukfile::fallible::zeroed(size)?;
-        let (first, second) = self.filled();
-        bytes[..first.len()].copy_from_slice(first);
-        bytes[first.len()..][..second.len()].copy_from_slice(second);
-        self.bytes = bytes;
-        self.start = 0;
         Ok(())
     }
 
-    fn filled(&self) -> (&[u8], &[u8]) {
-        let end = self.start + self.length;
-        match end.checked_sub(self.bytes.len()) {
-            Some(wrapped) if end > self.bytes.len() => {
-                (&self.bytes[self.start..], &self.bytes[..wrapped])
-            }
-            _ => (&self.bytes[self.start..end], &[]),
+    /// Appends the next `count` bytes of `source`, all or none.
+    pub fn push(&mut self, source: &mut Gather<'_>, count: usize) -> Result<(), Errno> {
+        let before = self.pages.len();
+        let room = self.pages.back().map_or(0, |last| PAGE - last.len());
+        if let Err(error) = self.grow(count.saturating_sub(room).div_ceil(PAGE)) {
+            self.pages.truncate(before);
+            return Err(error);
         }
-    }
-
-    /// Appends the next `count` bytes of `source`. The ring takes at most `limit` bytes of memory.
-    pub fn push(
-        &mut self,
-        source: &mut Gather<'_>,
-        count: usize,
-        limit: usize,
-    ) -> Result<(), Errno> {
-        self.reserve(count, limit)?;
-        let size = self.bytes.len();
-        let begin = (self.start + self.length) % size.max(1);
-        let first = count.min(size - begin);
-        source.copy_to(&mut self.bytes[begin..begin + first]);
-        source.copy_to(&mut self.bytes[..count - first]);
+        let mut left = count;
+        for page in self.pages.iter_mut().skip(before.saturating_sub(1)) {
+            let length = left.min(PAGE - page.len());
+            source.append_to(page, length);
+            left -= length;
+        }
         self.length += count;
         Ok(())
     }
 
     /// Moves bytes to `target`, as many as fit; returns how many.
     pub fn pop(&mut self, target: &mut Scatter<'_, '_>) -> usize {
-        let (first, second) = self.filled();
-        let mut taken = target.put(first);
-        if taken == first.len() {
-            taken += target.put(second);
-        }
-        self.length -= taken;
-        if self.length == 0 {
+        let before = self.length;
+        while let Some(page) = self.pages.front_mut() {
+            let taken = target.put(&page[self.start..]);
+            self.start += taken;
+            self.length -= taken;
+            if self.start < page.len() {
+                break;
+            }
             self.start = 0;
-        } else {
-            self.start = (self.start + taken) % self.bytes.len();
+            // The last stays for what comes next.
+            if self.pages.len() == 1 {
+                self.pages[0].clear();
+                break;
+            }
+            self.pages.pop_front();
         }
-        taken
+        before - self.length
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_for_what_is_in_it() {
+        let (mut ring, all) = (Ring::default(), vec![7; 65536]);
+        assert_eq!(ring.pop(&mut Scatter::new(&mut [&mut [0]])), 0);
+        ring.push(&mut Gather::new(&[b"x"]), 1).unwrap();
+        ring.push(&mut Gather::new(&[&all]), all.len()).unwrap();
+        assert_eq!((ring.len(), ring.pages.len()), (65537, 17));
+        let mut half = vec![0; 32768];
+        assert_eq!(ring.pop(&mut Scatter::new(&mut [&mut half])), half.len());
+        assert_eq!((ring.len(), ring.pages.len()), (32769, 9));
+        let mut rest = vec![0; 40000];
+        assert_eq!(ring.pop(&mut Scatter::new(&mut [&mut rest])), 32769);
+        assert_eq!((ring.len(), ring.pages.len()), (0, 1));
+        assert!(half[0] == b'x' && half[1..].iter().chain(&rest[..32769]).all(|&b| b == 7));
     }
 }

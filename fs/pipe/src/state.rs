@@ -62,14 +62,19 @@ impl Pipe {
             {
                 let mut state = self.state.lock();
                 if state.ring.len() > 0 {
+                    let had_room = state.is_writable();
                     let read = state.ring.pop(&mut Scatter::new(buffers));
                     let left = state.ring.len() > 0;
+                    let has_room = state.is_writable();
                     drop(state);
                     self.writable.wake_one();
                     if left {
                         self.readable.wake_one();
                     }
-                    self.watchers.notify(Events::WRITABLE);
+                    // Those that watch edges hear of a pipe that was full, not of each read.
+                    if has_room && !had_room {
+                        self.watchers.notify(Events::WRITABLE);
+                    }
                     return Ok(read);
                 }
                 if state.writers == 0 {
@@ -131,8 +136,7 @@ impl Pipe {
         if count < least {
             return Ok(0);
         }
-        let capacity = state.capacity;
-        state.ring.push(source, count, capacity)?;
+        state.ring.push(source, count)?;
         let room = state.room() > 0;
         drop(state);
         self.readable.wake_one();
@@ -147,6 +151,11 @@ impl Pipe {
 impl State {
     fn room(&self) -> usize {
         self.capacity.saturating_sub(self.ring.len())
+    }
+
+    /// Whether a write that goes in one piece would not wait.
+    fn is_writable(&self) -> bool {
+        self.room() >= ATOMIC.min(self.capacity)
     }
 }
 
@@ -246,7 +255,7 @@ impl File for End {
             }
         }
         if self.writes {
-            if state.room() >= ATOMIC.min(state.capacity) {
+            if state.is_writable() {
                 events |= Events::WRITABLE;
             }
             if state.readers == 0 {
@@ -299,9 +308,13 @@ pub fn set_capacity(file: &Description, bytes: usize) -> Result<usize, Errno> {
     if state.ring.len() > capacity {
         return Err(Errno::EBUSY);
     }
+    let had_room = state.is_writable();
     state.capacity = capacity;
+    let has_room = state.is_writable();
     drop(state);
     end.pipe.writable.wake_one();
-    end.pipe.watchers.notify(Events::WRITABLE);
+    if has_room && !had_room {
+        end.pipe.watchers.notify(Events::WRITABLE);
+    }
     Ok(capacity)
 }

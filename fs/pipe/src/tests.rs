@@ -4,7 +4,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use rustix::pipe::PipeFlags;
 use ukerrno::Errno;
-use ukfile::{Control, Description, Events, OpenFlags};
+use ukfile::{Control, Description, Events, OpenFlags, Watcher};
 
 use crate::{Fifo, capacity, pipe, set_capacity};
 
@@ -93,6 +93,36 @@ fn named_pipes_wait_for_the_other_end() {
     assert_eq!(reader.ready(), Events::HANG_UP);
     let late = fifo.open(NONBLOCK).unwrap();
     assert_eq!(late.ready(), Events::empty(), "it has seen no writer");
+}
+
+#[test]
+fn room_is_told_when_there_was_none() {
+    #[derive(Default)]
+    struct Told(std::sync::atomic::AtomicU32);
+    impl Watcher for Told {
+        fn changed(&self, _: u64, _: Events) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+    let (reader, writer) = pipe(NONBLOCK).unwrap();
+    let told = Arc::new(Told::default());
+    writer.file().watchers().unwrap().watch(told.clone(), Events::OUT, 0).unwrap();
+    let times = || told.0.swap(0, std::sync::atomic::Ordering::SeqCst);
+    let read = |length| assert_eq!(reader.read(&mut [&mut vec![0; length]]), Ok(length));
+    writer.write(&[&[0; 10000]]).unwrap();
+    (0..5).for_each(|_| read(1000));
+    assert_eq!(times(), 0, "there was room all the time");
+    assert_eq!(writer.write(&[&[0; 100_000]]), Ok(60536));
+    read(4095);
+    assert_eq!((times(), writer.file().ready()), (0, Events::empty()));
+    read(1);
+    assert_eq!((times(), writer.file().ready()), (1, Events::WRITABLE));
+    read(10000);
+    assert_eq!(times(), 0);
+    assert_eq!(writer.write(&[&[0; 100_000]]), Ok(14096));
+    set_capacity(&writer, 1 << 20).unwrap();
+    set_capacity(&writer, 1 << 19).unwrap();
+    assert_eq!(times(), 1);
 }
 
 #[derive(Clone, Debug)]
