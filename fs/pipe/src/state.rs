@@ -167,6 +167,8 @@ pub struct End {
     /// Writers that there had been when it was opened and none was there: until another comes,
     /// nobody has hung up.
     writers_before: Option<u64>,
+    /// Readers and writers there ever were when it was opened, this one included.
+    ever: (u64, u64),
 }
 
 impl End {
@@ -182,17 +184,18 @@ impl End {
             state.writers += 1;
             state.writers_ever += 1;
         }
+        // Counted in the same moment: who comes and goes right after it counts as having come.
+        let ever = (state.readers_ever, state.writers_ever);
         drop(state);
         // Those that wait for the other end.
         pipe.readable.wake_all();
         pipe.writable.wake_all();
-        Self { pipe: pipe.clone(), reads, writes, writers_before }
+        Self { pipe: pipe.clone(), reads, writes, writers_before, ever }
     }
 
-    /// How many ends of each kind there ever were, this one included.
-    pub(crate) fn ever(&self) -> (u64, u64) {
-        let state = self.pipe.state.lock();
-        (state.readers_ever, state.writers_ever)
+    /// How many readers and writers there ever were when it was opened, this one included.
+    pub(crate) const fn ever(&self) -> (u64, u64) {
+        self.ever
     }
 
     pub(crate) fn pipe(&self) -> &Arc<Pipe> {
