@@ -195,6 +195,7 @@ impl Loaded {
     pub fn build_dir(&self) -> PathBuf {
         self.project.build_dir(&self.manifest.dir)
     }
+
     /// Where what images share stays: the folder that `OXK_CACHE` names, else one of the repository.
     pub fn cache(&self) -> Result<PathBuf> {
         let cache = std::env::var_os("OXK_CACHE")
@@ -202,6 +203,7 @@ impl Loaded {
         std::fs::create_dir_all(&cache).context(format!("cannot create {}", cache.display()))?;
         cache.canonicalize().context("cannot find the cache")
     }
+
     /// What cargo says of the application's package and what it depends on. Cargo is asked once:
     /// it takes half a second.
     pub fn cargo_metadata(&self, manifest: &Path) -> Result<&serde_json::Value> {

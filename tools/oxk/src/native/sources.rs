@@ -282,6 +282,7 @@ mod tests {
         assert!(error.cause.starts_with("cannot fetch thing-1.tar.gz ("), "{error}");
         assert!(error.help.unwrap().contains("OXK_SOURCES"));
     }
+
     #[test]
     fn a_release_is_a_folder() {
         let cache = tempfile::tempdir().unwrap();
