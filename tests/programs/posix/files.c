@@ -1,7 +1,10 @@
 /* Files under names that stand for what is open, and whose they are. */
 #include <fcntl.h>
 #include <grp.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include "check.h"
 
@@ -77,8 +80,23 @@ static void users(void)
 	CHECK(!unlink("/tmp/root"));
 }
 
+/* Whoever fills the disk is told so while others still have memory. */
+static void limits(void)
+{
+	struct statfs disk;
+	struct sysinfo memory;
+	CHECK(!statfs("/", &disk) && !sysinfo(&memory));
+	CHECK(disk.f_blocks && disk.f_blocks * disk.f_bsize <= memory.totalram * memory.mem_unit / 2);
+	int fd = memfd_create("full", 0);
+	CHECK(fd >= 0 && !fstatfs(fd, &disk));
+	CHECK(disk.f_blocks && disk.f_blocks * disk.f_bsize <= memory.totalram * memory.mem_unit / 2);
+	FAILS(ftruncate(fd, 0) || fallocate(fd, 0, 0, memory.totalram * memory.mem_unit) ? -1 : 0, ENOSPC);
+	CHECK(!close(fd));
+}
+
 void test_files(void)
 {
+	limits();
 	console();
 	descriptors();
 	users();
