@@ -1,5 +1,6 @@
 /* Files under names that stand for what is open, and whose they are. */
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <grp.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -43,6 +44,14 @@ static void descriptors(void)
 	CHECK(!close(again) && read(ends[0], text, sizeof text) == 0);
 	FAILS(open(name, O_WRONLY), ENOENT);
 	close(ends[0]);
+	/* Devices have names, and files of no kind no type. */
+	int null = open("/dev/null", O_RDONLY), counter = eventfd(0, 0);
+	snprintf(name, sizeof name, "/proc/self/fd/%d", null);
+	CHECK(readlink(name, name, sizeof name) == 9 && !memcmp(name, "/dev/null", 9));
+	CHECK(!fstat(counter, &status) && !(status.st_mode & S_IFMT));
+	snprintf(name, sizeof name, "/proc/self/fd/%d", counter);
+	CHECK(readlink(name, name, sizeof name) > 12 && !memcmp(name, "anon_inode:[", 12));
+	CHECK(!close(null) && !close(counter));
 	/* A file without a name. */
 	int fd = open("/tmp/nameless", O_RDWR | O_CREAT | O_TRUNC, 0600);
 	CHECK(fd >= 0 && write(fd, "content", 7) == 7 && !unlink("/tmp/nameless"));
