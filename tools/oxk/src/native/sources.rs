@@ -61,13 +61,14 @@ impl Release {
     /// Whether the file is a whole tree.
     fn is_archive(&self) -> bool {
         let name = self.file_name();
-        name.contains(".tar.") || name.ends_with(".tgz")
+        let ends = [".tar", ".tgz", ".txz", ".tbz2"];
+        name.contains(".tar.") || ends.iter().any(|end| name.ends_with(end))
     }
 
     /// A folder with what was released: the file under its name, or what the archive's folder has.
     /// Fetched when it is needed, then in `cache`.
     pub fn tree(&self, cache: &Path) -> Result<PathBuf> {
-        let tree = cache.join(&self.sha256[..16]);
+        let tree = cache.join(format!("{}-{}.tree", &self.sha256[..16], self.file_name()));
         if tree.is_dir() {
             return Ok(tree);
         }
@@ -107,20 +108,22 @@ impl Release {
         let room = tempfile::tempdir_in(cache).context("cannot create a folder for downloads")?;
         let mut tried = Vec::new();
         let mut found = None;
-        type Way = fn(&Release, &Path) -> Option<PathBuf>;
+        type Way = fn(&Release, &Path) -> std::result::Result<PathBuf, String>;
         let ways: [(&str, Way); 3] = [
-            ("the folder OXK_SOURCES", |release, _| release.in_folder()),
+            ("the folder OXK_SOURCES", |release, _| release.in_folder().ok_or_else(not_there)),
             (self.url.as_str(), Self::at_upstream),
-            ("the distribution's source packages", Self::in_distribution),
+            ("the distribution's source packages", |release, room| {
+                release.in_distribution(room).ok_or_else(not_there)
+            }),
         ];
         for (way, fetch) in ways {
             match fetch(self, room.path()) {
-                Some(file) if sha256(&file)? == self.sha256 => {
+                Ok(file) if sha256(&file)? == self.sha256 => {
                     found = Some(file);
                     break;
                 }
-                Some(_) => tried.push(format!("{way}: another file (its SHA-256 differs)")),
-                None => tried.push(format!("{way}: not there")),
+                Ok(_) => tried.push(format!("{way}: another file (its SHA-256 differs)")),
+                Err(why) => tried.push(format!("{way}: {why}")),
             }
         }
         let Some(file) = found else {
@@ -142,14 +145,20 @@ impl Release {
         Some(folder.join(self.file_name())).filter(|file| file.is_file())
     }
 
-    fn at_upstream(&self, room: &Path) -> Option<PathBuf> {
+    fn at_upstream(&self, room: &Path) -> std::result::Result<PathBuf, String> {
         let file = room.join(self.file_name());
-        let status = quiet("curl")
+        let output = Command::new("curl")
             .args(["-fsSL", "--connect-timeout", "10", "--max-time", "300", "-o"])
             .arg(&file)
             .arg(&self.url)
-            .status();
-        status.is_ok_and(|s| s.success()).then_some(file)
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| format!("cannot start curl: {e}"))?;
+        if output.status.success() {
+            return Ok(file);
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(said.lines().last().map_or_else(not_there, |line| line.trim().to_owned()))
     }
 
     /// With lists of its own, so that nothing of the machine's changes.
@@ -188,6 +197,10 @@ impl Release {
     }
 }
 
+fn not_there() -> String {
+    "not there".to_owned()
+}
+
 /// One file of an archive, which has everything in one folder.
 fn take(archive: &Path, member: &str, room: &Path) -> Option<PathBuf> {
     let tree = room.join("members");
@@ -196,11 +209,16 @@ fn take(archive: &Path, member: &str, room: &Path) -> Option<PathBuf> {
     Some(tree.join(member)).filter(|file| file.is_file())
 }
 
-/// What is in an archive's folder, in the folder `into`.
+/// What is in an archive's only folder, in the folder `into`.
 fn unpack(archive: &Path, into: &Path) -> Option<()> {
+    let listed = Command::new("tar").arg("tf").arg(archive).stdin(Stdio::null()).output().ok()?;
+    let names = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let mut folders = names.lines().map(|name| name.trim_start_matches("./").split('/').next());
+    let folder = folders.next()??;
+    let in_one = folders.all(|other| other == Some(folder) || other == Some(""));
     let mut tar = quiet("tar");
-    tar.arg("xf").arg(archive).args(["--strip-components=1", "-C"]).arg(into);
-    tar.status().is_ok_and(|status| status.success()).then_some(())
+    tar.arg("xf").arg(archive).args(["--strip-components=1", "--no-same-owner", "-C"]).arg(into);
+    (listed.status.success() && in_one && tar.status().ok()?.success()).then_some(())
 }
 
 /// The machine's package sources, asked for sources instead of binaries.
@@ -215,7 +233,13 @@ fn source_lists(folder: &str) -> String {
     // The older format says the same in lines.
     let old = std::fs::read_to_string(Path::new(folder).join("sources.list")).unwrap_or_default();
     for line in old.lines().filter_map(|line| line.strip_prefix("deb ")) {
-        let mut words = line.split_whitespace().filter(|w| !w.starts_with('['));
+        // Options are in brackets, with blanks between them.
+        let line = line.trim_start();
+        let line = match line.strip_prefix('[') {
+            Some(options) => options.split_once(']').map_or("", |(_, rest)| rest),
+            None => line,
+        };
+        let mut words = line.split_whitespace();
         if let (Some(uri), Some(suite)) = (words.next(), words.next()) {
             let parts: Vec<&str> = words.collect();
             all += &format!(
@@ -256,7 +280,7 @@ mod tests {
         write("sources.list.d/b.list", "deb x y main\n");
         write(
             "sources.list",
-            "# comment\ndeb [arch=amd64] u2 s2 main contrib\ndeb-src u3 s3 main\n",
+            "# comment\ndeb [arch=amd64 signed-by=/k.gpg] u2 s2 main contrib\ndeb-src u3 s3 main\n",
         );
         assert_eq!(
             source_lists(dir.path().to_str().unwrap()),
@@ -313,5 +337,13 @@ mod tests {
         assert_eq!(std::fs::read(member).unwrap(), b"int two;");
         assert_eq!(take(&archive, "src/three.c", room.path()), None);
         assert!(keep("broken.tar.gz", b"no archive").tree(cache.path()).is_err());
+
+        // What lies beside the folder would get lost.
+        std::fs::write(cache.path().join("beside.c"), "int beside;").unwrap();
+        let mut tar = Command::new("tar");
+        tar.arg("czf").arg(&archive).arg("-C").arg(cache.path()).args(["thing-1", "beside.c"]);
+        assert!(tar.status().unwrap().success());
+        let release = keep("thing-2.tar.gz", &std::fs::read(&archive).unwrap());
+        assert!(release.tree(cache.path()).is_err());
     }
 }
