@@ -2,11 +2,11 @@
 //! both.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::{BenchArgs, program};
 use crate::build::{self, Progress};
-use crate::diagnostic::{Diagnostic, Result};
+use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::native::compiler::Language;
 use crate::project::{Project, Target};
 use crate::run::{self, Launch};
 use crate::share::Share;
@@ -55,15 +55,15 @@ fn image(root: &Path, path: &str, shares: &[Share]) -> Result<String> {
 
 /// The same source, compiled for this system.
 fn for_linux(root: &Path) -> Result<PathBuf> {
-    let program = root.join("build/filebench-linux");
-    let status = Command::new("cc")
-        .args(["-O2", "-o"])
-        .arg(&program)
-        .arg(root.join(APP).join("src/filebench.c"))
-        .status();
-    match status {
-        Ok(status) if status.success() => Ok(program),
-        _ => Err(Diagnostic::new("cannot compile the program to compare with, as cc failed")
-            .help("install a C compiler")),
+    let folder = root.join("build/bench-files-linux");
+    std::fs::create_dir_all(&folder).context(format!("cannot create {}", folder.display()))?;
+    let program = folder.join("filebench");
+    let mut compiler = Language::C.command();
+    compiler.args(["-O2", "-o"]).arg(&program).arg(root.join(APP).join("src/filebench.c"));
+    let status = compiler.status().map_err(|e| Language::C.not_started(&e))?;
+    if !status.success() {
+        return Err(Diagnostic::new("cannot compile the program to compare with")
+            .help("what the compiler says stands above"));
     }
+    Ok(program)
 }

@@ -13,7 +13,8 @@ use indicatif::ProgressBar;
 use super::BenchArgs;
 use crate::build::{self, Progress, human_size};
 use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
-use crate::native::compile::{Unit, cc, compile, file_of_compiler};
+use crate::native::compile::{Unit, compile};
+use crate::native::compiler::{Language, file_of_compiler};
 use crate::native::{self, program};
 use crate::project::{Loaded, Project, Target};
 use crate::resolve::ALLOC;
@@ -36,7 +37,9 @@ const SLOW_IN_GUESTS: &str = "ukallocoscar";
 const MEMORY: u64 = 128 << 20;
 /// Where databases are: file systems in memory on both sides.
 const FOLDER: &str = "/data";
-const LINUX_FOLDER: &str = "/dev/shm";
+const LINUX_MEMORY: &str = "/dev/shm";
+/// Kind of a tmpfs, as `stat -f` prints it.
+const TMPFS: &str = "tmpfs";
 
 /// A program that measures, in images and on Linux.
 struct Program<'a> {
@@ -48,10 +51,8 @@ struct Program<'a> {
 }
 
 pub fn run(args: &BenchArgs) -> Result<u8> {
-    if !Path::new(LINUX_FOLDER).is_dir() {
-        return Err(Diagnostic::new(format!("there is no {LINUX_FOLDER}"))
-            .help("the programs that SQLite in an image is compared with need a tmpfs there"));
-    }
+    let databases = in_memory()?;
+    let linux_folder = databases.path().to_string_lossy().into_owned();
     let project = Project::find()?;
     let chosen: Vec<&str> = if args.allocator.is_empty() {
         ALLOCATORS.to_vec()
@@ -76,7 +77,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         name: "sqlitebench",
         arguments: &|folder| [folder].iter().chain(work).map(|word| (*word).to_owned()).collect(),
     }
-    .subjects(&chosen, &in_guests)?;
+    .subjects(&chosen, &in_guests, &linux_folder)?;
     let speedtest = Program {
         project: &project,
         name: "speedtest1",
@@ -84,7 +85,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
             vec!["--size".to_owned(), size.to_owned(), format!("{folder}/speedtest1.db")]
         },
     }
-    .subjects(&chosen, &in_guests)?;
+    .subjects(&chosen, &in_guests, &linux_folder)?;
     let bar = ProgressBar::new(u64::from(args.runs) * 2);
     let failed = |cause| Diagnostic::new(cause).help("run what failed by hand");
     let mut rows = rounds(&statements, args.runs, |_| bar.inc(1)).map_err(failed)?;
@@ -109,6 +110,17 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     Ok(0)
 }
 
+/// A folder for databases of Linux programs, in memory. It goes with what is in it.
+fn in_memory() -> Result<tempfile::TempDir> {
+    let kind = Command::new("stat").args(["-f", "-c", "%T", LINUX_MEMORY]).output();
+    let kind = kind.map_or(String::new(), |out| String::from_utf8_lossy(&out.stdout).into_owned());
+    if kind.trim() != TMPFS {
+        return Err(Diagnostic::new(format!("{LINUX_MEMORY} is no tmpfs"))
+            .help("the programs that SQLite in an image is compared with need one there"));
+    }
+    tempfile::tempdir_in(LINUX_MEMORY).context(format!("cannot make a folder in {LINUX_MEMORY}"))
+}
+
 fn picture(rows: &[Row]) -> String {
     let section = |title: &str, belongs: &dyn Fn(&str) -> bool| Section {
         title: format!("{title}, in ms: median, line from least to largest"),
@@ -125,7 +137,12 @@ fn picture(rows: &[Row]) -> String {
 
 impl Program<'_> {
     /// Images for the Linux process and the monitor with each allocator; two programs of Linux.
-    fn subjects(&self, allocators: &[&str], in_guests: &[&str]) -> Result<Vec<Subject>> {
+    fn subjects(
+        &self,
+        allocators: &[&str],
+        in_guests: &[&str],
+        linux_folder: &str,
+    ) -> Result<Vec<Subject>> {
         let mut subjects = Vec::new();
         for allocator in allocators {
             let mut arguments = vec![format!("linuxu.memory={MEMORY}"), "--".to_owned()];
@@ -147,7 +164,7 @@ impl Program<'_> {
         for (libc, program) in
             [("glibc", with_glibc(&loaded, &dir)?), ("musl", with_musl(&loaded, &dir)?)]
         {
-            let arguments = (self.arguments)(LINUX_FOLDER);
+            let arguments = (self.arguments)(linux_folder);
             let name = format!("Linux, {libc}");
             subjects.push(Subject { name, ours: false, program, arguments });
         }
@@ -223,7 +240,7 @@ fn with_glibc(loaded: &Loaded, dir: &Path) -> Result<PathBuf> {
         sources.into_iter().map(|source| Unit { source, flags: flags.clone() }).collect();
     let objects = compile(&units, dir, &dir.join("glibc"), &|| bar.inc(1))?;
     let out = dir.join("glibc.out");
-    link(Command::new(cc()).args(&objects).arg("-lm").arg("-o").arg(&out))?;
+    link(Language::C.command().args(&objects).arg("-lm").arg("-o").arg(&out))?;
     Ok(out)
 }
 
@@ -241,8 +258,12 @@ fn with_musl(loaded: &Loaded, dir: &Path) -> Result<PathBuf> {
     let flags = ["-O2", "-fno-stack-protector", "-fcf-protection=none"].map(str::to_owned).to_vec();
     let linux = compile(&[Unit { source, flags }], dir, &dir.join("musl"), &|| ())?;
     let out = dir.join("musl.out");
-    let mut command = Command::new(cc());
-    command.args(["-static", "-nostdlib", "-no-pie", "-o"]).arg(&out).args(linux).args(objects);
+    let mut command = Language::C.command();
+    command
+        .args(["-static", "-nostdlib", "-no-pie", "-o"])
+        .arg(&out)
+        .args(linux)
+        .args(objects.files);
     command.arg(&libc.archive).args(file_of_compiler("-print-libgcc-file-name"));
     link(&mut command)?;
     Ok(out)
