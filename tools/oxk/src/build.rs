@@ -86,6 +86,17 @@ pub fn build(
     build_dir: Option<&Path>,
     progress: Progress,
 ) -> Result<Image> {
+    build_to_run(loaded, resolution, build_dir, progress).map(|(image, _)| image)
+}
+
+/// The same for an image that is started next: while the lock is there, nobody else puts an image with
+/// other options in its place.
+pub fn build_to_run(
+    loaded: &Loaded,
+    resolution: &Resolution<'_>,
+    build_dir: Option<&Path>,
+    progress: Progress,
+) -> Result<(Image, Lock)> {
     let start = Instant::now();
     let build_dir = build_dir.map_or_else(|| loaded.build_dir(), Path::to_path_buf);
     std::fs::create_dir_all(&build_dir)
@@ -95,7 +106,7 @@ pub fn build(
     let name = resolution.image_name();
     let gen_dir = build_dir.join("gen").join(&name);
     // What is generated depends on the libraries of the image, and its name does not.
-    let _lock = Lock::take(&gen_dir.with_extension("lock"), &format!("built {name}"))?;
+    let lock = Lock::take(&gen_dir.with_extension("lock"), &format!("built {name}"))?;
     let manifest = generate::write(resolution, &loaded.project.root, &gen_dir)?;
     let script = linker_script(resolution, &gen_dir)?;
     let mut built = cargo(loaded, resolution, &build_dir, &manifest, &script, progress)?;
@@ -128,7 +139,7 @@ pub fn build(
             image.time.as_secs_f64(),
         );
     }
-    Ok(image)
+    Ok((image, lock))
 }
 
 /// Writes an executable file by renaming, so that a running image is not disturbed.

@@ -124,7 +124,8 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let loaded = args.target.load_to_run(&args.share, &args.disk)?;
     let resolution = loaded.resolve()?;
     let progress = if args.quiet { Progress::Quiet } else { Progress::Shown };
-    let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
+    let (image, lock) =
+        build::build_to_run(&loaded, &resolution, args.build_dir.as_deref(), progress)?;
     let launch = Launch::new(args, &loaded.project, &resolution, &image)?;
     if args.dry_run {
         if !launch.helpers.is_empty() {
@@ -149,7 +150,9 @@ pub fn run(args: &RunArgs) -> Result<u8> {
     let filter = |to: Box<dyn Write + Send>| -> Box<dyn Write + Send> {
         Box::new(ReportFilter::new(to, &image.dbg))
     };
-    let code = launch.start(Output::Passed(&filter))?.code(args.timeout)?;
+    let running = launch.start(Output::Passed(&filter))?;
+    drop(lock);
+    let code = running.code(args.timeout)?;
     if code == EXIT_NOT_STARTED && args.console != Console::Stdio {
         eprintln!("oxk: the image was not started; on its console (--console stdio) stands why");
     }
