@@ -57,6 +57,12 @@ fn malformed_manifests() {
         &format!("{c}sorces = [\"*.c\"]"),
         &["unknown key `sorces`", "did you mean `sources`?"],
     );
+    // What is wrong is found before anything is compiled, which these could not be.
+    let none = format!("{c}sources = [\"none.c\"]\n");
+    refused(&format!("{none}[options.ukboot]\ntrace = 7"), &["7 is not a value for ukboot.trace"]);
+    refused(&format!("{none}[options.ukbot]\ntrace = true"), &["unknown library `ukbot`"]);
+    refused(&format!("{none}[heaps.own]\nlibraries = [\"mulst\"]"), &["unknown library `mulst`"]);
+    refused(&format!("{none}[files]\n\"/a\" = \"nowhere\""), &["no file or folder `nowhere`"]);
     let hash = "0".repeat(64);
     let fetch = |lines: &str| format!("{c}sources = [\"a:a.c\"]\n[c.fetch.a]\n{lines}\n");
     refused(&fetch("url = \"x/a.c\""), &["[c.fetch.a] has no `sha256`"]);

@@ -166,11 +166,12 @@ fn programs_with_nolibc() {
 
 #[test]
 fn build_systems_of_programs() {
-    let makefile = "part.o: part.c\n\t$(CC) -DN=5 -c part.c -o part.o\n";
-    let part = "int part(void) { return N; }\n";
+    let makefile = "part.a: part.o\n\t$(AR) rcs part.a part.o\n\
+                    part.o: part.c\n\t$(CC) -DN=5 -c part.c -o part.o\n";
+    let part = "#ifndef M\n#define M 0\n#endif\nint part(void) { return N + M; }\n";
     let main = "int part(void);\nint main(void) { return part(); }\n";
-    let manifest = "name = \"made\"\nkind = \"c\"\n[c]\nsources = [\"main.c\"]\n\
-                    make = [\"make\"]\nobjects = [\"part.o\"]\n";
+    let manifest = "name = \"made\"\nkind = \"c\"\n[c]\nsources = [\"main.c\", \"m*.c\"]\n\
+                    make = [\"make\"]\nobjects = [\"part.a\"]\n";
     let files =
         [("oxk.toml", manifest), ("Makefile", makefile), ("part.c", part), ("main.c", main)];
     let dir = folder("made", &files);
@@ -179,6 +180,15 @@ fn build_systems_of_programs() {
     // A change is seen.
     std::fs::write(dir.join("main.c"), main.replace("part()", "part() + 1")).unwrap();
     run().expect(6, &[]);
+    // So are other flags, of which `make` knows nothing.
+    let with_flag = format!("{manifest}flags = [\"-DM=30 \"]\n");
+    std::fs::write(dir.join("oxk.toml"), &with_flag).unwrap();
+    run().expect(36, &[]);
+    std::fs::write(dir.join("oxk.toml"), manifest.replace("m*.c", "Make*")).unwrap();
+    run().expect(125, &["Makefile is no source in C or C++", "oxk.toml:4:"]);
+    std::fs::write(dir.join("oxk.toml"), format!("{manifest}exclude = [\"mian.c\"]\n")).unwrap();
+    run().expect(125, &["there is no file `mian.c`"]);
+    std::fs::write(dir.join("oxk.toml"), manifest).unwrap();
     std::fs::write(dir.join("main.c"), "int main(void) { return undefined(); }\n").unwrap();
     run().expect(125, &["undefined symbol", "cannot link made", "help: "]);
     std::fs::write(dir.join("main.c"), "int main(void) { return 1 }\n").unwrap();

@@ -19,26 +19,40 @@ pub fn of(manifest: &Manifest) -> Result<Option<Vec<u8>>> {
         return Ok(None);
     }
     let mut entries = BTreeMap::new();
-    for (target, source) in &manifest.files {
-        let wrong = |cause: String, span: &Spanned<String>, help: &str| {
-            Diagnostic::new(cause).at(&manifest.source, span.span.clone()).help(help)
-        };
-        let place = target.value.strip_prefix('/').map(|place| place.trim_end_matches('/'));
-        let place = place.filter(|place| place.split('/').all(|part| part != ".."));
-        let place = place.ok_or_else(|| {
-            let cause = format!("`{}` is no place in the image", target.value);
-            wrong(cause, target, "write an absolute path without `..`, such as \"/etc/app.conf\"")
-        })?;
-        let path = manifest.dir.join(&source.value);
-        if !path.exists() {
-            let cause = format!("there is no file or folder `{}`", source.value);
-            return Err(wrong(cause, source, "paths are relative to the manifest's folder"));
-        }
-        // What the manifest itself names is followed; links in folders stay links.
-        let path = path.canonicalize().context(format!("cannot find {}", path.display()))?;
+    for file in &manifest.files {
+        let (place, path) = found(manifest, file)?;
         add(&mut entries, place, &path)?;
     }
     Ok(Some(pack(&entries)))
+}
+
+/// Looks whether what `[files]` names is there.
+pub fn check(manifest: &Manifest) -> Result<()> {
+    manifest.files.iter().try_for_each(|file| found(manifest, file).map(|_| ()))
+}
+
+/// The place in the image, and the file or folder.
+fn found<'m>(
+    manifest: &Manifest,
+    (target, source): &'m (Spanned<String>, Spanned<String>),
+) -> Result<(&'m str, PathBuf)> {
+    let wrong = |cause: String, span: &Spanned<String>, help: &str| {
+        Diagnostic::new(cause).at(&manifest.source, span.span.clone()).help(help)
+    };
+    let place = target.value.strip_prefix('/').map(|place| place.trim_end_matches('/'));
+    let place = place.filter(|place| place.split('/').all(|part| part != ".."));
+    let place = place.ok_or_else(|| {
+        let cause = format!("`{}` is no place in the image", target.value);
+        wrong(cause, target, "write an absolute path without `..`, such as \"/etc/app.conf\"")
+    })?;
+    let path = manifest.dir.join(&source.value);
+    if !path.exists() {
+        let cause = format!("there is no file or folder `{}`", source.value);
+        return Err(wrong(cause, source, "paths are relative to the manifest's folder"));
+    }
+    // What the manifest itself names is followed; links in folders stay links.
+    let path = path.canonicalize().context(format!("cannot find {}", path.display()))?;
+    Ok((place, path))
 }
 
 /// Mode and content of the files, by their names.

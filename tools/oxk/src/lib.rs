@@ -30,6 +30,7 @@ pub mod pool;
 pub mod project;
 pub mod qemu;
 pub mod resolve;
+pub mod rule;
 pub mod run;
 pub mod rustc;
 pub mod share;

@@ -62,7 +62,7 @@ pub struct CProgram {
     /// begin with its name and a colon.
     pub sources: Vec<Spanned<String>>,
     /// Patterns of files that are no sources although they fit.
-    pub exclude: Vec<String>,
+    pub exclude: Vec<Spanned<String>>,
     /// Folders with headers, written like sources.
     pub include: Vec<Spanned<String>>,
     /// Flags for the compiler.
@@ -218,7 +218,7 @@ impl Reader<'_> {
         };
         let c = CProgram {
             sources: list("sources")?,
-            exclude: self.list(table, "exclude")?,
+            exclude: list("exclude")?,
             include: list("include")?,
             flags: self.list(table, "flags")?,
             make: self.list(table, "make")?,

@@ -5,9 +5,11 @@
 //! one of the other.
 
 pub mod compile;
+pub mod compiler;
 pub mod libc;
 pub mod needs;
 pub mod program;
+mod record;
 pub mod sources;
 
 use std::path::{Path, PathBuf};
@@ -58,10 +60,20 @@ pub fn parts(build_dir: &Path, resolution: &Resolution<'_>) -> Vec<(u64, u64, St
 
 /// A line of the map: address, the same again, size, alignment, and file with section.
 fn part(line: &str, libc: &str, app: &str) -> Option<(u64, u64, String)> {
-    let mut words = line.split_whitespace();
-    let mut number = || u64::from_str_radix(words.next()?, 16).ok();
+    let mut rest = line;
+    let mut word = || {
+        let (word, after) = rest.trim_start().split_once(' ')?;
+        rest = after;
+        Some(word)
+    };
+    let mut number = || u64::from_str_radix(word()?, 16).ok();
     let (address, _, size) = (number()?, number()?, number()?);
-    let file = words.nth(1).filter(|file| file.contains(":("))?;
+    word()?;
+    // The path may have blanks.
+    let file = rest.trim_start();
+    if !file.contains(":(") {
+        return None;
+    }
     let owner = if file.contains("/libc.a(") {
         libc.to_owned()
     } else if file.contains("/libgcc.a(") {
@@ -113,13 +125,13 @@ pub fn link(
     let out = linking.dir.join("linked");
     let mut linker = linker()?;
     linker.arg(format!("--Map={}", linking.dir.join(MAP).display()));
-    linker.args(linking.flags).arg("-o").arg(&out).arg(&system).args(&objects);
+    linker.args(linking.flags).arg("-o").arg(&out).arg(&system).args(&objects.files);
     linker.arg("--start-group").arg(&libc.archive);
     // Helper functions for what the processor has no instruction for.
-    linker.args(compile::file_of_compiler("-print-libgcc-file-name")).arg("--end-group");
+    linker.args(compiler::file_of_compiler("-print-libgcc-file-name")).arg("--end-group");
     let output = linker.output().context("cannot start the linker")?;
+    eprint!("{}", String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
         return Err(Diagnostic::new(format!("cannot link {}", resolution.image_name()))
             .help("what the linker says stands above"));
     }
@@ -186,7 +198,7 @@ mod tests {
         let part = |line| part(line, "musl", "app");
         let libc = "  407ca0   407ca0       1c     1         /x/lib/libc.a(exit.o):(.text.exit)";
         assert_eq!(part(libc), Some((0x407ca0, 0x1c, "musl".into())));
-        let app = "  407ca0   407ca0       1c     1         /x/objects/a-0.o:(.text.main)";
+        let app = "  407ca0   407ca0       1c     1         /my x/objects/a-0.o:(.text.main)";
         assert_eq!(part(app), Some((0x407ca0, 0x1c, "app (application)".into())));
         for other in [
             "  407ca0   407ca0       1c     1         /x/system.o:(.text._start)",

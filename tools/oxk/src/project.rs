@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use crate::archive;
 use crate::diagnostic::{Context as _, Diagnostic, Result};
 use crate::disk::Disk;
 use crate::manifest::{Kind, MAX_CPUS, Manifest};
 use crate::native;
 use crate::pool::Pool;
-use crate::resolve::{Resolution, resolve};
+use crate::resolve::{Resolution, check_values, resolve};
 use crate::share::Share;
 use crate::tender;
 
@@ -194,6 +195,14 @@ impl Loaded {
     pub fn resolve_as<'a>(&'a self, manifest: &'a Manifest) -> Result<Resolution<'a>> {
         let Choices { plat, arch, .. } = &self.target.choices;
         resolve(manifest, &self.pool, plat.as_deref(), arch.as_deref())
+    }
+
+    /// Finds what is wrong in the manifest whatever the image will have: names and values of options,
+    /// and files that are not there.
+    pub fn check_values(&self) -> Result<()> {
+        let Choices { plat, arch, .. } = &self.target.choices;
+        check_values(&self.manifest, &self.pool, plat.as_deref(), arch.as_deref())?;
+        archive::check(&self.manifest)
     }
 
     /// For people: why an image runs on this platform, when nobody said on which.

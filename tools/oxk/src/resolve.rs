@@ -168,6 +168,24 @@ pub fn resolve<'a>(
     Resolver::new(manifest, pool, platform, arch)?.run()
 }
 
+/// Looks at the names of libraries in options and heaps, and at values of options, for images of which
+/// it is not known yet what is in them.
+pub fn check_values(
+    manifest: &Manifest,
+    pool: &Pool,
+    platform: Option<&str>,
+    arch: Option<&str>,
+) -> Result<()> {
+    let resolver = Resolver::new(manifest, pool, platform, arch)?;
+    for setting in &manifest.settings {
+        resolver.option_value(setting)?;
+    }
+    for library in manifest.heaps.iter().flat_map(|heap| &heap.libraries) {
+        resolver.known_library(library)?;
+    }
+    Ok(())
+}
+
 struct Resolver<'a> {
     manifest: &'a Manifest,
     pool: &'a Pool,

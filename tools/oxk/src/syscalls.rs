@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::build::{self, Progress};
 use crate::diagnostic::{Context, Diagnostic, Result};
+use crate::pool::Pool;
 use crate::project::{Choices, Project, Target};
 
 pub use registered::{Handler, registered};
@@ -30,9 +31,12 @@ pub struct SyscallsArgs {
     /// Of which image of it
     #[command(flatten)]
     pub choices: Choices,
-    /// Only calls of this library
+    /// Only calls of this library, and of an image those that nobody handles
     #[arg(long, value_name = "NAME")]
     pub library: Option<String>,
+    /// Folder for the image instead of `build`
+    #[arg(long, value_name = "DIR", requires = "app")]
+    pub build_dir: Option<PathBuf>,
     /// Print a table for the documentation
     #[arg(long, conflicts_with_all = ["app", "json"])]
     pub markdown: bool,
@@ -57,10 +61,7 @@ fn all(args: &SyscallsArgs) -> Result<u8> {
     let numbers = Numbers::read(&project.root, std::env::consts::ARCH)?;
     let mut handlers = registered(&pool, &numbers)?;
     if let Some(library) = &args.library {
-        if pool.get(library).is_none() {
-            return Err(Diagnostic::new(format!("unknown library `{library}`"))
-                .help("`oxk libs` lists all"));
-        }
+        check_library(&pool, library)?;
         handlers.retain(|handler| handler.library == *library);
     }
     if args.json {
@@ -76,6 +77,9 @@ fn all(args: &SyscallsArgs) -> Result<u8> {
 
 fn of_image(args: &SyscallsArgs, app: &Path) -> Result<u8> {
     let loaded = Target { app: app.to_owned(), choices: args.choices.clone() }.load()?;
+    if let Some(library) = &args.library {
+        check_library(&loaded.pool, library)?;
+    }
     let resolution = loaded.resolve()?;
     if loaded.manifest.kind != crate::manifest::Kind::C {
         return Err(Diagnostic::new(format!("{} is no program in C", loaded.manifest.name))
@@ -85,10 +89,10 @@ fn of_image(args: &SyscallsArgs, app: &Path) -> Result<u8> {
     let mut handlers = registered(&loaded.pool, &numbers)?;
     // Another library may have a handler of the same call.
     handlers.retain(|handler| resolution.library(&handler.library).is_some());
-    let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
+    let image = build::build(&loaded, &resolution, args.build_dir.as_deref(), Progress::Quiet)?;
     let mut calls = report::of_image(&image.dbg, &handlers, &numbers)?;
     if let Some(library) = &args.library {
-        calls.list.retain(|call| call.library.as_ref() == Some(library));
+        calls.list.retain(|call| call.library.as_ref().is_none_or(|name| name == library));
     }
     let name = resolution.image_name();
     if args.json {
@@ -97,6 +101,14 @@ fn of_image(args: &SyscallsArgs, app: &Path) -> Result<u8> {
         print!("{}", report::image_table(&name, &calls));
     }
     Ok(0)
+}
+
+fn check_library(pool: &Pool, name: &str) -> Result<()> {
+    if pool.get(name).is_none() {
+        let cause = format!("unknown library `{name}`");
+        return Err(Diagnostic::new(cause).help("`oxk libs` lists all"));
+    }
+    Ok(())
 }
 
 /// Names of system calls with their numbers, as an architecture has them.

@@ -8,6 +8,7 @@ use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::disk::Disk;
 use crate::net::Card;
 use crate::project::Project;
+use crate::rule::prerequisites;
 use crate::share::Shared;
 
 /// Memory of the virtual machine when nobody says.
@@ -76,23 +77,12 @@ fn is_current(root: &Path, program: &Path) -> bool {
     let modified = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
     let Some(built) = modified(program) else { return false };
     let Ok(list) = std::fs::read_to_string(program.with_extension("d")) else { return false };
-    let mut sources: BTreeSet<PathBuf> = listed_files(&list).collect();
+    let mut sources: BTreeSet<PathBuf> = prerequisites(&list).into_iter().collect();
     let folders: BTreeSet<&Path> = sources.iter().filter_map(|source| source.parent()).collect();
     let manifests: Vec<PathBuf> = folders.into_iter().filter_map(manifest_of).collect();
     sources.extend(manifests);
     sources.extend(["Cargo.toml", "Cargo.lock"].map(|file| root.join(file)));
     sources.iter().all(|source| modified(source).is_some_and(|time| time < built))
-}
-
-/// The files in a list of Cargo: `PROGRAM: FILE FILE…`, a space within a name behind a backslash.
-fn listed_files(list: &str) -> impl Iterator<Item = PathBuf> {
-    let line = list.lines().next().unwrap_or_default();
-    let (_, files) = line.split_once(": ").unwrap_or_default();
-    // No name has a zero byte.
-    let files = files.replace("\\ ", "\0");
-    let files: Vec<PathBuf> =
-        files.split_whitespace().map(|file| file.replace('\0', " ").into()).collect();
-    files.into_iter()
 }
 
 /// The manifest of the package that a folder belongs to.
@@ -156,17 +146,6 @@ mod tests {
     use super::*;
     use std::fs::{self, File};
     use std::time::{Duration, SystemTime};
-
-    #[test]
-    fn lists_of_cargo() {
-        let files = |list| listed_files(list).collect::<Vec<_>>();
-        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
-        assert_eq!(files("/t/tender: /a/x.rs /b/y.rs\n"), paths(&["/a/x.rs", "/b/y.rs"]));
-        assert_eq!(files(r"/my\ t/tender: /my\ a/x.rs"), paths(&["/my a/x.rs"]));
-        for nothing in ["", "\n", "/t/tender:", "/t/tender: "] {
-            assert_eq!(files(nothing), paths(&[]));
-        }
-    }
 
     #[test]
     fn a_program_is_old_when_anything_it_is_made_of_is_younger() {

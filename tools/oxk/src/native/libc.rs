@@ -8,10 +8,14 @@ use std::path::{Path, PathBuf};
 use indicatif::ProgressBar;
 use toml_edit::{Document, TableLike};
 
+use super::compiler::Language;
 use super::sources::hex;
 use crate::diagnostic::{Context, Diagnostic, Result, Source};
 use crate::pool::{Reader, toml_error};
 use upstream::Upstream;
+
+/// Counts the ways in which this file and those below build from the same recipe.
+const WAY: u32 = 2;
 
 /// A recipe, `recipe.toml` in the folder of the library.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,10 +79,12 @@ impl Recipe {
     /// built with. `header` is the content of `uk_syscalls.h`.
     pub fn build(&self, cache: &Path, header: &str, arch: &str, bar: &ProgressBar) -> Result<Libc> {
         let (compiler, own) = match &self.way {
-            Way::Upstream(_) => (upstream::compiler_version()?, files_below(&self.dir.join("own"))),
+            Way::Upstream(_) => {
+                (Language::C.identity()?.to_owned(), files_below(&self.dir.join("own")))
+            }
             Way::Rust(_) => (rust::compiler_version()?, files_below(&self.dir)),
         };
-        let mut all = format!("{}\0{header}\0{arch}\0{compiler}\0", self.content);
+        let mut all = format!("{WAY}\0{}\0{header}\0{arch}\0{compiler}\0", self.content);
         for (name, path) in &own {
             let text = std::fs::read_to_string(path).context("cannot read a file of a recipe")?;
             all += &format!("{name}\0{text}\0");
@@ -145,7 +151,10 @@ pub fn expand(folder: &Path, pattern: &str) -> Vec<PathBuf> {
         for path in found {
             for entry in std::fs::read_dir(folder.join(&path)).into_iter().flatten().flatten() {
                 let name = entry.file_name();
-                if matches(part, &name.to_string_lossy()) {
+                let name_text = name.to_string_lossy();
+                // As of shells: files that begin with a dot are hidden.
+                let hidden = name_text.starts_with('.') && !part.starts_with('.');
+                if !hidden && matches(part, &name_text) {
                     next.push(path.join(name));
                 }
             }
@@ -182,7 +191,7 @@ mod tests {
         assert!(matches("*.c", "a.c") && matches("a*b*.c", "axxbyy.c") && matches("a.c", "a.c"));
         assert!(!matches("*.c", "a.cc") && !matches("a.c", "a.cx") && !matches("a*b*.c", "ab"));
         let dir = tempfile::tempdir().unwrap();
-        for file in ["x/a.c", "x/b.h", "y/c.c", "d.c"] {
+        for file in ["x/a.c", "x/b.h", "x/._a.c", "y/c.c", "d.c"] {
             std::fs::create_dir_all(dir.path().join(file).parent().unwrap()).unwrap();
             std::fs::write(dir.path().join(file), "").unwrap();
         }

@@ -13,11 +13,12 @@ const PREFIX: &str = "uk_sys_";
 /// Names of the calls, sorted. The program is linked with the C library alone, and the linker drops what
 /// cannot be reached. Calls by a number in a variable are not seen.
 pub fn calls(loaded: &Loaded) -> Result<Vec<String>> {
-    // What goes into the image is not known yet, and so not what it can be told. The C library and
-    // the flags do not depend on it.
+    // What goes into the image is not known yet, and so not whether what is told belongs to it: that is
+    // looked at later. The C library and the flags do not depend on it.
+    loaded.check_values()?;
     let mut manifest = loaded.manifest.clone();
     manifest.settings.clear();
-    manifest.heaps.clear();
+    manifest.heaps.iter_mut().for_each(|heap| heap.libraries.clear());
     let resolution = loaded.resolve_as(&manifest)?;
     let bar = bar(Progress::Shown, &loaded.manifest.name, 0);
     let libc = libc_of(loaded, &resolution, &bar)?;
@@ -31,7 +32,7 @@ pub fn calls(loaded: &Loaded) -> Result<Vec<String>> {
     for name in VISIBLE.iter().filter(|name| !name.contains('*')) {
         linker.arg(format!("--defsym={name}=0"));
     }
-    linker.arg("-o").arg(out.path()).args(&objects).arg(&libc.archive);
+    linker.arg("-o").arg(out.path()).args(&objects.files).arg(&libc.archive);
     let output = linker.output().context("cannot start the linker")?;
     if !output.status.success() {
         eprint!("{}", String::from_utf8_lossy(&output.stderr));

@@ -1,52 +1,69 @@
 //! The objects of a program in C: compiled from its list of sources, or by its own build system.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::UNIX_EPOCH;
 
 use indicatif::ProgressBar;
 
-use super::compile::{Unit, cc, compile, file_of_compiler, is_cxx, smallest};
+use super::compile::{Unit, compile};
+use super::compiler::{Language, file_of_compiler, smallest, without_elsewhere};
 use super::libc::{Libc, expand};
+use crate::build::fnv1a;
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::lock::Lock;
 use crate::manifest::{CProgram, Optimize, Spanned};
 use crate::project::Loaded;
 use crate::resolve::Resolution;
+use crate::run::quote;
 
-/// Compiles the program; returns its objects and archives.
+/// What a program is linked from.
+#[derive(Debug)]
+pub struct Objects {
+    /// Objects and archives.
+    pub files: Vec<PathBuf>,
+    /// Nobody else lets the program's own build system change them while they are linked.
+    _made: Option<Lock>,
+}
+
+/// Compiles the program.
 pub fn build(
     loaded: &Loaded,
     resolution: &Resolution<'_>,
     libc: &Libc,
     bar: &ProgressBar,
-) -> Result<Vec<PathBuf>> {
+) -> Result<Objects> {
     let manifest = resolution.manifest;
     let app = folder(loaded)?;
-    let program = Program { c: &manifest.c, app: &app, loaded };
+    let program = Program::new(&manifest.c, &app, loaded)?;
     let flags = program.flags(libc, manifest.optimize)?;
-    let mut objects = Vec::new();
-    if !manifest.c.make.is_empty() {
-        objects.extend(program.make(&flags)?);
+    // What these need is not in a C library: tables to unwind by, and names of types.
+    let cxx_flags = ["-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"];
+    let cxx_flags: Vec<String> =
+        flags.iter().cloned().chain(cxx_flags.map(str::to_owned)).collect();
+    let made = match manifest.c.make.is_empty() {
+        true => None,
+        false => Some(program.make(&flags, &cxx_flags)?),
+    };
+    let mut files = Vec::new();
+    for pattern in &manifest.c.objects {
+        files.extend(program.files(pattern)?);
     }
-    let mut units = Vec::new();
-    for pattern in &manifest.c.sources {
-        for source in program.files(pattern)? {
-            let mut flags = flags.clone();
-            if is_cxx(&source) {
-                // What these need is not in a C library: tables to unwind by, and names of types.
-                flags.extend(
-                    ["-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"].map(str::to_owned),
-                );
-            }
-            units.push(Unit { source, flags });
-        }
-    }
+    let units: Vec<Unit> = program
+        .sources()?
+        .into_iter()
+        .map(|(source, language)| match language {
+            Language::C => Unit { source, flags: flags.clone() },
+            Language::Cxx => Unit { source, flags: cxx_flags.clone() },
+        })
+        .collect();
     bar.set_length(units.len() as u64);
     bar.set_position(0);
     bar.set_message(manifest.name.clone());
-    objects
-        .extend(compile(&units, &app, &loaded.build_dir().join("native/objects"), &|| bar.inc(1))?);
-    Ok(objects)
+    let into = loaded.build_dir().join("native/objects");
+    files.extend(compile(&units, &app, &into, &|| bar.inc(1))?);
+    Ok(Objects { files, _made: made })
 }
 
 fn folder(loaded: &Loaded) -> Result<PathBuf> {
@@ -56,30 +73,57 @@ fn folder(loaded: &Loaded) -> Result<PathBuf> {
 /// All sources that the manifest names.
 pub fn sources(loaded: &Loaded) -> Result<Vec<PathBuf>> {
     let app = folder(loaded)?;
-    let program = Program { c: &loaded.manifest.c, app: &app, loaded };
-    let mut sources = Vec::new();
-    for pattern in &program.c.sources {
-        sources.extend(program.files(pattern)?);
-    }
-    Ok(sources)
+    let sources = Program::new(&loaded.manifest.c, &app, loaded)?.sources()?;
+    Ok(sources.into_iter().map(|(source, _)| source).collect())
 }
 
 /// The flags that the manifest has: folders with headers, then its own.
 pub fn own_flags(loaded: &Loaded) -> Result<Vec<String>> {
     let app = folder(loaded)?;
-    Program { c: &loaded.manifest.c, app: &app, loaded }.include_flags().map(|mut flags| {
-        flags.extend(loaded.manifest.c.flags.iter().cloned());
-        flags
-    })
+    let mut flags = Program::new(&loaded.manifest.c, &app, loaded)?.include_flags()?;
+    flags.extend(loaded.manifest.c.flags.iter().cloned());
+    Ok(flags)
 }
 
 struct Program<'a> {
     c: &'a CProgram,
     app: &'a Path,
     loaded: &'a Loaded,
+    /// What `exclude` means.
+    excluded: HashSet<PathBuf>,
 }
 
-impl Program<'_> {
+impl<'a> Program<'a> {
+    fn new(c: &'a CProgram, app: &'a Path, loaded: &'a Loaded) -> Result<Self> {
+        let mut program = Self { c, app, loaded, excluded: HashSet::new() };
+        for pattern in &c.exclude {
+            let found = program.files(pattern)?;
+            program.excluded.extend(found);
+        }
+        Ok(program)
+    }
+
+    /// The sources, each once, and what they are written in.
+    fn sources(&self) -> Result<Vec<(PathBuf, Language)>> {
+        let mut seen = HashSet::new();
+        let mut sources = Vec::new();
+        for pattern in &self.c.sources {
+            for source in self.files(pattern)? {
+                let language = Language::of(&source).ok_or_else(|| {
+                    let name = source.strip_prefix(self.app).unwrap_or(&source);
+                    Diagnostic::new(format!("{} is no source in C or C++", name.display()))
+                        .at(&self.loaded.manifest.source, pattern.span.clone())
+                        .help("name the sources by their endings, as in \"src/*.c\"")
+                })?;
+                // Two patterns may mean the same file.
+                if seen.insert(source.canonicalize().unwrap_or_else(|_| source.clone())) {
+                    sources.push((source, language));
+                }
+            }
+        }
+        Ok(sources)
+    }
+
     /// Flags for all of its files.
     fn flags(&self, libc: &Libc, optimize: Optimize) -> Result<Vec<String>> {
         let mut flags = vec![
@@ -137,24 +181,14 @@ impl Program<'_> {
     /// The files or folders that a pattern means.
     fn files(&self, pattern: &Spanned<String>) -> Result<Vec<PathBuf>> {
         let (folder, rest) = self.place(pattern)?;
-        let excluded = |path: &Path| {
-            let full = folder.join(path);
-            self.c.exclude.iter().any(|pattern| {
-                let implied = Spanned::implied(pattern.clone());
-                let place = self.place(&implied);
-                place.is_ok_and(|(folder, rest)| {
-                    expand(&folder, rest).iter().any(|p| folder.join(p) == full)
-                })
-            })
-        };
-        let found: Vec<PathBuf> =
-            expand(&folder, rest).into_iter().filter(|path| !excluded(path)).collect();
+        let found = expand(&folder, rest).into_iter().map(|path| folder.join(path));
+        let found: Vec<PathBuf> = found.filter(|path| !self.excluded.contains(path)).collect();
         if found.is_empty() {
             return Err(Diagnostic::new(format!("there is no file `{}`", pattern.value))
                 .at(&self.loaded.manifest.source, pattern.span.clone())
                 .help("paths are relative to the manifest's folder; * stands for any characters"));
         }
-        Ok(found.into_iter().map(|path| folder.join(path)).collect())
+        Ok(found)
     }
 
     /// The folder that a pattern begins in, and the rest of it.
@@ -195,32 +229,56 @@ impl Program<'_> {
             .ok_or_else(missing)
     }
 
-    /// Runs the program's own build system; the compiler with its flags is in `CC`.
-    fn make(&self, flags: &[String]) -> Result<Vec<PathBuf>> {
+    /// Runs the program's own build system; the compilers with their flags are in `CC` and `CXX`.
+    fn make(&self, flags: &[String], cxx_flags: &[String]) -> Result<Lock> {
         let source = &self.loaded.manifest.source;
-        let [program, arguments @ ..] = &self.c.make[..] else { return Ok(Vec::new()) };
-        let lock = self.loaded.build_dir().join("native/make.lock");
-        let _lock = Lock::take(&lock, &format!("run `{}`", self.c.make.join(" ")))?;
-        let compiler = format!("{} {}", cc().display(), flags.join(" "));
-        let status = Command::new(program)
-            .args(arguments)
-            .current_dir(self.app)
-            .env("CC", compiler)
-            .status()
-            .map_err(|e| {
-                Diagnostic::new(format!("cannot start `{program}`: {e}"))
-                    .in_file(source)
-                    .help("`make` in [c] is the program that builds the objects")
-            })?;
+        let words = self.c.make.join(" ");
+        let place = self.loaded.build_dir().join("native/make");
+        let place = place.join(format!("{:016x}", fnv1a(self.app.as_os_str().as_encoded_bytes())));
+        let lock = Lock::take(&place.with_extension("lock"), &format!("run `{words}`"))?;
+        let mut command = Command::new(&self.c.make[0]);
+        command.args(&self.c.make[1..]).current_dir(self.app);
+        without_elsewhere(&mut command);
+        let mut with = words.clone();
+        for (variable, language, flags) in
+            [("CC", Language::C, flags), ("CXX", Language::Cxx, cxx_flags)]
+        {
+            let line = language.words().into_iter().chain(flags.iter().cloned());
+            let line = line.map(|word| quote(&word)).collect::<Vec<_>>().join(" ");
+            with += &format!("\n{line}\n{}", language.identity().unwrap_or_default());
+            command.env(variable, line);
+        }
+        let made_with = place.with_extension("made-with");
+        if std::fs::read_to_string(&made_with).ok().as_ref() != Some(&with) {
+            self.make_all(&mut command);
+        }
+        let status = command.status().map_err(|e| {
+            Diagnostic::new(format!("cannot start `{}`: {e}", self.c.make[0]))
+                .in_file(source)
+                .help("`make` in [c] is the program that builds the objects")
+        })?;
         if !status.success() {
-            return Err(Diagnostic::new(format!("`{}` failed", self.c.make.join(" ")))
+            return Err(Diagnostic::new(format!("`{words}` failed"))
                 .in_file(source)
                 .help("what it says stands above; it must use the compiler in CC"));
         }
-        let mut objects = Vec::new();
-        for pattern in &self.c.objects {
-            objects.extend(self.files(pattern)?);
+        std::fs::write(&made_with, with)
+            .context(format!("cannot write {}", made_with.display()))?;
+        Ok(lock)
+    }
+
+    /// Has everything made again, as the flags are others and build systems look at times alone. They
+    /// see results that are older than all sources, and `make` has an option for it.
+    fn make_all(&self, command: &mut Command) {
+        let given = std::env::var("MAKEFLAGS").unwrap_or_default();
+        // Letters come first, without a dash.
+        let rest = if given.starts_with(['-', ' ']) || given.contains('=') { " " } else { "" };
+        command.env("MAKEFLAGS", format!("B{rest}{given}"));
+        for object in self.c.objects.iter().filter_map(|pattern| self.files(pattern).ok()).flatten()
+        {
+            let file = std::fs::File::options().append(true).open(object);
+            // One that cannot be changed is no result of the build system.
+            let _ = file.and_then(|file| file.set_modified(UNIX_EPOCH));
         }
-        Ok(objects)
     }
 }

@@ -8,7 +8,8 @@ use toml_edit::{Item, Table, TableLike};
 
 use super::expand;
 use crate::diagnostic::{Context, Diagnostic, Result, Source};
-use crate::native::compile::{Unit, cc, compile, file_of_compiler};
+use crate::native::compile::{Unit, compile};
+use crate::native::compiler::file_of_compiler;
 use crate::native::sources::Release;
 use crate::pool::Reader;
 
@@ -176,15 +177,6 @@ impl Edit {
     }
 }
 
-/// What the compiler says it is, so that another one builds anew.
-pub fn compiler_version() -> Result<String> {
-    let output = Command::new(cc()).arg("--version").output().map_err(|e| {
-        Diagnostic::new(format!("cannot start the C compiler {}: {e}", cc().display()))
-            .help("applications in C need one: install gcc or clang, or name one in CC")
-    })?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
 fn run_line(line: &str, tree: &Path, out: &Path) -> Result<()> {
     let output = Command::new("sh")
         .args(["-euc", line])
@@ -204,7 +196,12 @@ fn run_line(line: &str, tree: &Path, out: &Path) -> Result<()> {
 fn make_archive(objects: &[PathBuf], archive: &Path) -> Result<()> {
     let ar = file_of_compiler("-print-prog-name=ar").unwrap_or_else(|| "ar".into());
     let list = archive.with_extension("list");
-    let names: Vec<String> = objects.iter().map(|o| o.display().to_string()).collect();
+    // It divides the list at blanks.
+    let escaped = |object: &PathBuf| {
+        let path = object.display().to_string();
+        path.replace('\\', "\\\\").replace(' ', "\\ ").replace('"', "\\\"").replace('\'', "\\'")
+    };
+    let names: Vec<String> = objects.iter().map(escaped).collect();
     std::fs::write(&list, names.join("\n")).context("cannot write a list of objects")?;
     let output = Command::new(ar)
         .arg("rcsD")
