@@ -1,5 +1,6 @@
 /* Files as memory: the program is run by the host, too, where it must find the same. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -207,3 +208,20 @@ void test_mappings(void)
 	seals();
 	errors();
 }
+/* The first thread's stack is told as it is: it has what is on it, and its lowest byte is memory. */
+static void the_first_stack(void)
+{
+	pthread_attr_t attributes;
+	char here, *lowest = 0;
+	size_t size = 0, guard = 1;
+	CHECK(!pthread_getattr_np(pthread_self(), &attributes));
+	CHECK(!pthread_attr_getstack(&attributes, (void **)&lowest, &size));
+	CHECK(!pthread_attr_getguardsize(&attributes, &guard));
+	CHECK(lowest < &here && &here < lowest + size);
+	CHECK(size >= 64 << 10 && guard % PAGE == 0);
+	CHECK(__builtin_frame_address(0) > (void *)lowest);
+	*(volatile char *)lowest = 1;
+	pthread_attr_destroy(&attributes);
+}
+
+	the_first_stack();
