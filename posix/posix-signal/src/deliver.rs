@@ -173,9 +173,12 @@ fn is_restarted(ended: &Ended<'_>) -> bool {
         | nr::writev
         | nr::pwritev
         | nr::pwritev2
+        | nr::sendfile
+        | nr::copy_file_range
         | nr::ioctl
         | nr::open
         | nr::openat
+        | nr::creat
         | nr::wait4
         | nr::waitid
         | nr::accept
