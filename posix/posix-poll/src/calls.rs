@@ -144,6 +144,13 @@ fn pselect6(
     let mask = match signals.map(|signals| (signals.scope(), signals.read())) {
         Some((_, SetWithSize { set, .. })) if set.address() == 0 => None,
         Some((_, SetWithSize { size, .. })) if size != size_of::<u64>() => {
+/// What may be asked for together with [`EXCLUSIVE`] (epoll_ctl(2)).
+const WITH_EXCLUSIVE: u32 = Events::IN.bits()
+    | Events::OUT.bits()
+    | Events::ERROR.bits()
+    | Events::HANG_UP.bits()
+    | WAKE_UP
+    | EDGE;
             return Err(Errno::EINVAL);
         }
         Some((scope, SetWithSize { set, .. })) => Some(set.pointer(scope)?.read()),
@@ -152,7 +159,7 @@ fn pselect6(
     with_mask(mask, || wait_for_sets(count, [read, write, except], deadline))
 }
 
-const EXCLUSIVE: u32 = 1 << 28;
+const EXCLUSIVE: u32 = Events::EXCLUSIVE.bits();
 const WAKE_UP: u32 = 1 << 29;
 const ONE_SHOT: u32 = 1 << 30;
 const EDGE: u32 = 1 << 31;
@@ -200,12 +207,16 @@ fn epoll_ctl(
         (false, true) => Edge::Edge,
         (false, false) => Edge::Level,
     };
-    let events = Events::from_bits_truncate(flags & !(EXCLUSIVE | WAKE_UP | ONE_SHOT | EDGE));
+    let exclusive = flags & EXCLUSIVE != 0;
+    if exclusive && (operation != ADD || flags & !(EXCLUSIVE | WITH_EXCLUSIVE) != 0) {
+        return Err(Errno::EINVAL);
+    }
+    let events = Events::from_bits_truncate(flags & !(WAKE_UP | ONE_SHOT | EDGE));
     let data = u64::from(high) << 32 | u64::from(low);
     let interest = Interest { events, edge, data };
     match operation {
         ADD => instance.add(fd, &file, interest),
-        MODIFY if flags & EXCLUSIVE == 0 => instance.modify(fd, &file, interest),
+        MODIFY => instance.modify(fd, &file, interest),
         _ => Err(Errno::EINVAL),
     }
 }
