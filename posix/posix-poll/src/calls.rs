@@ -1,22 +1,18 @@
 //! The calls.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use fdtab::TABLE;
 use syscall_shim::{Plain, Raw, UserPtr, UserSliceMut, UserWord, syscall, with_mask};
 use ukerrno::Errno;
+use ukfile::fallible::with_list;
 use ukfile::{Description, Events, OpenFlags};
 
 use crate::epoll::{Edge, Epoll, Interest};
-use crate::poll::{Wanted, poll as wait_for};
+use crate::poll::{FEW, Wanted, poll as wait_for};
 use crate::select::select as wait_for_sets;
 
 const SECOND: u64 = 1_000_000_000;
-
-/// Files of a `poll` for which no memory is taken.
-const FEW: usize = 8;
-const NOTHING: Wanted = Wanted::new(None, Events::empty());
 
 /// `struct pollfd`
 #[derive(Clone, Copy, Debug, Plain)]
@@ -53,33 +49,25 @@ fn poll_until(mut fds: UserSliceMut<'_, PollFd>, deadline: Option<u64>) -> Resul
     if fds.len() > TABLE.limit() {
         return Err(Errno::EINVAL);
     }
-    let mut few = [NOTHING; FEW];
-    let mut many = Vec::new();
-    let list = match few.get_mut(..fds.len()) {
-        Some(few) => few,
-        None => {
-            many.try_reserve_exact(fds.len()).map_err(|_| Errno::ENOMEM)?;
-            many.resize_with(fds.len(), || NOTHING);
-            &mut many[..]
+    with_list::<_, FEW, _>(fds.len(), Wanted::nothing, |list| {
+        // Negative descriptors do not count; the others keep their order.
+        let mut used = 0;
+        for (one, place) in fds.iter().filter(|one| one.fd >= 0).zip(&mut *list) {
+            let interest = Events::from_bits_truncate(one.events.into());
+            *place = Wanted::new(TABLE.get(one.fd).ok(), interest);
+            used += 1;
         }
-    };
-    // Negative descriptors do not count; the others keep their order.
-    let mut used = 0;
-    for (one, place) in fds.iter().filter(|one| one.fd >= 0).zip(&mut *list) {
-        let interest = Events::from_bits_truncate(one.events.into());
-        *place = Wanted::new(TABLE.get(one.fd).ok(), interest);
-        used += 1;
-    }
-    let list = &mut list[..used];
-    let count = wait_for(list, deadline)?;
-    let mut found = list.iter();
-    for index in 0..fds.len() {
-        let Some(one) = fds.get(index) else { break };
-        let found = if one.fd < 0 { None } else { found.next() };
-        let found = found.map_or(0, |one| one.found.bits() as u16);
-        fds.set(index, PollFd { found, ..one });
-    }
-    Ok(count)
+        let list = &mut list[..used];
+        let count = wait_for(list, deadline)?;
+        let mut found = list.iter();
+        for index in 0..fds.len() {
+            let Some(one) = fds.get(index) else { break };
+            let found = if one.fd < 0 { None } else { found.next() };
+            let found = found.map_or(0, |one| one.found.bits() as u16);
+            fds.set(index, PollFd { found, ..one });
+        }
+        Ok(count)
+    })
 }
 
 /// Waits for files (poll(2)).
@@ -144,13 +132,6 @@ fn pselect6(
     let mask = match signals.map(|signals| (signals.scope(), signals.read())) {
         Some((_, SetWithSize { set, .. })) if set.address() == 0 => None,
         Some((_, SetWithSize { size, .. })) if size != size_of::<u64>() => {
-/// What may be asked for together with [`EXCLUSIVE`] (epoll_ctl(2)).
-const WITH_EXCLUSIVE: u32 = Events::IN.bits()
-    | Events::OUT.bits()
-    | Events::ERROR.bits()
-    | Events::HANG_UP.bits()
-    | WAKE_UP
-    | EDGE;
             return Err(Errno::EINVAL);
         }
         Some((scope, SetWithSize { set, .. })) => Some(set.pointer(scope)?.read()),
@@ -163,6 +144,13 @@ const EXCLUSIVE: u32 = Events::EXCLUSIVE.bits();
 const WAKE_UP: u32 = 1 << 29;
 const ONE_SHOT: u32 = 1 << 30;
 const EDGE: u32 = 1 << 31;
+/// What may be asked for together with [`EXCLUSIVE`] (epoll_ctl(2)).
+const WITH_EXCLUSIVE: u32 = Events::IN.bits()
+    | Events::OUT.bits()
+    | Events::ERROR.bits()
+    | Events::HANG_UP.bits()
+    | WAKE_UP
+    | EDGE;
 
 /// `struct epoll_event`: events, and data in two halves. It is packed, as on x86.
 type Event = [u32; 3];
