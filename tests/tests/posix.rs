@@ -215,11 +215,16 @@ fn how_programs_end() {
         ("abort", 134, &["ended by signal 6 (SIGABRT)"]),
         ("alarm", 142, &["alarmed\n", "pause -1\n", "ended by signal 14 (SIGALRM)"]),
         ("nothing", 9, &["create 1\n"]),
+        ("stack", 9, &["on its stack 1\n"]),
     ] {
         run(OXK, ENDS, MACHINES[0], &["--", how]).expect(code, texts);
     }
     run(OXK, ENDS, MACHINES[1], &["--", "alarm"])
         .expect(142, &["alarmed\n", "ended by signal 14 (SIGALRM)"]);
+    // A thread that waits for the console keeps neither others nor signals from running.
+    let coop = ["--build-dir", "build/ends-coop", "--provider", "sched=ukschedcoop"];
+    run(OXK, ENDS, MACHINES[1], &[&coop[..], &["--", "input"]].concat())
+        .expect(9, &["create 0\n", "alarmed\n", "read -1 1, meanwhile 1\n"]);
     // The short form of an option's name.
     let strace = ["--build-dir", "build/ends-strace", "--set", "strace=true", "--", "term"];
     run(OXK, ENDS, MACHINES[0], &strace).expect(143, &["tkill(thread 1, signal SIGTERM) = 0 <0.0"]);

@@ -77,7 +77,7 @@ pub unsafe fn mark_image(marker: &mut Marker<'_>, early: Range<usize>, stack_poi
         // SAFETY: the caller's promise.
         let saved = unsafe { thread.saved_stack() };
         let start = if thread == uksched::current() { stack_pointer } else { saved.stack_pointer };
-        let end = if saved.memory.is_empty() { boot.stack_top } else { saved.memory.end };
+        let end = if saved.memory.is_empty() { boot.stack.end } else { saved.memory.end };
         // SAFETY: a stack from its pointer up.
         unsafe { marker.range(start..end) };
     }

@@ -28,6 +28,9 @@ bitflags! {
         const WRITE_BAND = 0x200;
         /// The peer of a stream will write no more.
         const READ_HANG_UP = 0x2000;
+        /// Of those who watch for the same and say this, one is enough that goes on
+        /// (`EPOLLEXCLUSIVE`); nothing that a file is ready for.
+        const EXCLUSIVE = 0x1000_0000;
     }
 }
 

@@ -89,3 +89,22 @@ pub fn push<T>(list: &mut Vec<T>, value: T) -> Result<(), Errno> {
     list.push(value);
     Ok(())
 }
+
+/// Calls `f` with a list of `length` values: on the stack when there are at most `FEW`.
+///
+/// # Errors
+/// `ENOMEM`; those of `f`
+pub fn with_list<T, const FEW: usize, R>(
+    length: usize,
+    mut value: impl FnMut() -> T,
+    f: impl FnOnce(&mut [T]) -> Result<R, Errno>,
+) -> Result<R, Errno> {
+    if length <= FEW {
+        let mut few: [T; FEW] = core::array::from_fn(|_| value());
+        return f(&mut few[..length]);
+    }
+    let mut many = Vec::new();
+    many.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
+    many.resize_with(length, value);
+    f(&mut many)
+}

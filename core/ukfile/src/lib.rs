@@ -34,6 +34,7 @@
 //! | [`OpenFlags`] | `O_RDONLY`, `O_APPEND`, `O_NONBLOCK` … |
 //! | [`Events`], [`Watchers`], [`Watcher`] | readiness, for `poll`, `select` and `epoll` |
 //! | [`Metadata`], [`Kind`], [`Timestamp`] | what `stat` tells |
+//! | [`Console`] | the console of the machine as a file |
 //! | [`fallible`] | allocation that fails with `ENOMEM` |
 //!
 //! The binary values of flags and events are Linux's.
@@ -43,6 +44,7 @@
 extern crate alloc;
 
 mod buffers;
+mod console;
 mod control;
 mod description;
 mod events;
@@ -53,6 +55,7 @@ mod metadata;
 mod watch;
 
 pub use buffers::{Gather, Scatter};
+pub use console::Console;
 pub use control::{Control, Termios, WindowSize};
 pub use description::Description;
 pub use events::Events;

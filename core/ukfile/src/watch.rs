@@ -21,6 +21,13 @@ pub trait Watcher: Any + Send + Sync {
     /// same file.
     fn changed(&self, key: u64, events: Events);
 
+    /// The same, when the watcher said [`Events::EXCLUSIVE`]. Returns whether it has somebody who waited and
+    /// goes on for it; else the next is told, too.
+    fn changed_for_one(&self, key: u64, events: Events) -> bool {
+        self.changed(key, events);
+        true
+    }
+
     /// The file is about to be closed: nobody has the description any more that was
     /// [watched](crate::Description::watch). [`Watcher::changed`] is not called with this key again.
     fn closed(&self, _key: u64) {}
@@ -137,8 +144,13 @@ impl Watchers {
     #[cold]
     fn notify_all(&self, events: Events) {
         let list = self.list.lock();
+        let mut goes_on = false;
         for entry in list.entries.iter().filter(|r| r.interest.intersects(events)) {
-            entry.watcher.changed(entry.key, events);
+            if !entry.interest.contains(Events::EXCLUSIVE) {
+                entry.watcher.changed(entry.key, events);
+            } else if !goes_on {
+                goes_on = entry.watcher.changed_for_one(entry.key, events);
+            }
         }
     }
 }
@@ -160,6 +172,33 @@ mod tests {
         fn changed(&self, key: u64, events: Events) {
             self.0.lock().unwrap().push((key, events));
         }
+    }
+
+    /// Those that say so are told until one of them goes on; the others always are.
+    #[test]
+    fn one_is_enough_of_those_that_say_so() {
+        struct Waits(bool, Log);
+        impl Watcher for Waits {
+            fn changed(&self, key: u64, events: Events) {
+                self.1.changed(key, events);
+            }
+            fn changed_for_one(&self, key: u64, events: Events) -> bool {
+                self.changed(key, events);
+                self.0
+            }
+        }
+        let [idle, first, second] =
+            [false, true, true].map(|waits| Arc::new(Waits(waits, Log::default())));
+        let (watchers, all) = (Watchers::new(), Arc::new(Log::default()));
+        let exclusive = Events::IN | Events::EXCLUSIVE;
+        for watcher in [&idle, &first, &second] {
+            watchers.watch(watcher.clone(), exclusive, 0).unwrap();
+        }
+        watchers.watch(all.clone(), Events::IN, 0).unwrap();
+        watchers.notify(Events::IN);
+        watchers.notify(Events::OUT);
+        let told = [&idle.1, &first.1, &second.1, &all].map(|log| log.0.lock().unwrap().len());
+        assert_eq!(told, [1, 1, 0, 1]);
     }
 
     #[test]

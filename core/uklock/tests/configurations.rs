@@ -2,19 +2,8 @@
 //! build has one set of them.
 #![cfg(not(any(feature = "threads", feature = "smp", feature = "host")))]
 
-use std::process::Command;
-
 fn tests(features: &str, which: &[&str]) {
-    let cargo = std::env::var_os("CARGO").unwrap_or("cargo".into());
-    let output = Command::new(cargo)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["test", "--offline", "--quiet", "--package", "uklock", "--features", features])
-        .args(which)
-        .output()
-        .expect("cargo starts");
-    let text = [output.stdout, output.stderr].map(|b| String::from_utf8_lossy(&b).into_owned());
-    assert!(output.status.success(), "{features}:\n{}", text.concat());
-    assert!(text[0].contains(" passed"), "{features}: nothing ran\n{}", text.concat());
+    configurations::run(env!("CARGO_PKG_NAME"), features, which);
 }
 
 #[test]

@@ -24,8 +24,10 @@ pub struct BootInfo {
     pub entry_ticks: u64,
     /// Writable data of the image: addresses of its statics, initialised or not.
     pub data: Range<usize>,
-    /// Address after the last byte of the stack that the boot sequence and `main` run on.
-    pub stack_top: usize,
+    /// The stack that the boot sequence and `main` run on, as far down as it may grow.
+    pub stack: Range<usize>,
+    /// Bytes below it that are kept inaccessible; 0 when there is no guard.
+    pub stack_guard: usize,
 }
 
 static BOOT_INFO: StaticRef<BootInfo> = StaticRef::new();
@@ -39,7 +41,8 @@ impl BootInfo {
         devices: &[],
         entry_ticks: 0,
         data: 0..0,
-        stack_top: 0,
+        stack: 0..0,
+        stack_guard: 0,
     };
 
     /// Publishes the facts for [`BootInfo::get`]; the boot sequence calls it once.

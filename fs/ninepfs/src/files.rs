@@ -84,7 +84,12 @@ impl Node for RemoteNode {
             to.valid |= set::MODIFIED | set::MODIFIED_TO;
             (to.modified, to.modified_ns) = seconds(time);
         }
-        self.set(to)
+        self.set(to)?;
+        // Of what cannot be opened nobody can ask the server to write it.
+        if matches!(self.kind(), Kind::Regular | Kind::Directory) {
+            self.shared.written.note(self);
+        }
+        Ok(())
     }
 
     fn lookup(&self, name: &[u8]) -> Result<NodeRef, Errno> {
@@ -255,7 +260,11 @@ impl Node for RemoteNode {
         self.shared.written.forget(self);
         let fid = match self.any_open() {
             Some(fid) => fid,
-            None => self.reader()?,
+            // Permissions may allow to write alone.
+            None => match self.reader() {
+                Err(Errno::EACCES) if self.kind() == Kind::Regular => self.writer()?,
+                reader => reader?,
+            },
         };
         let data_only = u32::from(what == SyncKind::Data);
         let request = Request::Fsync { fid: fid.number(), data_only };

@@ -144,6 +144,13 @@ fn sync_is_about_all_that_was_changed() {
     vfs::resize_open(&open, 1).unwrap();
     open.write(&[b"again"]).unwrap();
     assert_eq!(share.sync(), (nothing.clone(), 1));
+    // Permissions and times are a part of it, of files and directories.
+    let change = vfs::Change { permissions: Some(0o640), ..vfs::Change::default() };
+    for path in [&b"/closed"[..], b"/"] {
+        let found = share.files.resolve(None, path, vfs::Follow::Yes).unwrap();
+        found.node.change(&change).unwrap();
+    }
+    assert_eq!(share.sync(), (nothing.clone(), 2));
     // What has no name any more takes no storage for somebody's later sync.
     let gone = share.open("/gone");
     gone.write(&[b"four"]).unwrap();

@@ -226,6 +226,8 @@ impl RamNode {
         let step = if self.is_directory() { 2 } else { 1 };
         let mut attributes = self.attributes.lock();
         attributes.links = if more {
+            // Once it had a name, it is as any other when it has none any more.
+            attributes.linkable = false;
             attributes.links.checked_add(step).ok_or(Errno::EMLINK)?
         } else {
             attributes.links.saturating_sub(step)

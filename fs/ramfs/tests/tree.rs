@@ -356,6 +356,9 @@ fn files_without_names_can_get_one() {
     let location = vfs::location_of(&file).unwrap();
     files.make_link(location, None, b"/named").unwrap();
     assert_eq!(files.metadata(None, b"/named", Follow::No).unwrap().size, 7);
+    // Who had a name and lost it does not get another.
+    files.unlink(None, b"/named").unwrap();
+    assert_eq!(files.make_link(location, None, b"/again"), Err(Errno::ENOENT));
     let hidden = files.open(None, b"/", flags | OpenFlags::EXCLUSIVE, 0o600).unwrap();
     let location = vfs::location_of(&hidden).unwrap();
     assert_eq!(files.make_link(location, None, b"/never"), Err(Errno::ENOENT));

@@ -328,6 +328,14 @@ pub trait Node: Any + Send + Sync {
         Ok(())
     }
 
+    /// Writes what programs have changed as memory since they were allowed to; returns how much.
+    ///
+    /// # Errors
+    /// As `write(2)`.
+    fn write_changed_as_memory(&self, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        self.write(WriteAt::Offset(offset), &[bytes]).map(|(_, written)| written)
+    }
+
     /// The first byte from `offset` on, below the end, that is in a hole, or in none. The end is
     /// in a hole.
     ///

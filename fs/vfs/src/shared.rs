@@ -168,9 +168,9 @@ fn write(
     mut range: Range<usize>,
 ) -> Result<(), Errno> {
     while !range.is_empty() {
-        let to = WriteAt::Offset(start + range.start as u64);
-        match node.write(to, &[&common[range.clone()]]) {
-            Ok((_, written @ 1..)) => range.start += written,
+        let to = start + range.start as u64;
+        match node.write_changed_as_memory(to, &common[range.clone()]) {
+            Ok(written @ 1..) => range.start += written,
             failed => {
                 // What the file did not get counts as changed.
                 common[range].iter_mut().for_each(|byte| *byte = !*byte);

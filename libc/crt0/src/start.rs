@@ -4,6 +4,7 @@
 use core::ffi::{c_char, c_int};
 
 use ukalloc::Alloc;
+use ukplat::BootInfo;
 
 use crate::Program;
 
@@ -40,6 +41,14 @@ const AT_CLKTCK: usize = 17;
 const AT_SECURE: usize = 23;
 const AT_RANDOM: usize = 25;
 const AT_EXECFN: usize = 31;
+// Keys of this system, which C libraries of others pass over: the stack of the first thread, of which
+// the block is no part.
+/// Its lowest address.
+pub(crate) const AT_STACK: usize = 0x6f78_0000;
+/// Its size in bytes.
+pub(crate) const AT_STACK_SIZE: usize = 0x6f78_0001;
+/// Bytes below it that are kept inaccessible.
+pub(crate) const AT_STACK_GUARD: usize = 0x6f78_0002;
 
 /// Ticks a second of `times`, as Linux has them.
 const CLOCK_TICKS: usize = 100;
@@ -88,17 +97,9 @@ impl Block {
     }
 }
 
-/// Lays the block out: number of arguments, arguments, environment, auxiliary vector.
-pub(crate) fn lay_out(
-    heap: &dyn Alloc,
-    header: &Header,
-    entry: usize,
-    name: &str,
-    arguments: &[&str],
-    environment: &str,
-    random: [u8; 16],
-) -> Option<*mut usize> {
-    let auxiliary = [
+/// What the auxiliary vector tells of the system: all that is no text.
+pub(crate) fn auxiliary(header: &Header, entry: usize, boot: &BootInfo) -> [(usize, usize); 14] {
+    [
         (AT_PHDR, core::ptr::from_ref(header) as usize + header.program_headers as usize),
         (AT_PHENT, header.program_header_size.into()),
         (AT_PHNUM, header.program_header_count.into()),
@@ -110,7 +111,21 @@ pub(crate) fn lay_out(
         (AT_EGID, 0),
         (AT_CLKTCK, CLOCK_TICKS),
         (AT_SECURE, 0),
-    ];
+        (AT_STACK, boot.stack.start),
+        (AT_STACK_SIZE, boot.stack.len()),
+        (AT_STACK_GUARD, boot.stack_guard),
+    ]
+}
+
+/// Lays the block out: number of arguments, arguments, environment, auxiliary vector.
+pub(crate) fn lay_out(
+    heap: &dyn Alloc,
+    auxiliary: &[(usize, usize)],
+    name: &str,
+    arguments: &[&str],
+    environment: &str,
+    random: [u8; 16],
+) -> Option<*mut usize> {
     let variables = || environment.split_ascii_whitespace();
     let words = 1 + 1 + arguments.len() + 1 + variables().count() + 1 + 2 * (auxiliary.len() + 3);
     let text = name.len() + 1 + arguments.iter().map(|a| a.len() + 1).sum::<usize>();
@@ -131,7 +146,7 @@ pub(crate) fn lay_out(
     block.word(0);
     let random = block.text(&random);
     let own = [(AT_RANDOM, random), (AT_EXECFN, name), (AT_NULL, 0)];
-    for (key, value) in auxiliary.into_iter().chain(own) {
+    for (key, value) in auxiliary.iter().copied().chain(own) {
         block.word(key);
         block.word(value);
     }
@@ -150,7 +165,8 @@ pub fn run(
     let name = ukboot::image().map_or("", |image| image.name);
     let environment = program.environment.get().unwrap_or("");
     let heap = ukalloc::for_library(program.library);
-    let Some(block) = lay_out(heap, header, entry, name, arguments, environment, canary()) else {
+    let system = auxiliary(header, entry, BootInfo::get().unwrap_or(&BootInfo::EMPTY));
+    let Some(block) = lay_out(heap, &system, name, arguments, environment, canary()) else {
         ukplat::eprintln!("there is no memory for the arguments of the application");
         return 1;
     };

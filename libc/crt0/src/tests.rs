@@ -7,7 +7,9 @@ use ukalloc::Heap;
 use ukalloc::SpinLock;
 use ukalloc::model::Fixed;
 
-use crate::start::{Header, lay_out};
+use ukplat::BootInfo;
+
+use crate::start::{AT_STACK, AT_STACK_GUARD, AT_STACK_SIZE, Header, auxiliary, lay_out};
 
 /// A heap with a little memory.
 fn heap() -> &'static dyn Alloc {
@@ -39,17 +41,18 @@ fn text(word: usize) -> &'static str {
 fn arguments_environment_and_auxiliary_vector() {
     let header = header();
     let random = *b"0123456789abcdef";
-    let block =
-        lay_out(heap(), header, 0x77, "app", &["-x", "", "ä b"], " A=1  PATH=/bin ", random);
+    let boot = BootInfo { stack: 0x4000..0x9000, stack_guard: 0x1000, ..BootInfo::EMPTY };
+    let system = auxiliary(header, 0x77, &boot);
+    let block = lay_out(heap(), &system, "app", &["-x", "", "ä b"], " A=1  PATH=/bin ", random);
     let block = block.unwrap();
     // SAFETY: the block's words, up to the end of the auxiliary vector.
-    let words = unsafe { core::slice::from_raw_parts(block, 1 + 5 + 3 + 2 * 14) };
+    let words = unsafe { core::slice::from_raw_parts(block, 1 + 5 + 3 + 2 * 17) };
     assert_eq!(words[0], 4);
     assert_eq!([1, 2, 3, 4].map(|i| text(words[i])), ["app", "-x", "", "ä b"]);
     assert_eq!((words[5], words[8]), (0, 0));
     assert_eq!([6, 7].map(|i| text(words[i])), ["A=1", "PATH=/bin"]);
-    let auxiliary: Vec<(usize, usize)> = words[9..].chunks(2).map(|p| (p[0], p[1])).collect();
-    let value = |key| auxiliary.iter().find(|(k, _)| *k == key).unwrap().1;
+    let pairs: Vec<(usize, usize)> = words[9..].chunks(2).map(|p| (p[0], p[1])).collect();
+    let value = |key| pairs.iter().find(|(k, _)| *k == key).unwrap().1;
     // AT_PHDR is 64 bytes after the header, AT_PHENT 56 bytes, AT_PAGESZ, AT_SECURE.
     assert_eq!(value(3), core::ptr::from_ref(header) as usize + 64);
     assert_eq!((value(4), value(6), value(23)), (56, 4096, 0));
@@ -57,11 +60,13 @@ fn arguments_environment_and_auxiliary_vector() {
     assert_eq!(value(9), 0x77);
     assert_eq!(text(value(31)), "app");
     assert_eq!(text(value(25)), "0123456789abcdef");
-    assert_eq!(auxiliary.last(), Some(&(0, 0)));
+    let stack = [AT_STACK, AT_STACK_SIZE, AT_STACK_GUARD].map(value);
+    assert_eq!(stack, [0x4000, 0x5000, 0x1000]);
+    assert_eq!(pairs.last(), Some(&(0, 0)));
 }
 
 #[test]
 fn without_memory_there_is_no_block() {
     let heap: Heap<Fixed, SpinLock> = Heap::new(Fixed::new(), SpinLock::new());
-    assert!(lay_out(&heap, header(), 0, "app", &[], "", [0; 16]).is_none());
+    assert!(lay_out(&heap, &[], "app", &[], "", [0; 16]).is_none());
 }

@@ -102,9 +102,19 @@ pub unsafe fn start(
         // Only the addresses of the linker's symbols are taken.
         let data =
             (&raw const oxikraft_data_start) as usize..(&raw const oxikraft_data_end) as usize;
-        let stack_top = told.stack.end() as usize;
-        let info =
-            BootInfo { words, memory, initrd, entry_ticks, data, stack_top, ..BootInfo::EMPTY };
+        let stack = told.stack.start as usize..told.stack.end() as usize;
+        // The tender maps nothing in the page below.
+        let stack_guard = PAGE as usize;
+        let info = BootInfo {
+            words,
+            memory,
+            initrd,
+            entry_ticks,
+            data,
+            stack,
+            stack_guard,
+            ..BootInfo::EMPTY
+        };
         #[cfg(feature = "devices")]
         let info = BootInfo { devices: crate::devices::list(told.devices), ..info };
         (*BOOT_INFO.0.get()).write(info)

@@ -275,8 +275,9 @@ unsafe fn set_up(
     });
     let memory = map.regions();
     let data = sections.data as usize..sections.end as usize;
-    let stack_top = stacks.main.1 as usize;
-    let info = BootInfo { words, memory, initrd, devices, entry_ticks, data, stack_top };
+    let stack_guard = PAGE as usize;
+    let stack = stacks.main.0 as usize + stack_guard..stacks.main.1 as usize;
+    let info = BootInfo { words, memory, initrd, devices, entry_ticks, data, stack, stack_guard };
     // SAFETY: `start` runs once.
     let info = unsafe { BOOT_INFO.write(info) };
     Ok((info, stacks.main.1))

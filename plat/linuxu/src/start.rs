@@ -3,6 +3,7 @@
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::sync::atomic::Ordering;
 
 use ukplat::boot::early_parameter;
@@ -13,6 +14,15 @@ use crate::{Config, clock, faults, initrd, sys};
 
 /// Auxiliary vector entry with the address of the vDSO (getauxval(3)).
 const AT_SYSINFO_EHDR: usize = 33;
+/// The one with the address of the program's name.
+const AT_EXECFN: usize = 31;
+
+/// The limit of the stack (`asm-generic/resource.h`).
+const RLIMIT_STACK: usize = 3;
+/// Limits up to which the kernel keeps the addresses below the stack free for it.
+const MOST: usize = 1 << 40;
+/// What it keeps free in any case (`MIN_GAP` of arch/x86/mm/mmap.c).
+const UNLIMITED: usize = 128 << 20;
 
 struct Once<T>(UnsafeCell<MaybeUninit<T>>);
 // SAFETY: written once, by `start`, before anything else runs.
@@ -104,12 +114,34 @@ pub unsafe fn start(stack: *const usize, config: &Config, boot: fn(&'static Boot
         // Only the addresses of the linker's symbols are taken.
         let data =
             (&raw const oxikraft_data_start) as usize..(&raw const oxikraft_data_end) as usize;
-        let stack_top = stack as usize;
-        let info =
-            BootInfo { words, memory, initrd, entry_ticks, data, stack_top, ..BootInfo::EMPTY };
+        let stack = stack_around(stack as usize);
+        let info = BootInfo { words, memory, initrd, entry_ticks, data, stack, ..BootInfo::EMPTY };
         (*BOOT_INFO.0.get()).write(info)
     };
     boot(info)
+}
+
+/// The stack of the process: from where the kernel lets it grow to the end of the page that it begins
+/// in. Above are only the texts of arguments and environment.
+fn stack_around(initial: usize) -> Range<usize> {
+    let page = initial & !(PAGE_SIZE - 1);
+    let mut limit = [0u64; 2];
+    // SAFETY: the kernel fills the two words.
+    unsafe { sys::call(sys::GETRLIMIT, [RLIMIT_STACK, limit.as_mut_ptr() as usize, 0, 0, 0, 0]) };
+    let limit = usize::try_from(limit[0]).ok().filter(|limit| *limit <= MOST);
+    // The kernel counts from the end of the stack: there it puts the name of the program first, below
+    // a null pointer (fs/exec.c, `bprm_mm_init` and what follows).
+    let end = match auxiliary(AT_EXECFN) {
+        Some(name) if name >= initial => {
+            // SAFETY: a text that stays for the life of the process.
+            let name = unsafe { CStr::from_ptr(name as *const c_char) };
+            name.as_ptr() as usize + name.count_bytes() + 1 + size_of::<usize>()
+        }
+        _ => initial,
+    };
+    let end = end.next_multiple_of(PAGE_SIZE);
+    let start = end.saturating_sub(limit.unwrap_or(UNLIMITED)).next_multiple_of(PAGE_SIZE);
+    start.min(page)..page + PAGE_SIZE
 }
 
 fn fail(cause: &str) -> ! {

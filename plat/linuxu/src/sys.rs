@@ -14,6 +14,7 @@ pub const MUNMAP: usize = 11;
 pub const RT_SIGACTION: usize = 13;
 pub const RT_SIGPROCMASK: usize = 14;
 pub const MREMAP: usize = 25;
+pub const GETRLIMIT: usize = 97;
 pub const SIGALTSTACK: usize = 131;
 #[cfg(feature = "trap")]
 pub const PRCTL: usize = 157;

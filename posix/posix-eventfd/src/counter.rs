@@ -70,7 +70,8 @@ impl File for EventCounter {
         loop {
             if let Some((taken, left)) = self.take() {
                 Scatter::new(buffers).put(&taken.to_ne_bytes());
-                self.writable.wake_one();
+                // All of them: one may have room now whose predecessor has none yet.
+                self.writable.wake_all();
                 if left > 0 {
                     self.readable.wake_one();
                 }
@@ -177,6 +178,29 @@ mod tests {
         assert_eq!(file.read(&mut [&mut [0; 7]]), Err(Errno::EINVAL));
         assert_eq!(file.write(&[&[0; 7]]), Err(Errno::EINVAL));
         assert_eq!(eventfd2(0, 2), Err(Errno::EINVAL));
+    }
+
+    #[test]
+    fn who_has_room_goes_on_whoever_else_waits() {
+        let file = counter(0, SEMAPHORE);
+        file.write(&[&MAX.to_ne_bytes()]).unwrap();
+        let (told, done) = std::sync::mpsc::channel();
+        let write = |value: u64| {
+            let (file, told) = (file.clone(), told.clone());
+            std::thread::spawn(move || {
+                file.write(&[&value.to_ne_bytes()]).unwrap();
+                let _ = told.send(value);
+            });
+            // Most often it waits by then, before the next.
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        };
+        // There will never be room for the first.
+        write(1000);
+        write(1);
+        write(1);
+        let within = std::time::Duration::from_secs(20);
+        assert_eq!((read(&file), done.recv_timeout(within)), (Ok(1), Ok(1)));
+        assert_eq!((read(&file), done.recv_timeout(within)), (Ok(1), Ok(1)));
     }
 
     #[test]

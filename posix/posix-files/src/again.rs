@@ -5,11 +5,10 @@ use alloc::sync::Arc;
 use fdtab::TABLE;
 use ukerrno::Errno;
 use ukfile::{
-    Control, Description, Events, File, Kind, Metadata, OpenFlags, Seek, SyncKind, Watchers,
+    Console, Control, Description, Events, File, Kind, Metadata, OpenFlags, Seek, SyncKind,
+    Watchers,
 };
 use vfs::{Context, Follow, Location, Mount, Node, OpenDevice};
-
-use crate::console;
 
 /// The major number, of those for local use, of the devices below `/dev/fd` where there is no `/proc`.
 const MAJOR: u32 = 240;
@@ -36,7 +35,7 @@ pub fn place_of(fd: i32, through: &Arc<Mount>) -> Result<Location, Errno> {
 /// # Errors
 /// `ENOMEM`
 pub fn prepare(root: &Location) -> Result<(), Errno> {
-    let console: (u32, OpenDevice) = (console::MAJOR, console::open);
+    let console: (u32, OpenDevice) = (Console::MAJOR, Console::open);
     for (major, open) in [console, (MAJOR, open_number)] {
         match vfs::register_devices(Kind::CharacterDevice, major, open) {
             // Somebody else's are as good.

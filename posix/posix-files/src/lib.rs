@@ -26,7 +26,6 @@ extern crate alloc;
 mod again;
 mod at;
 mod attributes;
-mod console;
 mod control;
 mod descriptors;
 mod directories;
@@ -48,8 +47,8 @@ use ukplat::{BootInfo, InitError};
 use vfs::{Context, Location};
 
 pub use again::place_of;
-pub use console::Console;
 pub use process::{context, descriptor, update};
+pub use ukfile::Console;
 
 /// Boot phase `files`: the tree of files becomes the process's, and the console its first three
 /// descriptors.

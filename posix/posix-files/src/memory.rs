@@ -23,7 +23,10 @@ const SEAL: u32 = 1;
 const SHRINK: u32 = 2;
 const GROW: u32 = 4;
 const WRITE: u32 = 8;
-const ALL: u32 = SEAL | SHRINK | GROW | WRITE;
+const FUTURE_WRITE: u32 = 16;
+const ALL: u32 = SEAL | SHRINK | GROW | WRITE | FUTURE_WRITE;
+/// Either forbids to write.
+const WRITES: u32 = WRITE | FUTURE_WRITE;
 
 /// A regular file that can be sealed.
 struct MemoryFile {
@@ -33,7 +36,8 @@ struct MemoryFile {
 }
 
 /// Makes a file in memory without a name (memfd_create(2)). With `MFD_ALLOW_SEALING` it can be sealed
-/// against writing, shrinking, growing and further seals; `F_SEAL_FUTURE_WRITE` is not there.
+/// against writing, shrinking, growing and further seals; against writing also so that what is mapped
+/// already can be changed.
 #[syscall]
 fn memfd_create(name: CStrPtr, flags: u32) -> Result<i32, Errno> {
     if flags & !(CLOSE_ON_EXEC | ALLOW_SEALING) != 0 || name.as_bytes().len() > NAME_MAX {
@@ -147,8 +151,8 @@ impl Node for MemoryFile {
             };
             match length {
                 0 => 0,
-                _ if start.saturating_add(length) > size => WRITE | GROW,
-                _ => WRITE,
+                _ if start.saturating_add(length) > size => WRITES | GROW,
+                _ => WRITES,
             }
         };
         self.change_with(forbids, |node| node.write(at, buffers))
@@ -177,17 +181,22 @@ impl Node for MemoryFile {
             let grows = if offset.saturating_add(length) > size { GROW } else { 0 };
             match how {
                 Allocate::Reserve { .. } => grows,
-                Allocate::PunchHole => WRITE,
-                Allocate::Zero { .. } => WRITE | grows,
-                Allocate::Collapse => WRITE | SHRINK,
-                Allocate::Insert => WRITE | GROW,
+                Allocate::PunchHole => WRITES,
+                Allocate::Zero { .. } => WRITES | grows,
+                Allocate::Collapse => WRITES | SHRINK,
+                Allocate::Insert => WRITES | GROW,
             }
         };
         self.change_with(forbids, |node| node.allocate(how, offset, length))
     }
 
     fn allow_changes_as_memory(&self) -> Result<(), Errno> {
-        if *self.seals.lock() & WRITE != 0 { Err(Errno::EPERM) } else { Ok(()) }
+        if *self.seals.lock() & WRITES != 0 { Err(Errno::EPERM) } else { Ok(()) }
+    }
+
+    fn write_changed_as_memory(&self, offset: u64, bytes: &[u8]) -> Result<usize, Errno> {
+        // The file has it already, for all who look.
+        self.node.write_changed_as_memory(offset, bytes)
     }
 
     fn find(&self, offset: u64, hole: bool) -> Result<u64, Errno> {

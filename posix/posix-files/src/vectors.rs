@@ -1,9 +1,8 @@
 //! Lists of buffers of the application.
 
-use alloc::vec::Vec;
-
 use syscall_shim::{Plain, Raw, UserSlice};
 use ukerrno::Errno;
+use ukfile::fallible::with_list;
 
 /// Buffers of one call at most (`UIO_MAXIOV`, `limits.h` of Linux).
 const IOV_MAX: usize = 1024;
@@ -20,22 +19,6 @@ pub struct IoVec {
 
 /// Buffers up to which their list takes no memory: `stdio` passes two.
 const FEW: usize = 8;
-
-/// Calls `f` with a list of that length.
-fn with_list<T, R>(
-    length: usize,
-    mut empty: impl FnMut() -> T,
-    f: impl FnOnce(&mut [T]) -> Result<R, Errno>,
-) -> Result<R, Errno> {
-    if length <= FEW {
-        let mut few: [T; FEW] = core::array::from_fn(|_| empty());
-        return f(&mut few[..length]);
-    }
-    let mut many = Vec::new();
-    many.try_reserve_exact(length).map_err(|_| Errno::ENOMEM)?;
-    many.resize_with(length, empty);
-    f(&mut many)
-}
 
 /// Refuses lists that no call can have.
 fn check(buffers: &UserSlice<'_, IoVec>) -> Result<(), Errno> {
@@ -64,7 +47,7 @@ pub fn to_write<R>(
     f: impl FnOnce(&[&[u8]]) -> Result<R, Errno>,
 ) -> Result<R, Errno> {
     check(&buffers)?;
-    with_list(
+    with_list::<_, FEW, _>(
         buffers.len(),
         || &[][..],
         |list| {
@@ -80,7 +63,7 @@ pub fn to_read<R>(
     f: impl FnOnce(&mut [&mut [u8]]) -> Result<R, Errno>,
 ) -> Result<R, Errno> {
     check(&buffers)?;
-    with_list(
+    with_list::<_, FEW, _>(
         buffers.len(),
         || &mut [][..],
         |list| {

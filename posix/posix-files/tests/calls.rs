@@ -594,7 +594,7 @@ fn descriptors() {
     assert_eq!(call!(nr::write, sealed, &b"x"[..]), error(Errno::EPERM), "it would grow");
     assert_eq!(call!(nr::fallocate, sealed, 0, 5i64, 5i64), error(Errno::EPERM));
     assert_eq!(call!(nr::pwrite64, sealed, &b"on"[..], 0i64), 2);
-    assert_eq!(call!(nr::fcntl, sealed, 1033, 0x10), error(Errno::EINVAL));
+    assert_eq!(call!(nr::fcntl, sealed, 1033, 0x20), error(Errno::EINVAL));
     assert_eq!(call!(nr::fcntl, sealed, 1033, 8 | 1), 0);
     assert_eq!(call!(nr::pwrite64, sealed, &b"in"[..], 0i64), error(Errno::EPERM));
     assert_eq!(call!(nr::fallocate, sealed, 3, 0i64, 5i64), error(Errno::EPERM), "a hole");

@@ -8,7 +8,9 @@ use uklock::Mutex;
 
 use crate::pi;
 use crate::queue::Queue;
-use crate::waiter::{Deadline, Waiter, this, unpark, wait_once};
+#[cfg(any(feature = "threads", feature = "model"))]
+use crate::waiter::this;
+use crate::waiter::{Deadline, Waiter, unpark, wait_once};
 
 // Operations and flags (`linux/futex.h`).
 const WAIT: i32 = 0;
@@ -140,6 +142,24 @@ pub fn look_again() {
     QUEUE.lock().all().for_each(unpark);
 }
 
+/// Without threads nobody is there who could wake the caller: time and signals end the wait, and nothing
+/// is to be remembered of it.
+#[cfg(not(any(feature = "threads", feature = "model")))]
+fn wait(
+    word: UserPtr<'_, u32>,
+    expected: u32,
+    deadline: Option<Deadline>,
+    _bits: u32,
+) -> Result<usize, Errno> {
+    if word.atomic()?.load(SeqCst) != expected {
+        return Err(Errno::EAGAIN);
+    }
+    loop {
+        wait_once(deadline)?;
+    }
+}
+
+#[cfg(any(feature = "threads", feature = "model"))]
 fn wait(
     word: UserPtr<'_, u32>,
     expected: u32,

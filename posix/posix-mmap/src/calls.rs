@@ -138,10 +138,11 @@ fn map_private(
         None => take(len.checked_next_multiple_of(PAGE).ok_or(Errno::ENOMEM)? / PAGE)?,
     };
     let finish = || {
-        if let Some(file) = file {
+        if let Some(file) = &file {
             // SAFETY: the range is mapped, and the program does not know it yet, or said that what
             // was there is to be replaced.
-            fill(&*file, offset, unsafe { memory::bytes(start, len) })?;
+            fill(&**file, offset, unsafe { memory::bytes(start, len) })?;
+            SPACE.lock().set_source(start, end_of(start, len)?, Some((file, offset)))?;
         }
         set_protection(start, end_of(start, len)?, protection)
     };
@@ -182,6 +183,8 @@ fn place(address: usize, len: usize, flags: i32) -> Result<usize, Errno> {
         }
     }
     set_protection(address, end, READ_WRITE)?;
+    SPACE.lock().set_source(address, end, None)?;
+    end_sources();
     // SAFETY: the range is mapped, and the program says that what is there goes.
     unsafe { memory::clear(address, end) };
     Ok(address)
@@ -222,6 +225,14 @@ fn unmap_range(start: usize, len: usize) -> Result<(), Errno> {
     unmap_pages(start, end)
 }
 
+/// Lets files go that were mapped as copies. Without the lock: this may close them.
+fn end_sources() {
+    let end_source = || SPACE.lock().end_source();
+    while let Some(gone) = end_source() {
+        drop(gone);
+    }
+}
+
 /// Unmaps whole pages.
 pub fn unmap_pages(start: usize, end: usize) -> Result<(), Errno> {
     let removal = SPACE.lock().remove(start, end, |region| {
@@ -232,7 +243,8 @@ pub fn unmap_pages(start: usize, end: usize) -> Result<(), Errno> {
     while let Some(gone) = end_file() {
         drop(gone);
     }
-    let end_block = || SPACE.lock().end_block(removal);
+    end_sources();
+    let end_block = || SPACE.lock().end_block(start, end, removal);
     while let Some((block, pages)) = end_block() {
         // SAFETY: the block was mapped whole, and nothing of it is any more.
         unsafe { memory::give_back(block, pages) };
@@ -329,13 +341,30 @@ fn mremap(
         Some(place) => place,
         None => take(new_pages)?,
     };
-    let protection = SPACE.lock().protections(old, old_end).next().map_or(0, |(_, p)| p);
+    let (protection, content) = {
+        let space = SPACE.lock();
+        let protection = space.protections(old, old_end).next().map_or(0, |(_, p)| p);
+        (protection, space.content(old, old_end).and_then(|(_, content)| content))
+    };
+    let (kept, new_end) = (old_pages.min(new_pages) * PAGE, new + new_pages * PAGE);
+    if let Some((file, offset)) = &content {
+        let more = || {
+            // SAFETY: the range is mapped, and its content goes.
+            fill(&**file, offset + kept as u64, unsafe {
+                memory::bytes(new + kept, new_end - new - kept)
+            })?;
+            SPACE.lock().set_source(new, new_end, Some((file, *offset)))
+        };
+        more().inspect_err(|_| {
+            let _ = unmap_range(new, new_end - new);
+        })?;
+    }
     // It is about to go.
     set_protection(old, old_end, READ_WRITE)?;
     // SAFETY: both ranges are mapped and that long; the new one is another, whose content goes.
-    unsafe { memory::copy(old, new, old_pages.min(new_pages) * PAGE) };
+    unsafe { memory::copy(old, new, kept) };
     unmap_range(old, old_len)?;
-    set_protection(new, new + new_pages * PAGE, protection)?;
+    set_protection(new, new_end, protection)?;
     Ok(new)
 }
 
@@ -345,7 +374,52 @@ fn mapped(start: usize, len: usize) -> Result<usize, Errno> {
     if SPACE.lock().covers(start, end) { Ok(end) } else { Err(Errno::ENOMEM) }
 }
 
-/// See madvise(2): memory that is not needed reads as zeros then; other advice is heard.
+/// Bytes of a file that are read at once, to be put into memory that may be unmapped meanwhile.
+const PIECE: usize = 16 * PAGE;
+
+/// Gives mapped memory its first content again: zeros, or what its file has.
+fn renew(start: usize, end: usize) -> Result<(), Errno> {
+    let mut at = start;
+    let part = |at| if at < end { SPACE.lock().content(at, end) } else { None };
+    while let Some((range, content)) = part(at) {
+        at = range.end;
+        match content {
+            None => change(range, |range| {
+                // SAFETY: `change` lets nobody unmap it, and the program needs nothing of it.
+                unsafe { memory::clear(range.start, range.end) };
+            })?,
+            Some((file, offset)) => {
+                let mut piece = ukfile::fallible::zeroed(range.len().min(PIECE))?;
+                for from in range.clone().step_by(PIECE) {
+                    let piece = &mut piece[..PIECE.min(range.end - from)];
+                    piece.fill(0);
+                    // Without the lock: the file may be memory as well.
+                    fill(&*file, offset + (from - range.start) as u64, piece)?;
+                    change(from..from + piece.len(), |part| {
+                        let bytes = &piece[part.start - from..part.end - from];
+                        // SAFETY: as above.
+                        unsafe { memory::store(part.start, bytes) };
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Changes what is mapped of a range, whatever its protection is.
+fn change(range: Range<usize>, mut action: impl FnMut(Range<usize>)) -> Result<(), Errno> {
+    let space = SPACE.lock();
+    for (part, protection) in space.protections(range.start, range.end) {
+        open(part.clone(), protection);
+        action(part.clone());
+        memory::protect(part, READ_WRITE, protection)?;
+    }
+    Ok(())
+}
+
+/// See madvise(2): memory that is not needed has its first content then, zeros or that of a file of which
+/// it is a private mapping; other advice is heard.
 #[syscall]
 fn madvise(start: usize, len: usize, advice: i32) -> Result<(), Errno> {
     if !ADVICE.contains(&advice) && ![MADV_DONTNEED, MADV_FREE].contains(&advice) {
@@ -354,13 +428,7 @@ fn madvise(start: usize, len: usize, advice: i32) -> Result<(), Errno> {
     let end = mapped(start, len)?;
     // What is shared with a file stays in the file, which is this memory.
     if advice == MADV_DONTNEED && segments(start, end)?.is_empty() {
-        let space = SPACE.lock();
-        for (range, protection) in space.protections(start, end) {
-            open(range.clone(), protection);
-            // SAFETY: the range is mapped, and the program says that it needs nothing of it.
-            unsafe { memory::clear(range.start, range.end) };
-            memory::protect(range, READ_WRITE, protection)?;
-        }
+        renew(start, end)?;
     }
     Ok(())
 }

@@ -180,12 +180,10 @@ impl fmt::Debug for Segment {
 /// `ENOMEM`; never when there is none.
 pub fn segments(start: usize, end: usize) -> Result<Vec<Arc<Segment>>, Errno> {
     let space = SPACE.lock();
-    let inside = |s: &&Arc<Segment>| s.range().start < end && start < s.range().end;
+    let inside = space.segments_of(start, end);
     let mut found = Vec::new();
-    for segment in space.segments().iter().filter(inside) {
-        found.try_reserve(1).map_err(|_| Errno::ENOMEM)?;
-        found.push(segment.clone());
-    }
+    found.try_reserve_exact(inside.len()).map_err(|_| Errno::ENOMEM)?;
+    found.extend(inside.iter().cloned());
     Ok(found)
 }
 

@@ -19,8 +19,8 @@
 //! that overlaps one that is mapped, and is not inside of it, gives `ENOMEM`. What is behind the end
 //! of the file reads as zeros.
 //!
-//! `MAP_32BIT` gives `ENOMEM` where the heap's memory is not in the first 2 GiB. After `MADV_DONTNEED`
-//! memory reads as zeros, that of private mappings of files too.
+//! `MAP_32BIT` gives `ENOMEM` where the heap's memory is not in the first 2 GiB. `MADV_DONTNEED` gives
+//! memory its first content again at once: zeros, or what the file of a private mapping has by then.
 //!
 //! Unsafe code in this crate: clearing and copying mapped memory, and giving it back.
 #![cfg_attr(not(test), no_std)]
@@ -31,6 +31,7 @@ mod brk;
 mod calls;
 mod file;
 mod memory;
+mod source;
 mod space;
 #[cfg(test)]
 mod tests;

@@ -19,11 +19,14 @@ use crate::{Memory, PAGE, Shared};
 proptest! {
     /// Blocks of 8 pages, at most one in each of 8 places, and ranges that cross them.
     #[test]
-    fn the_space_is_a_set_of_pages(steps in prop::collection::vec((0u8..4, 0usize..64, 1usize..20), 1..60)) {
+    fn the_space_is_a_set_of_pages(steps in prop::collection::vec((0u8..6, 0usize..64, 1usize..20), 1..60)) {
         let mut space = Space::new();
         let mut pages: BTreeSet<usize> = BTreeSet::new();
         let mut blocks: BTreeMap<usize, usize> = BTreeMap::new();
         let mut protections: BTreeMap<usize, u32> = BTreeMap::new();
+        // Files, which page of which each page is a copy of.
+        let files = [(); 3].map(|()| Arc::new(Opened { writes: false }));
+        let mut copies: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
         let range = |page: usize, len: usize| page..page + len;
         for (what, page, len) in steps {
             let (start, end) = (page * PAGE, (page + len) * PAGE);
@@ -40,10 +43,11 @@ proptest! {
                     let mut unmapped = 0;
                     let removal = space.remove(start, end, |r| unmapped += (r.end - r.start) / PAGE).unwrap();
                     prop_assert_eq!(space.hole(8 * PAGE), None, "what ends is nobody's yet");
-                    let free: Vec<(usize, usize)> = std::iter::from_fn(|| space.end_block(removal)).collect();
+                    let free: Vec<(usize, usize)> = std::iter::from_fn(|| space.end_block(start, end, removal)).collect();
                     prop_assert_eq!(unmapped, range(page, len).filter(|p| pages.contains(p)).count());
                     for page in page..page + len {
                         protections.remove(&page);
+                        copies.remove(&page);
                         if pages.remove(&page) {
                             *blocks.get_mut(&(page / 8)).unwrap() -= 1;
                         }
@@ -67,6 +71,17 @@ proptest! {
                         prop_assert_eq!(changed.contains(&(page, old)), old != 1);
                     }
                 }
+                3 => {
+                    let file: Arc<dyn crate::File> = files[page % 3].clone();
+                    let source = (len > 3).then_some((&file, len as u64 * PAGE as u64));
+                    space.set_source(start, end, source).unwrap();
+                    for at in range(page, len).filter(|p| pages.contains(p)) {
+                        copies.remove(&at);
+                        if source.is_some() {
+                            copies.insert(at, (page % 3, at - page + len));
+                        }
+                    }
+                }
                 // What is left of a block is mapped whole again.
                 _ => {
                     let block = page / 8;
@@ -81,12 +96,26 @@ proptest! {
                     }
                 }
             }
+            while space.end_source().is_some() {}
+            for at in range(page, len) {
+                let content = space.content(at * PAGE, (at + 1) * PAGE);
+                prop_assert_eq!(content.is_some(), pages.contains(&at));
+                let copy = content.and_then(|(_, content)| content).map(|(file, offset)| {
+                    let same = |own: &Arc<Opened>| Arc::as_ptr(own).addr() == Arc::as_ptr(&file).addr();
+                    (files.iter().position(same).unwrap(), offset as usize / PAGE)
+                });
+                prop_assert_eq!(copy, copies.get(&at).copied());
+            }
             let range = page..page + len;
             let mapped: Vec<usize> = space.regions().iter().flat_map(|r| r.start / PAGE..r.end / PAGE).collect();
             prop_assert!(mapped.iter().eq(&pages), "{mapped:?} {pages:?}");
             prop_assert_eq!(space.covers(start, end), range.clone().all(|p| pages.contains(&p)));
             prop_assert_eq!(space.touches(start, end), range.clone().any(|p| pages.contains(&p)));
         }
+        // Files are held by what is a copy of them, and by nothing else.
+        space.remove(0, 100 * PAGE, |_| ()).unwrap();
+        while space.end_source().is_some() {}
+        prop_assert!(files.iter().all(|file| Arc::strong_count(file) == 1));
     }
 }
 
@@ -164,11 +193,38 @@ fn holes_are_memory_too() {
     assert_eq!(space.hole(PAGE), None);
     space.remove(18 * PAGE, 20 * PAGE, |_| ()).unwrap();
     space.remove(37 * PAGE, 40 * PAGE, |_| ()).unwrap();
-    assert_eq!((space.hole(PAGE), space.hole(2 * PAGE)), (Some(18 * PAGE), Some(18 * PAGE)));
     assert_eq!((space.hole(3 * PAGE), space.hole(4 * PAGE)), (Some(37 * PAGE), None));
+    space.insert_again(37 * PAGE, 40 * PAGE, 1).unwrap();
+    assert_eq!((space.hole(2 * PAGE), space.hole(3 * PAGE)), (Some(18 * PAGE), None));
     space.insert_again(18 * PAGE, 19 * PAGE, 1).unwrap();
-    assert_eq!((space.hole(PAGE), space.hole(2 * PAGE)), (Some(19 * PAGE), Some(37 * PAGE)));
+    assert_eq!((space.hole(PAGE), space.hole(2 * PAGE)), (Some(19 * PAGE), None));
     assert!(space.covers(16 * PAGE, 19 * PAGE) && !space.touches(19 * PAGE, 20 * PAGE));
+}
+
+/// What is done to one mapping does not depend on how many there are.
+#[test]
+fn many_mappings_are_not_looked_through() {
+    const COUNT: usize = 10_000;
+    let mut space = Space::new();
+    let at = |index: usize| (index * 4 + 1) * PAGE;
+    for index in 0..COUNT {
+        space.insert(at(index), 2, RW).unwrap();
+        // Each has a hole, as guards of stacks make them.
+        space.remove(at(index), at(index) + PAGE, |_| ()).unwrap();
+    }
+    space.steps.set(0);
+    for index in (0..COUNT).map(|index| index * 7919 % COUNT) {
+        let (start, end) = (at(index), at(index) + 2 * PAGE);
+        assert!(space.has_hole(start, end) && space.segments_of(start, end).is_empty());
+        space.protect(start, end, 1, |_, _| Ok(())).unwrap();
+        let removal = space.remove(start, end, |_| ()).unwrap();
+        assert!(space.end_unmapped(start, end).is_none() && space.end_source().is_none());
+        assert_eq!(space.end_block(start, end, removal), Some((start, 2)));
+        assert_eq!(space.end_block(start, end, removal), None);
+    }
+    let steps = space.steps.get() / COUNT;
+    assert!(steps < 40 * COUNT.ilog2() as usize, "{steps} for each");
+    assert_eq!(space.hole(PAGE), None);
 }
 
 #[test]
@@ -301,6 +357,28 @@ fn mappings_of_files() {
     let private = map(2 * PAGE, RW, PRIVATE, 5, 0) as usize;
     assert_eq!(bytes(private, 2 * PAGE).iter().filter(|b| **b == b'x').count(), PAGE + 5);
     assert_eq!(map(2 * PAGE, RW, PRIVATE, 8, 0), error(Errno::EBADF));
+    // What is not needed is what the file has, where the mapping is one of it.
+    let count = |at: usize, len: usize| bytes(at, len).iter().filter(|b| **b == b'x').count();
+    let copy = map(3 * PAGE, RW, PRIVATE, 5, 0) as usize;
+    bytes(copy, 3 * PAGE).fill(b'c');
+    assert_eq!((call!(nr::mprotect, copy, PAGE, 1), call!(nr::madvise, copy, PAGE, 4)), (0, 0));
+    assert_eq!((count(copy, PAGE), bytes(copy + PAGE, 1)[0]), (PAGE, b'c'));
+    assert_eq!(call!(nr::madvise, copy, 3 * PAGE, 4), 0);
+    assert_eq!((count(copy, 2 * PAGE), bytes(copy + PAGE, 6)[5]), (PAGE + 5, 0));
+    // Anonymous memory in its place is zeros, what is behind it is not.
+    assert_eq!(call!(nr::mprotect, copy, PAGE, RW), 0);
+    assert_eq!(call!(nr::mmap, copy, PAGE, RW, ANONYMOUS | 0x10, -1, 0) as usize, copy);
+    bytes(copy, 2 * PAGE).fill(b'c');
+    assert_eq!(call!(nr::madvise, copy, 3 * PAGE, 4), 0);
+    assert_eq!((bytes(copy, PAGE), count(copy + PAGE, PAGE)), (&mut [0; PAGE][..], 5));
+    // Moved and longer it is the file's as well.
+    assert_eq!(call!(nr::munmap, copy, 3 * PAGE), 0);
+    let short = map(PAGE, RW, PRIVATE, 5, 0) as usize;
+    bytes(short, PAGE)[0] = b'c';
+    let long = call!(nr::mremap, short, PAGE, 2 * PAGE, 1, 0) as usize;
+    assert_eq!((bytes(long, 1)[0], count(long, 2 * PAGE)), (b'c', PAGE + 4));
+    assert_eq!((call!(nr::madvise, long, PAGE, 4), count(long, PAGE)), (0, PAGE));
+    assert_eq!(call!(nr::munmap, long, 2 * PAGE), 0);
     assert_eq!(map(PAGE, RW, SHARED, 6, 0), error(Errno::EACCES));
     // MAP_SHARED_VALIDATE | MAP_SYNC
     assert_eq!(map(PAGE, RW, 3 | 0x8_0000, 5, 0), error(Errno::EOPNOTSUPP));

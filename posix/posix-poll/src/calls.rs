@@ -1,22 +1,18 @@
 //! The calls.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use fdtab::TABLE;
 use syscall_shim::{Plain, Raw, UserPtr, UserSliceMut, UserWord, syscall, with_mask};
 use ukerrno::Errno;
+use ukfile::fallible::with_list;
 use ukfile::{Description, Events, OpenFlags};
 
 use crate::epoll::{Edge, Epoll, Interest};
-use crate::poll::{Wanted, poll as wait_for};
+use crate::poll::{FEW, Wanted, poll as wait_for};
 use crate::select::select as wait_for_sets;
 
 const SECOND: u64 = 1_000_000_000;
-
-/// Files of a `poll` for which no memory is taken.
-const FEW: usize = 8;
-const NOTHING: Wanted = Wanted::new(None, Events::empty());
 
 /// `struct pollfd`
 #[derive(Clone, Copy, Debug, Plain)]
@@ -53,33 +49,25 @@ fn poll_until(mut fds: UserSliceMut<'_, PollFd>, deadline: Option<u64>) -> Resul
     if fds.len() > TABLE.limit() {
         return Err(Errno::EINVAL);
     }
-    let mut few = [NOTHING; FEW];
-    let mut many = Vec::new();
-    let list = match few.get_mut(..fds.len()) {
-        Some(few) => few,
-        None => {
-            many.try_reserve_exact(fds.len()).map_err(|_| Errno::ENOMEM)?;
-            many.resize_with(fds.len(), || NOTHING);
-            &mut many[..]
+    with_list::<_, FEW, _>(fds.len(), Wanted::nothing, |list| {
+        // Negative descriptors do not count; the others keep their order.
+        let mut used = 0;
+        for (one, place) in fds.iter().filter(|one| one.fd >= 0).zip(&mut *list) {
+            let interest = Events::from_bits_truncate(one.events.into());
+            *place = Wanted::new(TABLE.get(one.fd).ok(), interest);
+            used += 1;
         }
-    };
-    // Negative descriptors do not count; the others keep their order.
-    let mut used = 0;
-    for (one, place) in fds.iter().filter(|one| one.fd >= 0).zip(&mut *list) {
-        let interest = Events::from_bits_truncate(one.events.into());
-        *place = Wanted::new(TABLE.get(one.fd).ok(), interest);
-        used += 1;
-    }
-    let list = &mut list[..used];
-    let count = wait_for(list, deadline)?;
-    let mut found = list.iter();
-    for index in 0..fds.len() {
-        let Some(one) = fds.get(index) else { break };
-        let found = if one.fd < 0 { None } else { found.next() };
-        let found = found.map_or(0, |one| one.found.bits() as u16);
-        fds.set(index, PollFd { found, ..one });
-    }
-    Ok(count)
+        let list = &mut list[..used];
+        let count = wait_for(list, deadline)?;
+        let mut found = list.iter();
+        for index in 0..fds.len() {
+            let Some(one) = fds.get(index) else { break };
+            let found = if one.fd < 0 { None } else { found.next() };
+            let found = found.map_or(0, |one| one.found.bits() as u16);
+            fds.set(index, PollFd { found, ..one });
+        }
+        Ok(count)
+    })
 }
 
 /// Waits for files (poll(2)).
@@ -152,10 +140,17 @@ fn pselect6(
     with_mask(mask, || wait_for_sets(count, [read, write, except], deadline))
 }
 
-const EXCLUSIVE: u32 = 1 << 28;
+const EXCLUSIVE: u32 = Events::EXCLUSIVE.bits();
 const WAKE_UP: u32 = 1 << 29;
 const ONE_SHOT: u32 = 1 << 30;
 const EDGE: u32 = 1 << 31;
+/// What may be asked for together with [`EXCLUSIVE`] (epoll_ctl(2)).
+const WITH_EXCLUSIVE: u32 = Events::IN.bits()
+    | Events::OUT.bits()
+    | Events::ERROR.bits()
+    | Events::HANG_UP.bits()
+    | WAKE_UP
+    | EDGE;
 
 /// `struct epoll_event`: events, and data in two halves. It is packed, as on x86.
 type Event = [u32; 3];
@@ -200,12 +195,16 @@ fn epoll_ctl(
         (false, true) => Edge::Edge,
         (false, false) => Edge::Level,
     };
-    let events = Events::from_bits_truncate(flags & !(EXCLUSIVE | WAKE_UP | ONE_SHOT | EDGE));
+    let exclusive = flags & EXCLUSIVE != 0;
+    if exclusive && (operation != ADD || flags & !(EXCLUSIVE | WITH_EXCLUSIVE) != 0) {
+        return Err(Errno::EINVAL);
+    }
+    let events = Events::from_bits_truncate(flags & !(WAKE_UP | ONE_SHOT | EDGE));
     let data = u64::from(high) << 32 | u64::from(low);
     let interest = Interest { events, edge, data };
     match operation {
         ADD => instance.add(fd, &file, interest),
-        MODIFY if flags & EXCLUSIVE == 0 => instance.modify(fd, &file, interest),
+        MODIFY => instance.modify(fd, &file, interest),
         _ => Err(Errno::EINVAL),
     }
 }

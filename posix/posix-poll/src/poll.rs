@@ -9,6 +9,9 @@ use uklock::WaitQueue;
 
 use crate::look::look;
 
+/// Files of one call for which no memory is taken.
+pub const FEW: usize = 16;
+
 /// A file, what it is waited for, and what it is ready for.
 #[derive(Debug)]
 pub struct Wanted {
@@ -26,6 +29,11 @@ impl Wanted {
     /// Something to wait for.
     pub const fn new(file: Option<Arc<Description>>, interest: Events) -> Self {
         Self { file, interest, found: Events::empty(), watch: None }
+    }
+
+    /// A place for one.
+    pub(crate) const fn nothing() -> Self {
+        Self::new(None, Events::empty())
     }
 }
 

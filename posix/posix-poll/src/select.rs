@@ -1,16 +1,17 @@
 //! `select`: sets of descriptors as bits.
 
-use alloc::vec::Vec;
-
 use fdtab::TABLE;
 use syscall_shim::{UserSlice, UserSliceMut, UserWord};
 use ukerrno::Errno;
 use ukfile::Events;
+use ukfile::fallible::with_list;
 
-use crate::poll::{Wanted, poll};
+use crate::poll::{FEW, Wanted, poll};
 
 /// Descriptors in a set at most: those that a table can have.
 const MAX: usize = fdtab::MAX_LIMIT;
+/// Words of a set for which no memory is taken: `FD_SETSIZE` descriptors.
+const FEW_WORDS: usize = 1024 / 64;
 
 const READ: Events = Events::READABLE.union(Events::READ_BAND);
 const WRITE: Events = Events::WRITABLE.union(Events::WRITE_BAND);
@@ -24,6 +25,9 @@ const FOUND: [Events; 3] = [
     Events::PRIORITY,
 ];
 
+/// A word of each of the sets.
+type Words = [u64; 3];
+
 /// Waits for descriptors in three sets; leaves in them those that are ready, and returns how many.
 pub fn select(
     count: i32,
@@ -31,51 +35,63 @@ pub fn select(
     deadline_ns: Option<u64>,
 ) -> Result<usize, Errno> {
     let count = usize::try_from(count).map_err(|_| Errno::EINVAL)?.min(MAX);
-    let words = count.div_ceil(64);
-    let present = |set: UserWord<'_>| set.value() != 0 && words > 0;
-    let mut asked: [Vec<u64>; 3] = [const { Vec::new() }; 3];
-    for (set, copy) in sets.into_iter().zip(&mut asked) {
-        copy.try_reserve_exact(words).map_err(|_| Errno::ENOMEM)?;
-        if present(set) {
-            let memory: UserSlice<'_, u64> = set.slice(words)?;
-            copy.extend(memory.iter());
-        } else {
-            copy.resize(words, 0);
+    let length = count.div_ceil(64);
+    let present = || sets.into_iter().enumerate().filter(|(_, set)| set.value() != 0 && length > 0);
+    with_list::<_, FEW_WORDS, _>(length, Words::default, |words| {
+        for (kind, set) in present() {
+            let memory: UserSlice<'_, u64> = set.slice(length)?;
+            words.iter_mut().zip(memory.iter()).for_each(|(words, word)| words[kind] = word);
         }
-    }
-    let mut wanted = Vec::new();
-    let mut numbers = Vec::new();
-    for fd in 0..count {
-        let is_in = |set: &Vec<u64>| set[fd / 64] >> (fd % 64) & 1 != 0;
-        let mut interest = Events::empty();
-        for (set, kind) in asked.iter().zip(KINDS) {
-            if is_in(set) {
-                interest |= kind;
+        if let Some(last) = words.last_mut().filter(|_| count % 64 != 0) {
+            last.iter_mut().for_each(|word| *word &= (1 << (count % 64)) - 1);
+        }
+        let ready = look(words, deadline_ns)?;
+        for (kind, set) in present() {
+            let mut memory: UserSliceMut<'_, u64> = set.slice_mut(length)?;
+            for (at, words) in words.iter().enumerate() {
+                memory.set(at, words[kind]);
             }
         }
-        if !interest.is_empty() {
-            let file = TABLE.get(fd as i32)?;
-            ukfile::fallible::push(&mut wanted, Wanted::new(Some(file), interest))?;
-            ukfile::fallible::push(&mut numbers, fd)?;
-        }
-    }
-    poll(&mut wanted, deadline_ns)?;
-    let mut ready = 0;
-    for (index, set) in sets.into_iter().enumerate().filter(|(_, set)| present(*set)) {
-        let mut memory: UserSliceMut<'_, u64> = set.slice_mut(words)?;
-        let mut bits = Vec::new();
-        bits.try_reserve_exact(words).map_err(|_| Errno::ENOMEM)?;
-        bits.resize(words, 0u64);
-        for (one, fd) in wanted.iter().zip(&numbers) {
-            let bit = 1 << (fd % 64);
-            if one.found.intersects(FOUND[index]) && asked[index][fd / 64] & bit != 0 {
-                bits[fd / 64] |= bit;
-                ready += 1;
+        Ok(ready)
+    })
+}
+
+/// Bits that are set in a word.
+fn bits(word: u64) -> impl Iterator<Item = usize> {
+    (0..64).filter(move |bit| word >> bit & 1 != 0)
+}
+
+/// The descriptors of one word that are in any of the sets, as bits.
+fn any(words: &Words) -> u64 {
+    words.iter().fold(0, |any, word| any | word)
+}
+
+/// Waits for the descriptors whose bits are set, and clears those that are not ready.
+fn look(words: &mut [Words], deadline_ns: Option<u64>) -> Result<usize, Errno> {
+    let files = words.iter().map(|words| any(words).count_ones() as usize).sum();
+    with_list::<_, FEW, _>(files, Wanted::nothing, |wanted| {
+        let mut places = wanted.iter_mut();
+        for (at, words) in words.iter().enumerate() {
+            for (bit, place) in bits(any(words)).zip(&mut places) {
+                let kinds = words.iter().zip(KINDS).filter(|(word, _)| *word >> bit & 1 != 0);
+                let interest = kinds.fold(Events::empty(), |all, (_, kind)| all | kind);
+                *place = Wanted::new(Some(TABLE.get((at * 64 + bit) as i32)?), interest);
             }
         }
-        for (at, word) in bits.into_iter().enumerate() {
-            memory.set(at, word);
+        poll(wanted, deadline_ns)?;
+        let mut found = wanted.iter();
+        let mut ready = 0;
+        for words in words {
+            for (bit, one) in bits(any(words)).zip(&mut found) {
+                for (word, kind) in words.iter_mut().zip(FOUND) {
+                    if one.found.intersects(kind) {
+                        ready += (*word >> bit & 1) as usize;
+                    } else {
+                        *word &= !(1 << bit);
+                    }
+                }
+            }
         }
-    }
-    Ok(ready)
+        Ok(ready)
+    })
 }

@@ -433,3 +433,34 @@ fn the_calls_take_what_applications_pass() {
         table.close(fd).unwrap();
     }
 }
+
+/// Of instances that watch exclusively one wakes up, and nobody else is bothered.
+#[test]
+fn exclusive_watchers_are_woken_alone() {
+    let exclusive = Interest { events: Events::IN | Events::EXCLUSIVE, edge: Edge::Level, data: 1 };
+    // Whether it waits already cannot be seen: in one of the rounds it does.
+    let alone = (1..8).any(|round| {
+        let (file, one, other) = (counter(), instance(), instance());
+        for instance in [&one, &other] {
+            epoll(instance).add(0, &file, exclusive).unwrap();
+            assert_eq!(
+                epoll(instance).modify(0, &file, interest(Edge::Level, 1)),
+                Err(Errno::EINVAL)
+            );
+        }
+        let waiting = std::thread::spawn(move || wait(epoll(&one), 20_000));
+        std::thread::sleep(Duration::from_millis(10 << round));
+        add(&file, 1);
+        assert_eq!(waiting.join().unwrap(), [1]);
+        wait(epoll(&other), 0).is_empty()
+    });
+    assert!(alone, "both were told each time");
+    // Without anybody who waits, all are told.
+    let (file, one, other) = (counter(), instance(), instance());
+    for instance in [&one, &other] {
+        epoll(instance).add(0, &file, exclusive).unwrap();
+    }
+    add(&file, 1);
+    assert_eq!((wait(epoll(&one), 0), wait(epoll(&other), 0)), (vec![1], vec![1]));
+    assert_eq!(epoll(&one).add(1, &other, exclusive), Err(Errno::EINVAL));
+}

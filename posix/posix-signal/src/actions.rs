@@ -2,10 +2,10 @@
 
 use syscall_shim::{Errno, UserPtr, syscall};
 
-use crate::check_size;
 use crate::number::{FIXED, bit, is_signal};
 use crate::post::activate;
 use crate::state::{Action, STATE};
+use crate::{check_size, timers};
 
 /// See sigaction(2).
 #[syscall]
@@ -27,7 +27,11 @@ fn rt_sigaction(
         state.set_action(signal, Action { mask: new.mask & !FIXED, ..new });
         state.request();
     }
+    let ignored = state.is_ignored(signal);
     drop(state);
+    if ignored {
+        timers::forgotten(bit(signal));
+    }
     if let Some(old) = old {
         old.write(before);
     }

@@ -18,10 +18,13 @@ const SA_RESETHAND: u64 = 0x8000_0000;
 /// `MSG_NOSIGNAL` of `send`.
 const NO_SIGNAL: usize = 0x4000;
 
+/// Handlers of timers' signals that run at the end of one call, at most.
+const MOST_OF_TIMERS: u32 = 8;
+
 /// What is to be done with a signal.
 enum Next {
     Nothing,
-    Ignore,
+    Ignore(Info),
     End(i32),
     Handle(Frame),
 }
@@ -51,18 +54,28 @@ pub fn after_call(ended: Ended<'_>) -> Then {
         // A thread that runs is there.
         let _ = post(Target::Thread(thread), Info::from_process(SIGPIPE, SI_USER));
     }
-    let (mut handled, mut restarts) = (false, true);
+    let (mut handled, mut restarts, mut of_timers) = (false, true, 0);
     loop {
+        // A timer may expire again while a handler runs: the program gets its turn, and what is pending
+        // is delivered at the end of its next call.
+        if of_timers == MOST_OF_TIMERS {
+            STATE.lock().settle(thread);
+            break;
+        }
         let next = STATE.lock().next(thread);
         match next {
             Next::Nothing => break,
-            Next::Ignore => {}
+            Next::Ignore(mut info) => {
+                timers::delivered(&mut info);
+            }
             Next::End(signal) => end(signal),
-            Next::Handle(frame) => {
+            Next::Handle(mut frame) => {
                 handled = true;
                 restarts &= frame.action.flags & SA_RESTART != 0;
-                if let Some(timer) = frame.info.timer() {
-                    timers::delivered(timer, frame.info.overrun());
+                of_timers += u32::from(timers::delivered(&mut frame.info));
+                if frame.action.flags & SA_RESETHAND != 0 {
+                    // Others that are pending are forgotten, if nothing is what happens by default.
+                    timers::forgotten(bit(frame.info.signal));
                 }
                 // A handler may never return, but jump to where the program wants to go on: nothing
                 // is locked, and nothing here would have to be dropped.
@@ -90,21 +103,26 @@ impl State {
     fn next(&mut self, thread: i32) -> Next {
         let open = !self.mask(thread);
         let Some(info) = self.take(thread, open) else {
-            let own = self.own(thread);
-            if let Some(saved) = own.saved.take() {
-                own.mask = saved;
-            }
-            self.request();
-            timers::request();
+            self.settle(thread);
             return Next::Nothing;
         };
         let action = self.action(info.signal);
         match action.handler {
-            IGNORE => Next::Ignore,
-            DEFAULT if self.is_ignored(info.signal) => Next::Ignore,
+            IGNORE => Next::Ignore(info),
+            DEFAULT if self.is_ignored(info.signal) => Next::Ignore(info),
             DEFAULT => Next::End(info.signal),
             _ => Next::Handle(self.begin(thread, info)),
         }
+    }
+
+    /// A call of a thread returns: with the mask from before, and whatever is pending now is for later.
+    fn settle(&mut self, thread: i32) {
+        let own = self.own(thread);
+        if let Some(saved) = own.saved.take() {
+            own.mask = saved;
+        }
+        self.request();
+        timers::request();
     }
 
     /// A handler of a thread begins.
@@ -155,9 +173,12 @@ fn is_restarted(ended: &Ended<'_>) -> bool {
         | nr::writev
         | nr::pwritev
         | nr::pwritev2
+        | nr::sendfile
+        | nr::copy_file_range
         | nr::ioctl
         | nr::open
         | nr::openat
+        | nr::creat
         | nr::wait4
         | nr::waitid
         | nr::accept

@@ -60,9 +60,9 @@ impl Info {
         (self.fields[0] >> 32) as i32
     }
 
-    /// The timer of a signal that is pending expired again, as the other one says.
-    pub fn count_overrun(&mut self, again: &Self) {
-        let total = self.overrun().saturating_add(again.overrun()).saturating_add(1);
-        self.fields[0] = self.fields[0] & 0xffff_ffff | (total as u32 as u64) << 32;
+    /// The timer expired that many times more.
+    pub fn count_overruns(&mut self, times: u64) {
+        let total = (self.overrun() as u64).saturating_add(times).min(i32::MAX as u64);
+        self.fields[0] = self.fields[0] & 0xffff_ffff | total << 32;
     }
 }

@@ -9,7 +9,7 @@ use ukplat::StaticRef;
 use crate::info::Info;
 use crate::number::{FIRST_QUEUED, SIGKILL, bit, name};
 use crate::state::{DEFAULT, STATE, State, WAITING};
-use crate::{deliver, masks};
+use crate::{deliver, masks, timers};
 
 /// Who gets a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,9 @@ pub enum Target {
 
 /// What sending leads to.
 enum Effect {
-    /// The signal is ignored, or it waits until somebody takes it.
+    /// The signal is ignored.
+    Ignore,
+    /// It waits until somebody takes it.
     None,
     /// This thread takes it.
     Wake(i32),
@@ -59,7 +61,10 @@ pub fn unknown<T>(reference: &'static T) -> &'static T {
 pub fn know_threads() {
     static EVENTS: Events = Events {
         created: |parent, child| STATE.lock().thread_created(parent, child),
-        ended: |thread| STATE.lock().thread_ended(thread),
+        ended: |thread| {
+            let lost = STATE.lock().thread_ended(thread);
+            timers::forgotten(lost);
+        },
     };
     static KNOWN: AtomicBool = AtomicBool::new(false);
     if !KNOWN.load(Relaxed) {
@@ -68,17 +73,32 @@ pub fn know_threads() {
     }
 }
 
+/// What becomes of a signal that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It stays until somebody takes it.
+    Pending,
+    /// It is ignored, and gone.
+    Ignored,
+}
+
 /// Sends a signal.
 ///
 /// # Errors
 /// `ESRCH` when there is no such thread; `EAGAIN` when too many signals are pending.
 pub fn post(target: Target, info: Info) -> Result<(), Errno> {
+    send(target, info).map(drop)
+}
+
+/// Sends a signal, as [`post`], and tells what becomes of it.
+pub fn send(target: Target, info: Info) -> Result<Sent, Errno> {
     activate();
     if info.signal == SIGKILL {
         end(info.signal);
     }
     let effect = STATE.lock().post(target, info)?;
     match effect {
+        Effect::Ignore => return Ok(Sent::Ignored),
         Effect::None => {}
         Effect::Wake(thread) => posix_thread::wake(thread),
         Effect::End => end(info.signal),
@@ -87,7 +107,7 @@ pub fn post(target: Target, info: Info) -> Result<(), Errno> {
     if let Some(hook) = ON_POST.get() {
         hook();
     }
-    Ok(())
+    Ok(Sent::Pending)
 }
 
 /// The default action: ends the process as a shell would tell it.
@@ -116,7 +136,7 @@ impl State {
         // What is blocked may have another action when it is not any more.
         if waits.is_none() && open.is_some() {
             if self.is_ignored(signal) {
-                return Ok(Effect::None);
+                return Ok(Effect::Ignore);
             }
             if self.action(signal).handler == DEFAULT {
                 return Ok(Effect::End);
@@ -128,7 +148,7 @@ impl State {
         };
         let again = info.timer().and_then(|timer| queue.of_timer(timer));
         if let Some(pending) = again {
-            pending.count_overrun(&info);
+            pending.count_overruns(info.overrun() as u64 + 1);
         } else if !queue.push(info) && signal >= FIRST_QUEUED {
             return Err(Errno::EAGAIN);
         }

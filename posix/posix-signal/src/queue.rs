@@ -27,11 +27,11 @@ impl Queue {
         self.set
     }
 
-    /// Adds a signal; one that is not queued and already there is dropped. `false` when there is no
-    /// room.
+    /// Adds a signal; one that is not queued and already there is dropped, but for those of timers,
+    /// of which each sends one at a time. `false` when there is no room.
     pub fn push(&mut self, info: Info) -> bool {
         let bit = bit(info.signal);
-        if info.signal < FIRST_QUEUED && self.set & bit != 0 {
+        if info.signal < FIRST_QUEUED && self.set & bit != 0 && info.timer().is_none() {
             return true;
         }
         if self.infos.len() >= MOST || self.infos.try_reserve(1).is_err() {

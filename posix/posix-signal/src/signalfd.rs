@@ -30,10 +30,8 @@ impl SignalFile {
     }
 
     fn take(&self) -> Option<Info> {
-        let taken = STATE.lock().take(posix_thread::gettid(), self.set())?;
-        if let Some(timer) = taken.timer() {
-            timers::delivered(timer, taken.overrun());
-        }
+        let mut taken = STATE.lock().take(posix_thread::gettid(), self.set())?;
+        timers::delivered(&mut taken);
         Some(taken)
     }
 }

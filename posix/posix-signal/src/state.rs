@@ -143,11 +143,14 @@ impl State {
         self.own.try_insert(child, own).map(drop).map_err(|_| Errno::ENOMEM)
     }
 
-    pub fn thread_ended(&mut self, thread: i32) {
-        if thread == FIRST {
-            self.first = Own::default();
-        }
-        self.own.remove(&thread);
+    /// Forgets a thread; returns the signals that were pending for it.
+    pub fn thread_ended(&mut self, thread: i32) -> u64 {
+        let own = if thread == FIRST {
+            Some(core::mem::take(&mut self.first))
+        } else {
+            self.own.remove(&thread)
+        };
+        own.map_or(0, |own| own.pending.set())
     }
 
     /// Calls of threads have to look as long as there is something to deliver. Called after

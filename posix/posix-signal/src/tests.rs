@@ -11,6 +11,7 @@ use crate::info::{Info, SI_USER};
 use crate::number::{FIRST_QUEUED, bit};
 use crate::queue::{MOST, Queue};
 use crate::state::{Action, STATE};
+use crate::timers;
 
 const EINVAL: isize = -22;
 const SIGUSR1: i32 = 10;
@@ -87,7 +88,7 @@ fn the_queue_has_an_end() {
 fn overruns_are_counted() {
     let mut info = Info::from_timer(SIGRTMIN, 3, 4, 9);
     assert_eq!((info.timer(), info.overrun()), (Some(3), 4));
-    info.count_overrun(&Info::from_timer(SIGRTMIN, 3, 1, 9));
+    info.count_overruns(2);
     assert_eq!((info.timer(), info.overrun(), info.fields[1]), (Some(3), 6, 9));
     assert_eq!(Info::new(SIGRTMIN, SI_USER).timer(), None);
 }
@@ -205,6 +206,38 @@ fn timers_expire_and_are_asked() {
     assert!(value[..2] == [3, 5] && (69..=70).contains(&value[2]), "{value:?}");
     assert_eq!(call!(nr::setitimer, 0, 0, &mut value), 0);
     assert_eq!(call!(nr::getitimer, 3, &mut value), EINVAL);
+}
+
+/// Nobody looks at a timer whose signal is pending, however often it expires: that is counted when the
+/// signal is taken.
+#[test]
+fn a_timer_waits_until_its_signal_is_taken() {
+    let _turn = turn();
+    let set = bit(SIGRTMIN);
+    assert_eq!(call!(nr::rt_sigprocmask, SET, &set, 0, EIGHT), 0);
+    let (mut id, mut event) = (-1i32, [0u64; 8]);
+    event[1] = SIGRTMIN as u64;
+    assert_eq!(call!(nr::timer_create, 1, &event, &mut id), 0);
+    // Each nanosecond.
+    assert_eq!(call!(nr::timer_settime, id, 0, &[0i64, 1, 0, 1], 0), 0);
+    assert_eq!(timers::expire(), None);
+    let start = ukplat::monotonic_ns();
+    while ukplat::monotonic_ns() < start + 2_000_000 {}
+    let mut found = Info::new(0, 0);
+    assert_eq!(call!(nr::rt_sigtimedwait, &set, &mut found, 0, EIGHT), SIGRTMIN as isize);
+    assert!(found.timer() == Some(id) && found.overrun() >= 2_000_000, "{found:?}");
+    assert_eq!(call!(nr::timer_getoverrun, id), found.overrun() as isize);
+    // It goes on then; when its signal is ignored, too, but not all the time.
+    let mut pending = 0u64;
+    assert_eq!(call!(nr::rt_sigpending, &mut pending, EIGHT), 0);
+    assert_eq!((pending, timers::expire()), (set, None));
+    let ignore = Action { handler: 1, flags: 0, restorer: 0, mask: 0 };
+    assert_eq!(call!(nr::rt_sigaction, SIGRTMIN, &ignore, 0, EIGHT), 0);
+    assert_eq!(call!(nr::rt_sigprocmask, UNBLOCK, &set, 0, EIGHT), 0);
+    let now = ukplat::monotonic_ns();
+    assert!(timers::expire().is_some_and(|next| next > now), "it pauses");
+    assert_eq!(call!(nr::timer_delete, id), 0);
+    assert_eq!(timers::expire(), None);
 }
 
 #[test]

@@ -59,12 +59,10 @@ fn rt_sigtimedwait(
         take();
         STATE.lock().own(thread).awaited = 0;
     }
-    let Some(taken) = found else {
+    let Some(mut taken) = found else {
         return Err(if waited.is_err() { Errno::EINTR } else { Errno::EAGAIN });
     };
-    if let Some(timer) = taken.timer() {
-        timers::delivered(timer, taken.overrun());
-    }
+    timers::delivered(&mut taken);
     if let Some(info) = info {
         info.write(taken);
     }

@@ -14,13 +14,14 @@
 #[cfg(test)]
 mod tests;
 
-use syscall_shim::{Errno, Plain, Raw, UserSlice, UserSliceMut, syscall};
+use syscall_shim::{Errno, Plain, Raw, UserSlice, UserSliceMut, UserWord, syscall};
+use ukfile::Console;
 use ukplat::Stream;
 
 /// Buffers of one call at most (`UIO_MAXIOV`, `limits.h` of Linux).
 const IOV_MAX: usize = 1024;
-/// How often a read looks whether something has arrived, in nanoseconds.
-const POLL_NS: u64 = 5_000_000;
+/// Request of `ioctl`: how many bytes can be read.
+const FIONREAD: usize = 0x541b;
 
 /// A buffer of `readv` and `writev`.
 #[derive(Clone, Copy, Debug, Plain)]
@@ -73,7 +74,7 @@ fn read(fd: i32, mut bytes: UserSliceMut<'_, u8>) -> Result<usize, Errno> {
     if fd != 0 {
         return Err(Errno::EBADF);
     }
-    Ok(fill(bytes.as_mut_slice()))
+    Console::wait(bytes.as_mut_slice())
 }
 
 /// Fills several buffers with what has arrived (readv(2)).
@@ -90,7 +91,7 @@ fn readv(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
         let mut bytes = buffer.base.slice_mut(buffers.scope(), buffer.len)?;
         let bytes = bytes.as_mut_slice();
         // Only the first byte is waited for.
-        let here = if taken == 0 { fill(bytes) } else { ukplat::console_read(bytes) };
+        let here = if taken == 0 { Console::wait(bytes)? } else { Console::take(bytes) };
         taken += here;
         if here < bytes.len() {
             break;
@@ -99,24 +100,16 @@ fn readv(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
     Ok(taken)
 }
 
-fn fill(bytes: &mut [u8]) -> usize {
-    if bytes.is_empty() {
-        return 0;
-    }
-    loop {
-        match ukplat::console_read(bytes) {
-            0 if ukplat::console_ended() => return 0,
-            0 => ukplat::idle_until(Some(ukplat::monotonic_ns() + POLL_NS)),
-            taken => return taken,
-        }
-    }
-}
-
-/// The console is not a terminal that could be asked or set (ioctl(2)).
+/// Tells how many bytes have arrived; the console is not a terminal that could be asked or set
+/// (ioctl(2)).
 #[syscall]
-fn ioctl(fd: i32, _request: usize, _argument: usize) -> Result<(), Errno> {
+fn ioctl(fd: i32, request: usize, argument: UserWord) -> Result<(), Errno> {
     known(fd)?;
-    Err(Errno::ENOTTY)
+    if request != FIONREAD {
+        return Err(Errno::ENOTTY);
+    }
+    argument.pointer::<i32>()?.write(Console::available() as i32);
+    Ok(())
 }
 
 /// The console has no positions (lseek(2)).

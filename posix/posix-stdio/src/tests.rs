@@ -32,3 +32,16 @@ fn input_and_the_rest_know_their_descriptors() {
     assert_eq!(call!(nr::close, 2), 0);
     assert_eq!(call!(nr::close, 3), Errno::EBADF.to_raw());
 }
+
+/// A signal ends the wait for input: one is pending all the time here.
+#[test]
+fn a_wait_for_input_is_interrupted() {
+    static PENDING: uklock::Query = || true;
+    uklock::on_interrupted_query(&PENDING);
+    let (mut room, mut count) = ([0u8; 4], 7i32);
+    assert_eq!(call!(nr::read, 0, &mut room[..]), Errno::EINTR.to_raw());
+    let buffers = [[0, 0], [room.as_mut_ptr() as usize, 4]];
+    assert_eq!(call!(nr::readv, 0, &buffers[..]), Errno::EINTR.to_raw());
+    assert_eq!((call!(nr::ioctl, 0, 0x541b, &mut count), count), (0, 0));
+    assert_eq!(call!(nr::ioctl, 0, 0x541b, 0), Errno::EFAULT.to_raw());
+}

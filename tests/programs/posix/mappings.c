@@ -1,5 +1,6 @@
 /* Files as memory: the program is run by the host, too, where it must find the same. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -171,6 +172,38 @@ static void seals(void)
 	CHECK(!close(fd));
 }
 
+/* What is mapped already can be changed, and nothing else: of what one gives away. */
+static void sealed_for_others(void)
+{
+	int fd = memfd_create("given away", MFD_ALLOW_SEALING);
+	CHECK(fd >= 0 && !ftruncate(fd, PAGE));
+	char *at = map(fd, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, 0), text[4] = "";
+	CHECK(!fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE));
+	CHECK(fcntl(fd, F_GET_SEALS) == F_SEAL_FUTURE_WRITE);
+	FAILS(pwrite(fd, "x", 1, 0), EPERM);
+	FAILS(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, PAGE), EPERM);
+	FAILS((long)mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0), EPERM);
+	memcpy(at, "own", 3);
+	CHECK(pread(fd, text, 3, 0) == 3 && !strcmp(text, "own"));
+	CHECK(!munmap(at, PAGE) && pread(fd, text, 3, 0) == 3 && !strcmp(text, "own"));
+	at = map(fd, PAGE, PROT_READ, MAP_SHARED, 0);
+	FAILS(mprotect(at, PAGE, PROT_READ | PROT_WRITE), EACCES);
+	CHECK(!munmap(at, PAGE) && !close(fd));
+}
+
+/* What a private copy does not need any more is what the file has. */
+static void copies(void)
+{
+	int fd = file("copied", O_RDWR | O_CREAT | O_TRUNC);
+	CHECK(write(fd, "original", 8) == 8 && !ftruncate(fd, 2 * PAGE));
+	char *at = map(fd, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, 0);
+	memset(at, 'c', 2 * PAGE);
+	CHECK(!madvise(at, PAGE, MADV_DONTNEED) && !strcmp(at, "original") && at[PAGE] == 'c');
+	CHECK(!munmap(at, PAGE) && pwrite(fd, "second", 6, PAGE) == 6 && !close(fd));
+	CHECK(!madvise(at + PAGE, PAGE, MADV_DONTNEED) && !strcmp(at + PAGE, "second"));
+	CHECK(!munmap(at + PAGE, PAGE));
+}
+
 static void errors(void)
 {
 	char path[200];
@@ -197,13 +230,32 @@ static void errors(void)
 	CHECK(!close(reads) && !close(writes) && !close(ends[0]) && !close(ends[1]));
 }
 
+/* The first thread's stack is told as it is: it has what is on it, and its lowest byte is memory. */
+static void the_first_stack(void)
+{
+	pthread_attr_t attributes;
+	char here, *lowest = 0;
+	size_t size = 0, guard = 1;
+	CHECK(!pthread_getattr_np(pthread_self(), &attributes));
+	CHECK(!pthread_attr_getstack(&attributes, (void **)&lowest, &size));
+	CHECK(!pthread_attr_getguardsize(&attributes, &guard));
+	CHECK(lowest < &here && &here < lowest + size);
+	CHECK(size >= 64 << 10 && guard % PAGE == 0);
+	CHECK(__builtin_frame_address(0) > (void *)lowest);
+	*(volatile char *)lowest = 1;
+	pthread_attr_destroy(&attributes);
+}
+
 void test_mappings(void)
 {
 	folder = getenv("FOLDER") ? getenv("FOLDER") : "/tmp";
 	mkdir(folder, 0777);
+	the_first_stack();
 	coherence();
 	other_ways();
 	without_a_name();
 	seals();
+	sealed_for_others();
+	copies();
 	errors();
 }

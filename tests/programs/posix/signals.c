@@ -1,4 +1,5 @@
 /* Signals within the process. */
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -6,6 +7,8 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/sendfile.h>
 #include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -234,6 +237,15 @@ static void *writes(void *argument)
 	return 0;
 }
 
+static void *reads_all(void *argument)
+{
+	char page[4096];
+	struct timespec a_little = { .tv_nsec = 30000000 };
+	nanosleep(&a_little, 0);
+	CHECK(read(ends[0], page, sizeof page) == sizeof page);
+	return 0;
+}
+
 static void interruption(void)
 {
 	struct timespec long_time = { .tv_sec = 1000 }, rest = { 0 };
@@ -283,6 +295,20 @@ static void interruption(void)
 	pthread_join(writer, 0);
 	pthread_join(sender, 0);
 	CHECK(count == 1);
+	/* So does sending to what is full. */
+	char page[4096] = "";
+	int source = memfd_create("source", 0), room = 0;
+	CHECK(write(source, page, sizeof page) == sizeof page && !lseek(source, 0, SEEK_SET));
+	CHECK(!fcntl(ends[1], F_SETFL, O_NONBLOCK));
+	while (write(ends[1], page, sizeof page) > 0)
+		room++;
+	CHECK(!fcntl(ends[1], F_SETFL, 0) && room > 0);
+	sender = send_soon(SIGUSR1);
+	CHECK(!pthread_create(&writer, 0, reads_all, 0));
+	CHECK(sendfile(ends[1], source, 0, 100) == 100);
+	pthread_join(writer, 0);
+	pthread_join(sender, 0);
+	CHECK(count == 2 && !close(source));
 	/* But not waiting for a time. */
 	INTERRUPTED(nanosleep(&long_time, &rest));
 	close(ends[0]);

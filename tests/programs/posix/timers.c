@@ -188,6 +188,39 @@ static void files(void)
 	CHECK(!close(timer) && !close(counter));
 }
 
+/* Timers that expire all the time leave the program its own, and what was missed is counted. */
+static void very_short_intervals(void)
+{
+	struct itimerval fast = { { 0, 1 }, { 0, 1 } }, off = { 0 };
+	count = 0;
+	CHECK(!setitimer(ITIMER_REAL, &fast, 0));
+	volatile unsigned work = 0;
+	for (int i = 0; i < 1000; i++) {
+		getppid();
+		for (int j = 0; j < 1000; j++)
+			work++;
+	}
+	CHECK(!setitimer(ITIMER_REAL, &off, 0));
+	CHECK(work == 1000000 && count > 0);
+
+	sigset_t set, old;
+	siginfo_t info;
+	timer_t timer;
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN };
+	struct itimerspec spec = { { 0, 1 }, { 0, 1 } };
+	struct timespec nap = { .tv_nsec = 5000000 }, zero = { 0 };
+	CHECK(!timer_create(CLOCK_MONOTONIC, &event, &timer));
+	CHECK(!timer_settime(timer, 0, &spec, 0) && !nanosleep(&nap, 0));
+	CHECK(sigwaitinfo(&set, &info) == SIGRTMIN && info.si_overrun >= 5000000);
+	CHECK(timer_getoverrun(timer) == info.si_overrun && !timer_delete(timer));
+	while (sigtimedwait(&set, 0, &zero) > 0)
+		;
+	sigprocmask(SIG_SETMASK, &old, 0);
+}
+
 void test_timers(void)
 {
 	files();
@@ -252,6 +285,7 @@ void test_timers(void)
 	CHECK(!timer_delete(timer));
 	sigprocmask(SIG_SETMASK, &old, 0);
 
+	very_short_intervals();
 	sem_init(&called, 0, 0);
 	struct sigevent by_thread = {
 		.sigev_notify = SIGEV_THREAD,

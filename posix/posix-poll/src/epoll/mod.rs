@@ -69,18 +69,17 @@ struct Shared {
 }
 
 impl Shared {
-    /// Somebody has to look at an item.
-    fn queue(&self, id: u32) {
+    /// Somebody has to look at an item. Returns whether somebody waited, who does so now.
+    fn queue(&self, id: u32) -> bool {
         let mut state = self.state.lock();
         let new = state.queue(id);
         let silent = state.get(id).is_none_or(|item| item.silent);
         drop(state);
-        if new {
-            self.waiting.wake_one();
-        }
+        let goes_on = new && self.waiting.wake_one();
         if !silent {
             self.watchers.notify(Events::READABLE);
         }
+        goes_on
     }
 
     /// Whoever ceases to wait or to look leaves what is left to another.
@@ -106,6 +105,10 @@ impl Shared {
 impl Watcher for Shared {
     fn changed(&self, key: u64, _events: Events) {
         self.queue(key as u32);
+    }
+
+    fn changed_for_one(&self, key: u64, _events: Events) -> bool {
+        self.queue(key as u32)
     }
 
     fn closed(&self, key: u64) {
@@ -134,15 +137,20 @@ impl Epoll {
         Ok(Self { control: Mutex::new(()), shared })
     }
 
-    /// Watches a file (`EPOLL_CTL_ADD`), until it is closed.
+    /// Watches a file (`EPOLL_CTL_ADD`), until it is closed. With [`Events::EXCLUSIVE`] it is enough that
+    /// one of several instances has somebody who wakes up for it.
     ///
     /// # Errors
-    /// `EEXIST`; `EPERM` for files that are always ready; `ELOOP`; `ENOMEM`
+    /// `EEXIST`; `EPERM` for files that are always ready; `ELOOP`; `EINVAL` for instances that are to be
+    /// watched exclusively; `ENOMEM`
     pub fn add(&self, fd: i32, file: &Arc<Description>, interest: Interest) -> Result<(), Errno> {
         if file.file().watchers().is_none() {
             return Err(Errno::EPERM);
         }
         let inner = file.downcast::<Self>();
+        if inner.is_some() && interest.events.contains(Events::EXCLUSIVE) {
+            return Err(Errno::EINVAL);
+        }
         let _nesting = inner.map(|_| NESTING.lock());
         if let Some(inner) = inner
             && inner.below(self, 0)? + 1 + self.shared.above() > MAX_NESTS
@@ -176,7 +184,7 @@ impl Epoll {
     /// Changes what is wanted of a file (`EPOLL_CTL_MOD`).
     ///
     /// # Errors
-    /// `ENOENT`
+    /// `ENOENT`; `EINVAL` when it is watched exclusively
     pub fn modify(
         &self,
         fd: i32,
@@ -188,6 +196,9 @@ impl Epoll {
             let mut state = self.shared.state.lock();
             let id = state.find(fd, Arc::as_ptr(file)).ok_or(Errno::ENOENT)?;
             let item = state.get_mut(id).ok_or(Errno::ENOENT)?;
+            if item.interest.events.contains(Events::EXCLUSIVE) {
+                return Err(Errno::EINVAL);
+            }
             item.interest = interest;
             item.silent = false;
             (id, item.watch)

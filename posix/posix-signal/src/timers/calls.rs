@@ -158,6 +158,16 @@ fn interval_timer(which: i32) -> Result<(i32, Clock, i32), Errno> {
     }
 }
 
+/// The interval timer that sends a signal.
+pub fn interval_timer_of(signal: i32) -> Option<i32> {
+    match signal {
+        SIGALRM => Some(-1),
+        SIGVTALRM => Some(-2),
+        SIGPROF => Some(-3),
+        _ => None,
+    }
+}
+
 fn from_micros([seconds, micros]: [i64; 2]) -> Result<u64, Errno> {
     if !(0..1_000_000).contains(&micros) {
         return Err(Errno::EINVAL);
