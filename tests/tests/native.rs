@@ -133,6 +133,10 @@ fn what_a_program_finds_when_it_starts() {
     assert!(!said.all().contains("all of it"), "{}", said.all());
     let (handled, _) = handlers(&root().join("build/prog_linuxu-x86_64.dbg"));
     assert!(handled.len() > 30, "a call by number keeps all handlers: {handled:?}");
+    // What the C library allocates itself is on the image's heap.
+    let names = symbols(&root().join("build/prog_linuxu-x86_64.dbg"));
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    assert!(has("__libc_malloc") && !has("__simple_malloc") && !has("__libc_malloc_impl"));
     names_of_the_headers_of_glibc(&root().join("build/native/prog_linuxu-x86_64/linked.map"));
 }
 
@@ -271,16 +275,53 @@ fn programs_with_nolibc() {
 fn build_systems_of_programs() {
     let makefile = "part.o: part.c\n\t$(CC) -DN=5 -c part.c -o part.o\n";
     let part = "int part(void) { return N; }\n";
-    let main = "int part(void);\nint main(void) { return part(); }\n";
+    // Its own allocator and functions of memory: the C library calls them, the system has its own.
+    let main = r#"
+        #include <stdio.h>
+        #include <string.h>
+        #include <sys/utsname.h>
+        static _Alignas(16) char heap[1 << 16];
+        static size_t used;
+        static volatile int copies;
+        void *malloc(size_t n) {
+            void *block = heap + used;
+            used += (n + 15) & -16;
+            return used <= sizeof heap ? block : 0;
+        }
+        void free(void *block) {}
+        void *memcpy(void *restrict to, const void *restrict from, size_t n) {
+            copies++;
+            for (size_t i = 0; i < n; i++) ((volatile char *)to)[i] = ((volatile char *)from)[i];
+            return to;
+        }
+        size_t strlen(const char *text) {
+            size_t n = 0;
+            while (((volatile const char *)text)[n]) n++;
+            return n;
+        }
+        int part(void);
+        int main(void) {
+            struct utsname name;
+            int before = copies;
+            uname(&name);
+            int of_the_system = copies - before;
+            char *volatile text = "text", *copy = strdup(text);
+            int here = copy >= heap && copy < heap + sizeof heap && !strcmp(copy, "text");
+            free(copy);
+            printf("own functions %d %d %d, system %s\n", here, copies > before, !of_the_system,
+                   name.sysname);
+            return part();
+        }
+    "#;
     let manifest = "name = \"made\"\nkind = \"c\"\n[c]\nsources = [\"main.c\"]\n\
                     make = [\"make\"]\nobjects = [\"part.o\"]\n";
     let files =
         [("oxk.toml", manifest), ("Makefile", makefile), ("part.c", part), ("main.c", main)];
     let dir = folder("made", &files);
     let run = || call_in(OXK, &dir, &["run", "--timeout", "120"]);
-    run().expect(5, &[]);
+    run().expect(5, &["own functions 1 1 1, system Linux\n"]);
     // A change is seen.
-    std::fs::write(dir.join("main.c"), main.replace("part()", "part() + 1")).unwrap();
+    std::fs::write(dir.join("main.c"), main.replace("return part()", "return part() + 1")).unwrap();
     run().expect(6, &[]);
     std::fs::write(dir.join("main.c"), "int main(void) { return undefined(); }\n").unwrap();
     run().expect(125, &["undefined symbol", "cannot link made", "help: "]);
