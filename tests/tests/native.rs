@@ -113,6 +113,7 @@ fn what_a_program_finds_when_it_starts() {
                 "by number 1 1\n",
                 "missing -1 Function not implemented\n",
                 "too much 1 Out of memory\n",
+                "own 3 1, aligned 0\n",
                 "from prog -1, 7 characters, release 2\n",
                 "calls 1 [\n",
                 "device 17, trim 0\n",
@@ -121,7 +122,7 @@ fn what_a_program_finds_when_it_starts() {
                 "contexts 21 7\n",
                 "prog: error 1: No such file or directory\n",
                 "all of it: progabc\n",
-                "bye\n",
+                "end of a thread\nbye\n",
                 "destructor, 1 living\n",
             ],
         );
@@ -250,7 +251,7 @@ fn programs_with_nolibc() {
         "+7  3.14 ab  | c 0xff 1e-07\n",
         "/other: No such file or directory\n",
         "constructors 6\n",
-        "byedestructor\n",
+        "byedestructor, 100 functions before\n",
     ];
     for machine in one_per_platform() {
         run(machine, "nolibc", &["x"]).expect(7, &texts);
