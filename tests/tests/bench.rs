@@ -151,6 +151,7 @@ fn system_calls_are_measured_in_every_way() {
     let instructions = |what: &str| value("kvm", what, "instructions");
     assert!(instructions("loop") < instructions("function"), "{report}");
     assert!(instructions("function") < instructions("library"), "{report}");
+    assert!(instructions("library") <= 2.0 * instructions("wrapper"), "{report}");
     assert!(instructions("library") < instructions("number"), "{report}");
     assert!(instructions("number") < instructions("trapped"), "{report}");
 }

@@ -1,6 +1,9 @@
 //! Programs in C on every platform: linked natively, with just the handlers that they reach.
 
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use image_tests::{MACHINES, Machine, call, call_in, machines, one_per_platform, root, run};
 
@@ -110,12 +113,16 @@ fn what_a_program_finds_when_it_starts() {
                 "by number 1 1\n",
                 "missing -1 Function not implemented\n",
                 "too much 1 Out of memory\n",
+                "own 3 1, aligned 0\n",
                 "from prog -1, 7 characters, release 2\n",
                 "calls 1 [\n",
                 "device 17, trim 0\n",
                 "poll 0, last g\n",
+                "fcntl 2\n",
+                "contexts 21 7\n",
+                "prog: error 1: No such file or directory\n",
                 "all of it: progabc\n",
-                "bye\n",
+                "end of a thread\nbye\n",
                 "destructor, 1 living\n",
             ],
         );
@@ -127,6 +134,107 @@ fn what_a_program_finds_when_it_starts() {
     assert!(!said.all().contains("all of it"), "{}", said.all());
     let (handled, _) = handlers(&root().join("build/prog_linuxu-x86_64.dbg"));
     assert!(handled.len() > 30, "a call by number keeps all handlers: {handled:?}");
+    // What the C library allocates itself is on the image's heap.
+    let names = symbols(&root().join("build/prog_linuxu-x86_64.dbg"));
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    assert!(has("__libc_malloc") && !has("__simple_malloc") && !has("__libc_malloc_impl"));
+    names_of_the_headers_of_glibc(&root().join("build/native/prog_linuxu-x86_64/linked.map"));
+}
+
+/// Names that glibc's headers give to calls and that nobody has here.
+const NOT_THERE: [(&str, &str); 5] = [
+    ("__obstack_printf_chk", "musl has no obstack.h"),
+    ("__obstack_vprintf_chk", "musl has no obstack.h"),
+    ("crypt_gensalt_rn", "of libcrypt, which is not glibc's"),
+    ("ntp_gettimex", "there is no daemon that would set the clock"),
+    ("scandirat64", "musl has no scandirat"),
+];
+
+/// Each name that this machine's headers of glibc give to a call of another name is in the C library
+/// that the image of this map was linked with.
+fn names_of_the_headers_of_glibc(map: &std::path::Path) {
+    let map = std::fs::read_to_string(map).unwrap();
+    let end = "/lib/libc.a";
+    let line = map.lines().find_map(|line| line.split_once(&format!("{end}(")));
+    let (before, _) = line.expect("a line of libc.a");
+    let folder = &before[before.find('/').unwrap()..];
+    let archive = format!("{folder}{end}");
+    let nm = Command::new("nm").args(["-g", "--defined-only", &archive]).output().unwrap();
+    let defined = String::from_utf8(nm.stdout).unwrap();
+    let there: BTreeSet<&str> =
+        defined.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
+    assert!(there.contains("printf") && there.len() > 1500, "{}", there.len());
+
+    // All headers that both libraries have, and those of glibc with functions that we have.
+    let include = PathBuf::from(folder).join("include");
+    let more = ["error.h", "execinfo.h", "gnu/libc-version.h", "obstack.h", "printf.h"];
+    let mut source = String::new();
+    for header in headers_below(&include).iter().map(String::as_str).chain(more) {
+        source += &format!("#if __has_include(<{header}>)\n#include <{header}>\n#endif\n");
+    }
+    let mut wanted = BTreeSet::new();
+    for standard in
+        ["-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64", "-D_POSIX_C_SOURCE=200809L", "-std=c2x"]
+    {
+        let mut cc = Command::new("cc");
+        cc.args(["-E", "-P", "-O2", "-D_FORTIFY_SOURCE=2", "-x", "c", "-"]);
+        cc.args(standard.split(' ')).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut cc = cc.spawn().unwrap();
+        let mut input = cc.stdin.take().unwrap();
+        let text = source.clone();
+        let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+        let output = cc.wait_with_output().unwrap();
+        writer.join().unwrap().unwrap();
+        assert!(output.status.success(), "the headers of this machine cannot be read");
+        let text = String::from_utf8_lossy(&output.stdout);
+        wanted.extend(names_of_calls(&text));
+    }
+    for name in ["fcntl64", "__memcpy_chk", "__swprintf_chk", "__open_2", "__isoc99_sscanf"] {
+        assert!(wanted.contains(name), "{name} is not found in the headers: {wanted:?}");
+    }
+    let missing: Vec<&String> = wanted
+        .iter()
+        .filter(|name| !there.contains(name.as_str()))
+        .filter(|name| NOT_THERE.iter().all(|(other, _)| other != name))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "glibc's headers give names that the C library has not: {missing:?}"
+    );
+}
+
+/// Headers with their names relative to a folder, without the inner ones of the library.
+fn headers_below(folder: &std::path::Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for below in ["", "arpa", "net", "netinet", "netpacket", "scsi", "sys"] {
+        for entry in std::fs::read_dir(folder.join(below)).unwrap().flatten() {
+            let path = PathBuf::from(below).join(entry.file_name());
+            if path.extension().is_some_and(|extension| extension == "h") {
+                found.push(path.display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// Names that declarations give to calls, and those of checked calls: `__NAME_chk`, or `__NAME_2` without a mode.
+fn names_of_calls(text: &str) -> BTreeSet<String> {
+    let given = text.split("__asm__").skip(1).filter_map(|rest| {
+        // `("" "name")`
+        let rest = rest.trim_start().strip_prefix("(\"\"")?.trim_start().strip_prefix('"')?;
+        Some(rest.split_once('"')?.0)
+    });
+    let is_name = |c: char| c == '_' || c.is_ascii_alphanumeric();
+    // Compilers check some by themselves: `__builtin___memcpy_chk` becomes `__memcpy_chk`.
+    let words = text.split(|c| !is_name(c));
+    let checked =
+        words.map(|word| word.strip_prefix("__builtin_").unwrap_or(word)).filter(|word| {
+            let is_checked =
+                word.ends_with("_chk") || word.contains("open") && word.ends_with("_2");
+            word.starts_with("__") && is_checked
+        });
+    given.chain(checked).map(str::to_owned).collect()
 }
 
 /// The small C library: the program checks its functions, and does the same with musl.
@@ -143,7 +251,7 @@ fn programs_with_nolibc() {
         "+7  3.14 ab  | c 0xff 1e-07\n",
         "/other: No such file or directory\n",
         "constructors 6\n",
-        "byedestructor\n",
+        "byedestructor, 100 functions before\n",
     ];
     for machine in one_per_platform() {
         run(machine, "nolibc", &["x"]).expect(7, &texts);
@@ -169,16 +277,53 @@ fn build_systems_of_programs() {
     let makefile = "part.a: part.o\n\t$(AR) rcs part.a part.o\n\
                     part.o: part.c\n\t$(CC) -DN=5 -c part.c -o part.o\n";
     let part = "#ifndef M\n#define M 0\n#endif\nint part(void) { return N + M; }\n";
-    let main = "int part(void);\nint main(void) { return part(); }\n";
+    // Its own allocator and functions of memory: the C library calls them, the system has its own.
+    let main = r#"
+        #include <stdio.h>
+        #include <string.h>
+        #include <sys/utsname.h>
+        static _Alignas(16) char heap[1 << 16];
+        static size_t used;
+        static volatile int copies;
+        void *malloc(size_t n) {
+            void *block = heap + used;
+            used += (n + 15) & -16;
+            return used <= sizeof heap ? block : 0;
+        }
+        void free(void *block) {}
+        void *memcpy(void *restrict to, const void *restrict from, size_t n) {
+            copies++;
+            for (size_t i = 0; i < n; i++) ((volatile char *)to)[i] = ((volatile char *)from)[i];
+            return to;
+        }
+        size_t strlen(const char *text) {
+            size_t n = 0;
+            while (((volatile const char *)text)[n]) n++;
+            return n;
+        }
+        int part(void);
+        int main(void) {
+            struct utsname name;
+            int before = copies;
+            uname(&name);
+            int of_the_system = copies - before;
+            char *volatile text = "text", *copy = strdup(text);
+            int here = copy >= heap && copy < heap + sizeof heap && !strcmp(copy, "text");
+            free(copy);
+            printf("own functions %d %d %d, system %s\n", here, copies > before, !of_the_system,
+                   name.sysname);
+            return part();
+        }
+    "#;
     let manifest = "name = \"made\"\nkind = \"c\"\n[c]\nsources = [\"main.c\", \"m*.c\"]\n\
                     make = [\"make\"]\nobjects = [\"part.a\"]\n";
     let files =
         [("oxk.toml", manifest), ("Makefile", makefile), ("part.c", part), ("main.c", main)];
     let dir = folder("made", &files);
     let run = || call_in(OXK, &dir, &["run", "--timeout", "120"]);
-    run().expect(5, &[]);
+    run().expect(5, &["own functions 1 1 1, system Linux\n"]);
     // A change is seen.
-    std::fs::write(dir.join("main.c"), main.replace("part()", "part() + 1")).unwrap();
+    std::fs::write(dir.join("main.c"), main.replace("return part()", "return part() + 1")).unwrap();
     run().expect(6, &[]);
     // So are other flags, of which `make` knows nothing.
     let with_flag = format!("{manifest}flags = [\"-DM=30 \"]\n");

@@ -80,20 +80,20 @@ pub(crate) fn is_attended() -> bool {
     ATTENTION.load(Ordering::Acquire) != 0
 }
 
-/// A call from its beginning on. The words come as parameters because those of callers are in
-/// registers.
+/// A call from its beginning on. The words come as parameters, and first, because those of callers
+/// are in these registers: a call that nothing happens after moves none.
 ///
 /// # Safety
 /// The words must be what the call's manual page says.
 #[cold]
 pub(crate) unsafe extern "C" fn attended(
-    call: &'static Syscall,
     a: usize,
     b: usize,
     c: usize,
     d: usize,
     e: usize,
     f: usize,
+    call: &'static Syscall,
 ) -> isize {
     let noted = ATTENTION.load(Ordering::Relaxed) & NOTED != 0;
     let delivery = DELIVERY.get().filter(|_| noted);
@@ -103,7 +103,7 @@ pub(crate) unsafe extern "C" fn attended(
     // SAFETY: the caller's promise.
     let result = unsafe {
         let result = (call.handler)(a, b, c, d, e, f);
-        ended(call, result, a, b, c, d, e, f)
+        ended(a, b, c, d, e, f, call, result)
     };
     if let Some(delivery) = delivery {
         (delivery.end_call)();
@@ -117,14 +117,14 @@ pub(crate) unsafe extern "C" fn attended(
 /// The words must be what the call's manual page says.
 #[cold]
 pub(crate) unsafe extern "C" fn ended(
-    call: &'static Syscall,
-    mut result: isize,
     a: usize,
     b: usize,
     c: usize,
     d: usize,
     e: usize,
     f: usize,
+    call: &'static Syscall,
+    mut result: isize,
 ) -> isize {
     let words = &[a, b, c, d, e, f];
     while is_call_end_requested() || result == Errno::EPIPE.to_raw() {

@@ -101,14 +101,14 @@ pub unsafe fn run(call: &'static Syscall, handler: Entry, words: [usize; WORDS])
     #[cfg(feature = "after-call")]
     if after::is_attended() {
         // SAFETY: the caller's promise.
-        return unsafe { after::attended(call, a, b, c, d, e, f) };
+        return unsafe { after::attended(a, b, c, d, e, f, call) };
     }
     // SAFETY: the caller's promise.
     let result = unsafe { handler(a, b, c, d, e, f) };
     #[cfg(feature = "after-call")]
     if after::is_attended() || result == Errno::EPIPE.to_raw() {
         // SAFETY: the caller's promise.
-        return unsafe { after::ended(call, result, a, b, c, d, e, f) };
+        return unsafe { after::ended(a, b, c, d, e, f, call, result) };
     }
     let _ = call;
     result

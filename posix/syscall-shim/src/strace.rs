@@ -64,7 +64,8 @@ pub(crate) fn begin(call: &Syscall, words: &[usize; WORDS]) -> u64 {
 
 /// After a call: prints it, with what it has written to memory.
 pub(crate) fn end(call: &Syscall, words: &[usize; WORDS], started: u64, result: isize) {
-    let ns = ukplat::ticks_to_ns(ukplat::ticks() - started);
+    // On another CPU, whose counter is behind, no time has passed.
+    let ns = ukplat::ticks_to_ns(ukplat::ticks().saturating_sub(started));
     let mut line = Line::new();
     let _ = line
         .call(call, words, Some(result))

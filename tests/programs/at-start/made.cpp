@@ -14,6 +14,25 @@ struct Square : Shape {
 static Square global(3);
 struct Last { ~Last() { printf("destructor, %d living\n", Shape::living); } };
 static Last last;
+// One for each thread that uses it.
+struct Own {
+    int number = 3;
+    ~Own() { printf("end of a thread\n"); }
+};
+static thread_local Own own;
+extern "C" int use_own(void) { return own.number; }
+struct alignas(1024) Large { char bytes[1024]; };
+// Its table has the function that is called for one that is deleted.
+struct Interface { virtual int call() = delete; };
+static Interface interface;
+extern "C" void *interface_of(void) { return &interface; }
+extern "C" int aligned_objects(void) {
+    Large *one = new Large, *many = new Large[3];
+    int rest = ((unsigned long)one | (unsigned long)many) % 1024;
+    delete one;
+    delete[] many;
+    return rest;
+}
 extern "C" int made(void) {
     Shape *one = new Square(4);
     Square *many = new Square[5];

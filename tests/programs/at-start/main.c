@@ -13,7 +13,8 @@ static _Thread_local _Alignas(64) char aligned[64];
 // Takes no place in the image's memory, only in that of each thread.
 static _Thread_local char large[20000];
 __attribute__((constructor)) static void first(void) { order++; }
-extern int made(void);
+extern int made(void), aligned_objects(void), use_own(void);
+extern void *interface_of(void);
 extern void part(int, char **);
 static int headers(struct dl_phdr_info *info, size_t size, void *data) {
     for (int i = 0; i < info->dlpi_phnum; i++)
@@ -37,6 +38,7 @@ int main(int argc, char **argv) {
     printf("missing %ld %s\n", r, strerror(errno));
     char *big = malloc((size_t)1 << 60);
     printf("too much %d %s\n", big == 0, strerror(errno));
+    printf("own %d %d, aligned %d\n", use_own(), interface_of() != 0, aligned_objects());
     part(argc, argv);
     atexit(bye);
     return argc == 2 ? 40 : 41;

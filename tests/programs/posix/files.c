@@ -1,12 +1,14 @@
 /* Files under names that stand for what is open, and whose they are. */
 #include <fcntl.h>
-#include <sys/eventfd.h>
 #include <grp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include "check.h"
 
 static void console(void)
@@ -103,9 +105,52 @@ static void limits(void)
 	CHECK(!close(fd));
 }
 
+/* Calls that musl of this version has no function for. */
+static void newer_calls(void)
+{
+	const char *name = "/tmp/newer", *other = "/tmp/other";
+	char a[4], b[5];
+	struct iovec to[2] = { { a, sizeof a }, { b, sizeof b } }, from[2] = { { "abcd", 4 }, { "efghi", 5 } };
+	struct statx status;
+	struct stat old;
+	int fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	CHECK(fd >= 0 && pwritev2(fd, from, 2, 10, RWF_SYNC) == 9 && pwritev2(fd, from, 1, -1, 0) == 4);
+	CHECK(preadv2(fd, to, 2, 10, 0) == 9 && !memcmp(a, "abcd", 4) && !memcmp(b, "efghi", 5));
+	CHECK(preadv2(fd, to, 1, -1, 0) == 4 && !memcmp(a, "\0\0\0\0", 4));
+	FAILS(preadv2(fd, to, 2, 0, 1 << 30), EOPNOTSUPP);
+	CHECK(!fstat(fd, &old) && !statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &status));
+	CHECK(status.stx_size == 19 && status.stx_mode == old.st_mode && status.stx_ino == old.st_ino);
+	CHECK(status.stx_nlink == 1 && status.stx_mtime.tv_sec == old.st_mtim.tv_sec);
+	FAILS(statx(AT_FDCWD, "/tmp/none", 0, STATX_ALL, &status), ENOENT);
+
+	CHECK(!close(open(other, O_WRONLY | O_CREAT, 0600)));
+	FAILS(renameat2(AT_FDCWD, name, AT_FDCWD, other, RENAME_NOREPLACE), EEXIST);
+	CHECK(!renameat2(AT_FDCWD, name, AT_FDCWD, other, 0) && access(name, F_OK));
+
+	int first = dup(fd), second = dup(fd);
+	CHECK(first > fd && second > first && !close_range(first, second, CLOSE_RANGE_CLOEXEC));
+	CHECK(fcntl(first, F_GETFD) == FD_CLOEXEC && !close_range(first, first, 0));
+	FAILS(fcntl(first, F_GETFD), EBADF);
+	FAILS(close_range(second, first, 0), EINVAL);
+	closefrom(fd);
+	FAILS(fcntl(fd, F_GETFD), EBADF);
+	FAILS(fcntl(second, F_GETFD), EBADF);
+	CHECK(fcntl(2, F_GETFD) == 0 && !unlink(other));
+
+	int epoll = epoll_create1(0), ready = eventfd(1, 0);
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = 7 }, got = { 0 };
+	CHECK(!epoll_ctl(epoll, EPOLL_CTL_ADD, ready, &event));
+	CHECK(epoll_pwait2(epoll, &got, 1, 0, 0) == 1 && got.data.u32 == 7);
+	struct timespec wait = { .tv_nsec = 1000 };
+	CHECK(eventfd_read(ready, &(eventfd_t){ 0 }) == 0 && epoll_pwait2(epoll, &got, 1, &wait, 0) == 0);
+	close(epoll);
+	close(ready);
+}
+
 void test_files(void)
 {
 	limits();
+	newer_calls();
 	console();
 	descriptors();
 	users();

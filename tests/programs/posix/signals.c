@@ -1,5 +1,6 @@
 /* Signals within the process. */
 #include <fcntl.h>
+#include <fenv.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -13,6 +14,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
+#include <ucontext.h>
 #include "check.h"
 
 static volatile sig_atomic_t count, last, nested;
@@ -70,13 +72,51 @@ static void raises_again(int signal)
 	}
 }
 
+/* Contexts have the mask of signals and the mode of rounding of whoever made them. */
+static ucontext_t ours, its;
+static _Alignas(16) char stack_of_context[16 << 10];
+static int in_context;
+static void context(int argument)
+{
+	sigset_t mask;
+	in_context = argument + fegetround();
+	CHECK(!sigprocmask(SIG_BLOCK, 0, &mask) && sigismember(&mask, SIGUSR2));
+	double of_its_own = 1.0 / argument;
+	CHECK(!swapcontext(&its, &ours) && of_its_own * argument == 1.0);
+	in_context = -1;
+}
+
+static void contexts(void)
+{
+	sigset_t mask, old;
+	int returned = 0;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGUSR2);
+	CHECK(!sigprocmask(SIG_BLOCK, &mask, &old) && !fesetround(FE_UPWARD) && !getcontext(&its));
+	CHECK(!sigprocmask(SIG_SETMASK, &old, 0) && !fesetround(FE_TONEAREST));
+	its.uc_stack.ss_sp = stack_of_context;
+	its.uc_stack.ss_size = sizeof stack_of_context;
+	its.uc_link = &ours;
+	makecontext(&its, (void (*)(void))context, 1, 4);
+	CHECK(!swapcontext(&ours, &its) && in_context == 4 + FE_UPWARD && fegetround() == FE_TONEAREST);
+	CHECK(!sigprocmask(SIG_BLOCK, 0, &mask) && !sigismember(&mask, SIGUSR2));
+	CHECK(!swapcontext(&ours, &its) && in_context == -1);
+	volatile int rounds = 0;
+	CHECK(!getcontext(&ours));
+	if (rounds++ < 3)
+		setcontext(&ours);
+	returned = rounds;
+	CHECK(returned == 4);
+}
+
 static void delivery(void)
 {
 	handle(SIGUSR1, handler, 0);
 	CHECK(!raise(SIGUSR1) && count == 1 && last == SIGUSR1);
 	CHECK(!kill(getpid(), SIGUSR1) && count == 2);
-	CHECK(!kill(0, 0) && !syscall(SYS_tgkill, 1, 1, SIGUSR1) && count == 3);
+	CHECK(!kill(0, 0) && !tgkill(1, 1, SIGUSR1) && count == 3);
 	FAILS(kill(2, 0), ESRCH);
+	FAILS(tgkill(2, 1, SIGUSR1), ESRCH);
 	FAILS(kill(1, 65), EINVAL);
 	FAILS(syscall(SYS_tkill, 999, SIGUSR1), ESRCH);
 
@@ -398,6 +438,7 @@ static void files(void)
 
 void test_signals(void)
 {
+	contexts();
 	delivery();
 	masks();
 	stacks();

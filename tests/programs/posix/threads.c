@@ -331,6 +331,22 @@ static void identity(void)
 	CHECK(sched_get_priority_max(SCHED_FIFO) == 99 && sched_get_priority_min(SCHED_FIFO) == 1);
 }
 
+/* Objects of C++ that a thread has its own of, as compilers register them: the last one goes first. */
+int __cxa_thread_atexit(void (*destroy)(void *), void *object, void *handle);
+static char gone[4];
+static void goes(void *object)
+{
+	strcat(gone, object);
+	/* One more, made by a destructor. */
+	if (!strcmp(object, "b"))
+		__cxa_thread_atexit(goes, "c", 0);
+}
+static void *has_objects(void *argument)
+{
+	CHECK(!__cxa_thread_atexit(goes, "a", 0) && !__cxa_thread_atexit(goes, "b", 0) && !*gone);
+	return 0;
+}
+
 /* A stack that the program brings. */
 static char own_stack[64 << 10] __attribute__((aligned(4096)));
 static void *on_own_stack(void *argument)
@@ -354,6 +370,8 @@ void test_threads(void)
 	CHECK(!pthread_attr_setstack(&attributes, own_stack, sizeof own_stack));
 	CHECK(!pthread_create(&thread, &attributes, on_own_stack, 0));
 	CHECK(!pthread_join(thread, 0));
+	CHECK(!pthread_create(&thread, 0, has_objects, 0));
+	CHECK(!pthread_join(thread, 0) && !strcmp(gone, "bca"));
 	/* No process, and no thread without a function. */
 	FAILS(fork(), ENOSYS);
 	FAILS(syscall(SYS_clone, 0, 0, 0, 0, 0), ENOSYS);

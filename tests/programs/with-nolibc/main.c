@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 int made(void);
+void ends(void);
 static int compare(const void *a, const void *b) {
     return *(const int *)a < *(const int *)b ? -1 : *(const int *)a > *(const int *)b;
 }
@@ -93,6 +94,7 @@ int main(int argc, char **argv) {
     numbers();
     system_calls();
     printf("constructors %d\n", made());
+    for (int i = 0; i < 100; i++) assert(!atexit(ends));
     if (atexit(bye)) return 1;
     assert(argc < 3);
     return 7;

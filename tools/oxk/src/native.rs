@@ -26,9 +26,11 @@ use libc::{Libc, Recipe};
 
 /// What the system's object shows of itself: the entry point, the system calls, what the compiler
 /// calls by itself, and the heap. A `*` stands for anything.
-const VISIBLE: [&str; 16] = [
-    "_start",
-    "uk_*",
+const VISIBLE: [&str; 2] = ["_start", "uk_*"];
+
+/// What it shows besides, under a name of C, which a program may define itself: a weak name. The
+/// system's own calls mean the function under the name with [`OWN`] before it.
+const REPLACEABLE: [&str; 14] = [
     "memcpy",
     "memmove",
     "memset",
@@ -44,6 +46,18 @@ const VISIBLE: [&str; 16] = [
     "posix_memalign",
     "malloc_usable_size",
 ];
+
+/// Further names of such functions: musl calls the heap by these for what it allocates itself, even when a
+/// program brings another one.
+const ALIASES: [(&str, &str); 4] = [
+    ("__libc_malloc", "malloc"),
+    ("__libc_calloc", "calloc"),
+    ("__libc_realloc", "realloc"),
+    ("__libc_free", "free"),
+];
+
+/// Before the name of a [`REPLACEABLE`] function of the system.
+const OWN: &str = "uk_own_";
 
 /// The linker's list of what it put where.
 const MAP: &str = "linked.map";
@@ -138,7 +152,8 @@ pub fn link(
     Ok(out)
 }
 
-/// The static library of the system as one object in which only [`VISIBLE`] names are global.
+/// The static library of the system as one object in which only [`VISIBLE`] and [`REPLACEABLE`]
+/// names are global.
 fn one_object(system: &Path, dir: &Path) -> Result<PathBuf> {
     let (all, visible) = (dir.join("system-all.o"), dir.join("system.o"));
     let output = linker()?
@@ -154,12 +169,53 @@ fn one_object(system: &Path, dir: &Path) -> Result<PathBuf> {
     let mut objcopy = tool("rust-objcopy")?;
     objcopy.args(["--remove-section=.llvmbc", "--remove-section=.llvmcmd", "--wildcard"]);
     objcopy.args(VISIBLE.map(|name| format!("--keep-global-symbol={name}")));
+    objcopy.args(replaceable(&all)?);
     let output = objcopy.arg(&all).arg(&visible).output().context("cannot start rust-objcopy")?;
     if !output.status.success() {
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
         return Err(Diagnostic::new("cannot hide the names of the system's object"));
     }
     Ok(visible)
+}
+
+/// Words for `objcopy` that give each [`REPLACEABLE`] function of an object a second name.
+fn replaceable(object: &Path) -> Result<Vec<String>> {
+    use object::{Object, ObjectSection, ObjectSymbol};
+    let cause = "cannot read the system's object";
+    let bytes = std::fs::read(object).context(cause)?;
+    let file = object::File::parse(&*bytes).context(cause)?;
+    let mut words = Vec::new();
+    for symbol in file.symbols().filter(|symbol| symbol.is_global() && symbol.is_definition()) {
+        let name = symbol.name().context(cause)?;
+        let Some(section) = symbol.section_index().filter(|_| REPLACEABLE.contains(&name)) else {
+            continue;
+        };
+        let section = file.section_by_index(section).context(cause)?;
+        let (section, offset) = (section.name().context(cause)?, symbol.address());
+        words.push(format!("--redefine-sym={name}={OWN}{name}"));
+        let aliases = ALIASES.iter().filter(|(_, of)| *of == name).map(|&(alias, _)| alias);
+        for name in [name].into_iter().chain(aliases) {
+            words.push(format!("--add-symbol={name}={section}:{offset:#x},weak,function"));
+        }
+    }
+    Ok(words)
+}
+
+/// Makes an object that has the names of [`REPLACEABLE`] functions as the system's has them, and nothing
+/// else: for links without the system.
+fn stand_in(object: &Path) -> Result<()> {
+    std::fs::write(object, "").context("cannot write an object")?;
+    let mut objcopy = tool("rust-objcopy")?;
+    objcopy.args(["-I", "binary", "-O", "elf64-x86-64"]).arg(object);
+    for name in REPLACEABLE.into_iter().chain(ALIASES.map(|(alias, _)| alias)) {
+        objcopy.arg(format!("--add-symbol={name}=0,weak,function"));
+    }
+    let output = objcopy.output().context("cannot start rust-objcopy")?;
+    if !output.status.success() {
+        eprint!("{}", String::from_utf8_lossy(&output.stderr));
+        return Err(Diagnostic::new("cannot make an object of names"));
+    }
+    Ok(())
 }
 
 /// The linker that comes with the Rust toolchain.

@@ -2,7 +2,7 @@
 
 use object::{Object, ObjectSymbol};
 
-use super::{VISIBLE, libc_of, linker, program};
+use super::{libc_of, linker, program, stand_in};
 use crate::build::{Progress, bar};
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::project::Loaded;
@@ -29,10 +29,9 @@ pub fn calls(loaded: &Loaded) -> Result<Vec<String>> {
     linker.args(["--gc-sections", "--unresolved-symbols=ignore-all", "--no-warn-mismatch"]);
     linker.args(["-static", "-e", "__libc_start_main", "-u", "main"]);
     // The system has these, and not those of the C library.
-    for name in VISIBLE.iter().filter(|name| !name.contains('*')) {
-        linker.arg(format!("--defsym={name}=0"));
-    }
-    linker.arg("-o").arg(out.path()).args(&objects.files).arg(&libc.archive);
+    let names = tempfile::NamedTempFile::new().context("cannot make a file")?;
+    stand_in(names.path())?;
+    linker.arg("-o").arg(out.path()).args(&objects.files).arg(names.path()).arg(&libc.archive);
     let output = linker.output().context("cannot start the linker")?;
     if !output.status.success() {
         eprint!("{}", String::from_utf8_lossy(&output.stderr));

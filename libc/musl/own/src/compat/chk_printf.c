@@ -61,6 +61,11 @@ int __fwprintf_chk(FILE *file, int flag, const wchar_t *format, ...)
 	return result;
 }
 
+int __vwprintf_chk(int flag, const wchar_t *format, va_list list)
+{
+	return vwprintf(format, list);
+}
+
 int __wprintf_chk(int flag, const wchar_t *format, ...)
 {
 	va_list list;

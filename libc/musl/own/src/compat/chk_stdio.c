@@ -8,6 +8,21 @@ char *__fgets_chk(char *to, size_t room, int n, FILE *file)
 	return fgets(to, n, file);
 }
 
+/* As `gets`: a line, without its end. */
+char *__gets_chk(char *to, size_t room)
+{
+	size_t n = 0;
+	int c;
+	while ((c = getchar()) != EOF && c != '\n') {
+		check(n + 2, room);
+		to[n++] = c;
+	}
+	if (c == EOF && (!n || ferror(stdin))) return 0;
+	check(n + 1, room);
+	to[n] = 0;
+	return to;
+}
+
 char *__fgets_unlocked_chk(char *to, size_t room, int n, FILE *file)
 {
 	return __fgets_chk(to, room, n, file);

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,6 +40,17 @@ char *__getcwd_chk(char *to, size_t n, size_t room)
 	return getcwd(to, n);
 }
 
+char *__getwd_chk(char *to, size_t room)
+{
+	if (to && !getcwd(to, room < PATH_MAX ? room : PATH_MAX)) {
+		/* The name is longer than the room that was known. */
+		if (errno == ERANGE && room < PATH_MAX) __uk_overflow();
+		return 0;
+	}
+	if (!to) errno = EINVAL;
+	return to;
+}
+
 char *__realpath_chk(const char *path, char *to, size_t room)
 {
 	check(PATH_MAX, room);
@@ -67,4 +79,22 @@ int __ttyname_r_chk(int fd, char *to, size_t n, size_t room)
 {
 	check(n, room);
 	return ttyname_r(fd, to, n);
+}
+
+int __ptsname_r_chk(int fd, char *to, size_t n, size_t room)
+{
+	check(n, room);
+	return ptsname_r(fd, to, n);
+}
+
+int __getlogin_r_chk(char *to, size_t n, size_t room)
+{
+	check(n, room);
+	return getlogin_r(to, n);
+}
+
+int __getdomainname_chk(char *to, size_t n, size_t room)
+{
+	check(n, room);
+	return getdomainname(to, n);
 }

@@ -61,6 +61,55 @@ weak void _ZdaPvm(void *block, size_t n)
 	_ZdaPv(block);
 }
 
+/* The same for types of a larger alignment (std::align_val_t, C++17). */
+
+weak void *_ZnwmSt11align_val_t(size_t n, size_t align)
+{
+	void *block = aligned_alloc(align, n ? n : 1);
+	if (!block) END("operator new: there is no memory\n");
+	return block;
+}
+
+weak void *_ZnamSt11align_val_t(size_t n, size_t align)
+{
+	return _ZnwmSt11align_val_t(n, align);
+}
+
+weak void *_ZnwmSt11align_val_tRKSt9nothrow_t(size_t n, size_t align, const void *nothrow)
+{
+	return aligned_alloc(align, n ? n : 1);
+}
+
+weak void *_ZnamSt11align_val_tRKSt9nothrow_t(size_t n, size_t align, const void *nothrow)
+{
+	return aligned_alloc(align, n ? n : 1);
+}
+
+weak void _ZdlPvSt11align_val_t(void *block, size_t align)
+{
+	free(block);
+}
+
+weak void _ZdaPvSt11align_val_t(void *block, size_t align)
+{
+	_ZdlPvSt11align_val_t(block, align);
+}
+
+weak void _ZdlPvmSt11align_val_t(void *block, size_t n, size_t align)
+{
+	_ZdlPvSt11align_val_t(block, align);
+}
+
+weak void _ZdaPvmSt11align_val_t(void *block, size_t n, size_t align)
+{
+	_ZdaPvSt11align_val_t(block, align);
+}
+
+weak _Noreturn void __cxa_deleted_virtual(void)
+{
+	END("a function was called that is deleted\n");
+}
+
 weak _Noreturn void __cxa_pure_virtual(void)
 {
 	END("a function was called that is pure virtual\n");

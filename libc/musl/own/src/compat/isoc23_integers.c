@@ -2,6 +2,7 @@
  * those of C99, which do not know the prefix 0b. */
 #define _GNU_SOURCE
 #include <inttypes.h>
+#include <locale.h>
 #include <stdlib.h>
 #include <wchar.h>
 
@@ -44,3 +45,39 @@ unsigned long __isoc23_wcstoul(const wchar_t *text, wchar_t **end, int base)
 {
 	return wcstoul(text, end, base);
 }
+
+long long __isoc23_wcstoll(const wchar_t *text, wchar_t **end, int base)
+{
+	return wcstoll(text, end, base);
+}
+
+unsigned long long __isoc23_wcstoull(const wchar_t *text, wchar_t **end, int base)
+{
+	return wcstoull(text, end, base);
+}
+
+intmax_t __isoc23_wcstoimax(const wchar_t *text, wchar_t **end, int base)
+{
+	return wcstoimax(text, end, base);
+}
+
+uintmax_t __isoc23_wcstoumax(const wchar_t *text, wchar_t **end, int base)
+{
+	return wcstoumax(text, end, base);
+}
+
+/* Digits are the same in each locale. */
+#define IN_A_LOCALE(type, name, character) \
+type __isoc23_##name##_l(const character *text, character **end, int base, locale_t locale) \
+{ \
+	return name(text, end, base); \
+}
+
+IN_A_LOCALE(long, strtol, char)
+IN_A_LOCALE(unsigned long, strtoul, char)
+IN_A_LOCALE(long long, strtoll, char)
+IN_A_LOCALE(unsigned long long, strtoull, char)
+IN_A_LOCALE(long, wcstol, wchar_t)
+IN_A_LOCALE(unsigned long, wcstoul, wchar_t)
+IN_A_LOCALE(long long, wcstoll, wchar_t)
+IN_A_LOCALE(unsigned long long, wcstoull, wchar_t)
