@@ -164,6 +164,19 @@ fn files_with_holes_and_reserved_blocks() {
     }
 }
 
+/// The disk with hash trees for all directories that are worth one, as `e2fsck` makes them.
+fn with_hash_trees(disk: &Recorder) -> Recorder {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    std::fs::write(&image, disk.content()).unwrap();
+    disks::tool("e2fsck").arg("-fyD").arg(&image).output().unwrap();
+    let bytes = std::fs::read(&image).unwrap();
+    let told = disks::debugfs(&bytes, &["stat /many"]).1;
+    let flags = told.split_once("Flags: 0x").unwrap().1.split_whitespace().next().unwrap();
+    assert!(u32::from_str_radix(flags, 16).unwrap() & 0x1000 != 0, "it has none: {told}");
+    Recorder::new(bytes)
+}
+
 #[test]
 fn directories_grow_with_and_without_hash_trees() {
     if !tools() {
@@ -179,12 +192,7 @@ fn directories_grow_with_and_without_hash_trees() {
             }
         }
         clean(&disk, &format!("{shape:?}"));
-        // e2fsck makes hash trees.
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("image");
-        std::fs::write(&image, disk.content()).unwrap();
-        disks::tool("e2fsck").arg("-fyD").arg(&image).output().unwrap();
-        let disk = Recorder::new(std::fs::read(&image).unwrap());
+        let disk = with_hash_trees(&disk);
         clean(&disk, "with a hash tree");
         {
             let (_fs, files) = disk.mount();
@@ -203,10 +211,16 @@ fn directories_grow_with_and_without_hash_trees() {
                 let path = format!("/many/a file with the number {n}");
                 assert_eq!(get(&files, path.as_bytes()).unwrap(), b"");
             }
-            files.make_directory(None, b"/other", 0o755).unwrap();
-            files.rename((None, b"/many"), (None, b"/other/many"), RenameFlags::empty()).unwrap();
         }
         clean(&disk, &format!("with a hash tree, more on {shape:?}"));
+        let disk = with_hash_trees(&disk);
+        {
+            let (_fs, files) = disk.mount();
+            files.make_directory(None, b"/other", 0o755).unwrap();
+            files.rename((None, b"/many"), (None, b"/other/many"), RenameFlags::empty()).unwrap();
+            assert_eq!(get(&files, b"/other/many/new 7").unwrap(), b"");
+        }
+        clean(&disk, &format!("with a hash tree, elsewhere on {shape:?}"));
     }
 }
 
