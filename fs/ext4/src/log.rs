@@ -13,7 +13,7 @@ use crate::bytes::{be32, crc32c, crc32c_without, put_be16, put_be32};
 use crate::inode::Inode;
 use crate::journal::{
     CHECKSUMS_3, COMMIT, DESCRIPTOR, ESCAPED, HEAD, Journal, KNOWN, LAST, MAGIC, REVOKE, REVOKES,
-    SAME, SUPERBLOCK_2, WIDE,
+    SAME, SUPERBLOCK, SUPERBLOCK_2, WIDE, read_superblock,
 };
 use crate::map::Run;
 use crate::superblock::RECOVER;
@@ -50,14 +50,9 @@ impl Log {
     pub fn open(volume: &Volume, inode: &Inode, sequence: Option<u32>) -> Result<Self, Ext4Error> {
         let size = volume.sb.block_size;
         let mut superblock = Vec::new();
-        superblock.try_reserve_exact(1024).map_err(|_| Ext4Error::OutOfMemory)?;
-        superblock.resize(1024, 0);
-        if volume.read(inode, 0, &mut superblock)? < superblock.len()
-            || be32(&superblock, 0) != MAGIC
-            || be32(&superblock, 0xc) != size
-        {
-            return Err(DAMAGED);
-        }
+        superblock.try_reserve_exact(SUPERBLOCK).map_err(|_| Ext4Error::OutOfMemory)?;
+        superblock.resize(SUPERBLOCK, 0);
+        read_superblock(volume, inode, &mut superblock)?;
         if be32(&superblock, 4) != SUPERBLOCK_2 || be32(&superblock, 0x28) & !KNOWN != 0 {
             return Err(Ext4Error::ReadOnly(
                 "its journal is of a kind that is only known for reading",

@@ -448,11 +448,52 @@ fn a_transaction_counts_when_all_of_it_is_whole() {
         }
         apply(&mut state, epoch, &mut || true);
     }
-    // The copy of a block, on the other hand, was whole before the transaction was committed.
-    let mut damaged = crashed;
-    damaged[descriptors[1] + BLOCK + 100] ^= 1;
-    let refused = Ext4::new(Box::new(damaged)).unwrap_err().to_string();
-    assert!(refused.contains("the checksum of a block in its journal is wrong"), "{refused}");
+    // The copy of a block, on the other hand, was whole before the transaction was committed; and so
+    // was what says where the journal begins, with what number.
+    let superblock = in_journal(&crashed, 4)[0];
+    for (at, reason) in [
+        (descriptors[1] + BLOCK + 100, "the checksum of a block in its journal is wrong"),
+        (superblock + 0x1b, "the checksum of its journal is wrong"),
+    ] {
+        let mut damaged = crashed.clone();
+        damaged[at] ^= 1;
+        let writable = Ext4::writable(Box::new(Recorder::new(damaged.clone())), &mut |_| {});
+        for result in [Ext4::new(Box::new(damaged)), writable] {
+            let refused = result.unwrap_err().to_string();
+            assert!(refused.contains(reason), "{refused}");
+        }
+    }
+}
+
+/// The disk says that its journal counts before that has something which counts, whatever is changed.
+#[test]
+fn the_journal_is_announced() {
+    if !tools() {
+        return;
+    }
+    for shape in SHAPES {
+        let disk = Recorder::new(make(shape, "4M"));
+        let (fs, files) = disk.mount();
+        files.make_directory(None, b"/dir", 0o755).unwrap();
+        fs.sync().unwrap();
+        let start = disk.content();
+        disk.record();
+        // Of the superblock nothing changes at first, then its counts do, then nothing again.
+        let place = files.resolve(None, b"/dir", Follow::No).unwrap();
+        for mode in [0o700, 0o711, 0o722, 0o733] {
+            files.set_permissions(&place, mode).unwrap();
+            fs.root().sync(SyncKind::All).unwrap();
+            let crashed = disk.without_power(&start);
+            for left in [crashed.clone(), check_after_replay(&crashed).unwrap()] {
+                let files = mounted(Ext4::new(Box::new(left)).unwrap());
+                let told = files.metadata(None, b"/dir", Follow::No).unwrap().permissions;
+                assert_eq!(told, mode, "{shape:?}");
+            }
+            if mode == 0o711 {
+                files.make_directory(None, b"/more", 0o755).unwrap();
+            }
+        }
+    }
 }
 
 /// A file that takes all space there is.

@@ -178,8 +178,12 @@ fn what_other_systems_leave_is_put_right_or_only_read() {
     for shape in [SMALL, PLAIN] {
         let stale =
             ["ssv free_blocks_count 77", "ssv free_inodes_count 5", "feature needs_recovery"];
-        let disk = Recorder::new(debugfs(&make(shape, "4M"), &stale).0);
-        drop(disk.mount());
+        let empty = make(shape, "4M");
+        let disk = Recorder::new(debugfs(&empty, &stale).0);
+        let free = |fs: &Ext4| fs.statistics().map(|told| (told.free, told.free_nodes)).unwrap();
+        let expected = free(&Ext4::new(Box::new(empty)).unwrap());
+        assert_eq!(free(&Ext4::new(Box::new(disk.content())).unwrap()), (77, 5));
+        assert_eq!(free(&disk.mount().0), expected);
         clean(&disk, "counted");
     }
     let why = |disk: &Recorder| {
