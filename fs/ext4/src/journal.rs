@@ -85,9 +85,9 @@ impl Journal {
         Ok(Self { tags: log.newest(), sequence })
     }
 
-    /// The blocks.
-    pub fn blocks(&self) -> impl Iterator<Item = u64> {
-        self.tags.iter().map(|tag| tag.block)
+    /// The number of one of the blocks, in their order.
+    pub fn block(&self, index: usize) -> Option<u64> {
+        self.tags.get(index).map(|tag| tag.block)
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod disks;
 
-use disks::{Recorder, check, check_after_replay, make, tools};
+use disks::{Event, Recorder, check, check_after_replay, make, tools};
 use ext4::Ext4;
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, SyncKind};
@@ -221,6 +221,59 @@ fn directories_grow_with_and_without_hash_trees() {
             assert_eq!(get(&files, b"/other/many/new 7").unwrap(), b"");
         }
         clean(&disk, &format!("with a hash tree, elsewhere on {shape:?}"));
+    }
+}
+
+/// What synchronising costs: requests to the disk.
+#[test]
+fn what_is_synchronised_takes_few_requests() {
+    if !tools() {
+        return;
+    }
+    for shape in SHAPES {
+        let disk = Recorder::new(make(shape, "24M"));
+        let (fs, files) = disk.mount();
+        let file =
+            files.open(None, b"/file", OpenFlags::READ_WRITE | OpenFlags::CREATE, 0).unwrap();
+        file.write(&[&[1; 100]]).unwrap();
+        file.file().sync(SyncKind::All).unwrap();
+        disk.record();
+        let mut seen = 0;
+        let mut requests = || {
+            let events = disk.events();
+            let flushes =
+                events[seen..].iter().filter(|event| matches!(event, Event::Flush)).count();
+            let writes = events.len() - seen - flushes;
+            seen = events.len();
+            (writes, flushes)
+        };
+        // The data; what the journal gets, and the block that commits it. Nothing goes to its place.
+        let mut each = [(0, 0); 5];
+        for requests_of_it in &mut each {
+            file.write(&[&[1; 100]]).unwrap();
+            file.file().sync(SyncKind::All).unwrap();
+            *requests_of_it = requests();
+        }
+        // The journal may go on elsewhere on the disk in between.
+        each.sort_unstable();
+        assert_eq!(each[..4], [(3, 2); 4], "{shape:?}");
+        // Parts of blocks go with those between them.
+        file.write_at(0, &[&[2; 9000]], OpenFlags::empty()).unwrap();
+        requests();
+        file.write_at(500, &[&[3; 8000]], OpenFlags::empty()).unwrap();
+        assert_eq!(requests(), (1, 0), "{shape:?}");
+        // More than a hundred blocks go to their places, in the order of these.
+        for n in 0..100 {
+            files.make_directory(None, format!("/d{n}").as_bytes(), 0o755).unwrap();
+        }
+        file.file().sync(SyncKind::All).unwrap();
+        requests();
+        let before = disk.content();
+        fs.sync().unwrap();
+        let after = disk.content();
+        let changed = before.chunks(1024).zip(after.chunks(1024)).filter(|(a, b)| a != b).count();
+        let (writes, _) = requests();
+        assert!(changed > 100 && writes <= 16, "{shape:?}: {writes} for {changed}");
     }
 }
 
