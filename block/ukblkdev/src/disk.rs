@@ -9,7 +9,7 @@ use ukdma::Buffer;
 use uklock::{EventCount, Mutex};
 
 use crate::ticket::Tickets;
-use crate::{BlockDevice, BlockError, Info, Operation, Refused, Request, Ticket};
+use crate::{Batch, BlockDevice, BlockError, Info, Operation, Refused, Request, Ticket};
 
 /// Bytes that a transfer of a slice sends at a time.
 const CHUNK: usize = 256 << 10;
@@ -149,10 +149,7 @@ impl Disk {
     /// # Errors
     /// As [`read`](Self::read). Some of the bytes may have been written then.
     pub fn write(&self, block: u64, bytes: &[u8]) -> Result<(), BlockError> {
-        self.check_slice(block, bytes.len())?;
-        if self.info.read_only {
-            return Err(BlockError::ReadOnly);
-        }
+        self.check_write(block, bytes.len())?;
         let chunk = self.chunk(bytes.len());
         let mut buffer = Buffer::new(chunk)?;
         let mut at = block;
@@ -169,6 +166,16 @@ impl Disk {
         Ok(())
     }
 
+    /// For writing in several places without waiting for each.
+    pub fn batch(&self) -> Batch<'_> {
+        Batch::new(self)
+    }
+
+    pub(crate) fn check_write(&self, block: u64, bytes: usize) -> Result<(), BlockError> {
+        self.check_slice(block, bytes)?;
+        if self.info.read_only { Err(BlockError::ReadOnly) } else { Ok(()) }
+    }
+
     fn check_slice(&self, block: u64, bytes: usize) -> Result<(), BlockError> {
         if !bytes.is_multiple_of(self.info.block_size as usize) {
             return Err(BlockError::BadLength);
@@ -181,7 +188,7 @@ impl Disk {
     }
 
     /// Bytes of one request of a longer transfer.
-    fn chunk(&self, bytes: usize) -> usize {
+    pub(crate) fn chunk(&self, bytes: usize) -> usize {
         let block = self.info.block_size as usize;
         let most = CHUNK.min(self.info.max_bytes) / block * block;
         bytes.clamp(block, most.max(block))

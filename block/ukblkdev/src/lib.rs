@@ -1,8 +1,8 @@
 //! Block devices: what drivers implement, and what file systems and caches use.
 //!
 //! A driver implements [`BlockDevice`] and [registers](register) what it finds. Everybody else uses
-//! [`Disk`]s: one call for one transfer, or several [started](Disk::start) before the first is
-//! waited for.
+//! [`Disk`]s: one call for one transfer, [batches](Disk::batch) of writes, or several requests
+//! [started](Disk::start) before the first is waited for.
 //!
 //! A request owns its [`Buffer`] until it is done, so that memory which a device may still write is
 //! never looked at; errors give the buffer back. Whatever a device does, its results are results:
@@ -33,6 +33,7 @@
 
 extern crate alloc;
 
+mod batch;
 mod device;
 mod disk;
 mod error;
@@ -41,6 +42,7 @@ pub mod model;
 mod registry;
 mod ticket;
 
+pub use batch::Batch;
 pub use device::{BlockDevice, Done, Info, Operation, Refused, Request};
 pub use disk::Disk;
 pub use error::BlockError;

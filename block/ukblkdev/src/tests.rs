@@ -87,6 +87,72 @@ fn a_full_queue_says_so_and_gets_empty_again() {
 }
 
 #[test]
+fn batches_are_written_and_waited_for() {
+    let memory = Memory::new(512, 64);
+    let disk = disk_of(&memory);
+    let mut expected = vec![0; 64 * 512];
+    let mut batch = disk.batch();
+    for n in (0..60).step_by(3) {
+        batch.write(n as u64, &[n as u8 + 1; 1024]).unwrap();
+        expected[n * 512..n * 512 + 1024].fill(n as u8 + 1);
+    }
+    batch.finish().unwrap();
+    assert!(memory.content() == expected);
+    // Longer than a request; with the queue full of what others started.
+    let others: Vec<_> = (0..4)
+        .map(|_| disk.start(Operation::Read, 0, Buffer::new(512).unwrap()).unwrap())
+        .collect();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut batch = disk.batch();
+            batch.write(3, &[7; 20 * 512]).unwrap();
+            batch.finish().unwrap();
+        });
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        others.into_iter().for_each(drop);
+    });
+    expected[3 * 512..23 * 512].fill(7);
+    assert!(memory.content() == expected);
+    // An error is told once, by what comes next or by the end; nothing stays behind.
+    memory.break_block(30);
+    let mut batch = disk.batch();
+    let mut results: Vec<_> = (28..33).map(|n| batch.write(n, &[9; 512])).collect();
+    results.push(batch.finish());
+    assert_eq!(results.iter().filter(|result| **result == Err(BlockError::Io)).count(), 1);
+    let mut batch = disk.batch();
+    assert_eq!(batch.write(64, &[0; 512]), Err(BlockError::OutOfRange));
+    assert_eq!(batch.write(0, &[0; 511]), Err(BlockError::BadLength));
+    batch.write(30, &[0; 512]).unwrap();
+    drop(batch);
+    for _ in 0..20 {
+        assert_eq!(disk.flush(), Ok(()));
+    }
+    let disk = disk_of(&memory.read_only());
+    assert_eq!(disk.batch().write(0, &[0; 512]), Err(BlockError::ReadOnly));
+}
+
+#[test]
+fn several_batches_share_a_queue() {
+    let disk = disk_of(&Memory::new(512, 64));
+    std::thread::scope(|scope| {
+        for thread in 0..8u64 {
+            scope.spawn(move || {
+                for round in 0..100u8 {
+                    let mut batch = disk.batch();
+                    for n in 0..8 {
+                        batch.write(thread * 8 + n, &[round ^ n as u8; 512]).unwrap();
+                    }
+                    batch.finish().unwrap();
+                    let mut back = vec![0; 8 * 512];
+                    disk.read(thread * 8, &mut back).unwrap();
+                    assert!((0..8).all(|n| back[n * 512] == round ^ n as u8));
+                }
+            });
+        }
+    });
+}
+
+#[test]
 fn what_was_flushed_survives() {
     let memory = Memory::new(512, 4);
     let disk = disk_of(&memory);

@@ -153,6 +153,16 @@ impl<K: Ord, V> SortedMap<K, V> {
     }
 }
 
+impl<K, V> IntoIterator for SortedMap<K, V> {
+    type Item = (K, V);
+    type IntoIter = alloc::vec::IntoIter<(K, V)>;
+
+    /// All entries, in the order of their keys.
+    fn into_iter(self) -> Self::IntoIter {
+        self.entries.into_iter()
+    }
+}
+
 impl<K, V> Default for SortedMap<K, V> {
     fn default() -> Self {
         Self::new()
@@ -194,6 +204,7 @@ mod tests {
                 prop_assert_eq!(map.get_mut(&key), model.get_mut(&key));
                 prop_assert_eq!((map.contains_key(&key), map.len()), (model.contains_key(&key), model.len()));
             }
+            prop_assert!(map.into_iter().eq(model));
         }
     }
 }

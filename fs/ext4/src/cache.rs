@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use ukblkdev::{BlockError, Disk};
 use ukfile::fallible;
 use uklock::Mutex;
+use ukmap::SortedMap;
 
 use crate::Ext4Error;
 
@@ -17,6 +18,8 @@ use crate::Ext4Error;
 const LINE: usize = 32 << 10;
 /// Lines that are kept: half a mebibyte.
 const LINES: usize = 16;
+/// Bytes of neighbours that are written at once, at most: a block of any size, and more of small ones.
+pub const RUN: usize = 64 << 10;
 
 /// Where the bytes come from.
 pub trait Source: Send + Sync {
@@ -47,6 +50,18 @@ pub trait Source: Send + Sync {
         Err(BlockError::ReadOnly)
     }
 
+    /// Writes blocks of the file system, which come in the order of where they begin: neighbours at
+    /// once. Nobody relies on what is written first, so that several requests may be under way.
+    ///
+    /// # Errors
+    /// What the device says; any of the bytes may have been written then.
+    fn write_blocks(
+        &self,
+        blocks: &mut dyn Iterator<Item = (u64, &[u8])>,
+    ) -> Result<(), BlockError> {
+        in_runs(blocks, |at, bytes| self.write(at, bytes))
+    }
+
     /// Makes all that was written before survive a loss of power.
     ///
     /// # Errors
@@ -54,6 +69,32 @@ pub trait Source: Send + Sync {
     fn flush(&self) -> Result<(), BlockError> {
         Ok(())
     }
+}
+
+/// Writes what lies in a row at once; without memory for that, each block by itself.
+fn in_runs(
+    blocks: &mut dyn Iterator<Item = (u64, &[u8])>,
+    mut write: impl FnMut(u64, &[u8]) -> Result<(), BlockError>,
+) -> Result<(), BlockError> {
+    let mut run = Vec::new();
+    let most = run.try_reserve_exact(RUN).map_or(0, |()| RUN);
+    let mut start = 0;
+    for (at, bytes) in blocks {
+        let goes_on = at == start + run.len() as u64 && run.len() + bytes.len() <= most;
+        if !goes_on && !run.is_empty() {
+            write(start, &run)?;
+            run.clear();
+        }
+        if bytes.len() > most {
+            write(at, bytes)?;
+            continue;
+        }
+        if run.is_empty() {
+            start = at;
+        }
+        run.extend_from_slice(bytes);
+    }
+    if run.is_empty() { Ok(()) } else { write(start, &run) }
 }
 
 impl Source for &'static Disk {
@@ -81,6 +122,16 @@ impl Source for &'static Disk {
         Disk::write(self, at / size, bytes)
     }
 
+    fn write_blocks(
+        &self,
+        blocks: &mut dyn Iterator<Item = (u64, &[u8])>,
+    ) -> Result<(), BlockError> {
+        let size = u64::from(self.info().block_size);
+        let mut batch = self.batch();
+        in_runs(blocks, |at, bytes| batch.write(at / size, bytes))?;
+        batch.finish()
+    }
+
     fn flush(&self) -> Result<(), BlockError> {
         Disk::flush(self)
     }
@@ -97,6 +148,16 @@ impl Source for Vec<u8> {
         let bytes = self.get(from..).and_then(|rest| rest.get(..into.len()));
         into.copy_from_slice(bytes.ok_or(BlockError::OutOfRange)?);
         Ok(())
+    }
+}
+
+const BEHIND: Ext4Error = Ext4Error::Damaged("something lies behind the end of the disk");
+
+/// For want of memory nothing is wrong with the disk.
+const fn error_of(error: BlockError) -> Ext4Error {
+    match error {
+        BlockError::OutOfMemory => Ext4Error::OutOfMemory,
+        error => Ext4Error::Disk(error),
     }
 }
 
@@ -131,12 +192,12 @@ impl Cache {
     /// being kept: what is read in large pieces is seldom read again.
     pub fn read(&self, mut at: u64, mut into: &mut [u8]) -> Result<(), Ext4Error> {
         let end = at.checked_add(into.len() as u64).filter(|end| *end <= self.bytes);
-        end.ok_or(Ext4Error::Damaged("something lies behind the end of the disk"))?;
+        end.ok_or(BEHIND)?;
         while !into.is_empty() {
             let (number, from) = (at / LINE as u64, (at % LINE as u64) as usize);
             let length = if from == 0 && into.len() >= LINE {
                 let whole = into.len() / LINE * LINE;
-                self.source.read(at, &mut into[..whole]).map_err(Ext4Error::Disk)?;
+                self.source.read(at, &mut into[..whole]).map_err(error_of)?;
                 whole
             } else {
                 let line = self.line(number)?;
@@ -164,31 +225,47 @@ impl Cache {
     /// excludes them, so that no line is filled with what was there before.
     pub fn write(&self, at: u64, bytes: &[u8]) -> Result<(), Ext4Error> {
         let end = at.checked_add(bytes.len() as u64).filter(|end| *end <= self.bytes);
-        let end = end.ok_or(Ext4Error::Damaged("something lies behind the end of the disk"))?;
+        end.ok_or(BEHIND)?;
         self.unflushed.store(true, Ordering::Relaxed);
-        let result = self.source.write(at, bytes);
-        let mut lines = self.lines.lock();
-        if result.is_err() {
-            // Nobody knows what is there now.
-            lines.retain(|line| {
-                let start = line.number * LINE as u64;
-                start + LINE as u64 <= at || end <= start
-            });
-            return result.map_err(Ext4Error::Disk);
+        let result = self.source.write(at, bytes).map_err(error_of);
+        self.note(at, bytes, result.is_ok());
+        result
+    }
+
+    /// Writes blocks of `size` bytes in any order, by their numbers; as [`write`](Self::write).
+    pub fn write_blocks(
+        &self,
+        size: u64,
+        blocks: &SortedMap<u64, Box<[u8]>>,
+    ) -> Result<(), Ext4Error> {
+        if blocks.keys().next_back().is_some_and(|last| *last >= self.bytes / size) {
+            return Err(BEHIND);
         }
-        lines.retain_mut(|line| {
+        self.unflushed.store(true, Ordering::Relaxed);
+        let mut all = blocks.iter().map(|(block, bytes)| (block * size, &**bytes));
+        let result = self.source.write_blocks(&mut all).map_err(error_of);
+        for (block, bytes) in blocks.iter() {
+            self.note(block * size, bytes, result.is_ok());
+        }
+        result
+    }
+
+    /// What was read before is now as it was written, or unknown when that failed.
+    fn note(&self, at: u64, bytes: &[u8], is_written: bool) {
+        let end = at + bytes.len() as u64;
+        self.lines.lock().retain_mut(|line| {
             let start = line.number * LINE as u64;
             let (from, to) = (at.max(start), end.min(start + line.bytes.len() as u64));
             if from >= to {
                 return true;
             }
             // Who is reading has a reference, which is gone by now; if not, it is read again.
-            let Some(known) = Arc::get_mut(&mut line.bytes) else { return false };
+            let known = Arc::get_mut(&mut line.bytes).filter(|_| is_written);
+            let Some(known) = known else { return false };
             let part = &bytes[(from - at) as usize..(to - at) as usize];
             known[(from - start) as usize..(to - start) as usize].copy_from_slice(part);
             true
         });
-        Ok(())
     }
 
     /// Makes all that was written survive a loss of power.
@@ -210,7 +287,7 @@ impl Cache {
         let start = number * LINE as u64;
         let length = (self.bytes - start).min(LINE as u64) as usize;
         let mut bytes = fallible::zeroed(length).map_err(|_| Ext4Error::OutOfMemory)?;
-        self.source.read(start, &mut bytes).map_err(Ext4Error::Disk)?;
+        self.source.read(start, &mut bytes).map_err(error_of)?;
         let bytes = fallible::arc(bytes).map_err(|_| Ext4Error::OutOfMemory)?;
         if self.known(number).is_none() {
             let mut lines = self.lines.lock();
@@ -282,5 +359,28 @@ mod tests {
         for (at, length) in [(end - 1, 2), (end, 1), (u64::MAX, 1), (u64::MAX - 1, 512)] {
             assert!(cache.read(at, &mut vec![0; length]).is_err(), "{at}");
         }
+    }
+
+    #[test]
+    fn neighbours_are_written_at_once() {
+        let blocks = |numbers: &[u64]| -> Vec<(u64, Vec<u8>)> {
+            numbers.iter().map(|n| (n * 4096, vec![*n as u8; 4096])).collect()
+        };
+        let runs = |numbers: &[u64]| {
+            let (all, mut runs) = (blocks(numbers), Vec::new());
+            let mut all = all.iter().map(|(at, bytes)| (*at, &bytes[..]));
+            let write = |at, bytes: &[u8]| {
+                for (n, block) in bytes.chunks(4096).enumerate() {
+                    assert!(block.iter().all(|byte| *byte == (at / 4096) as u8 + n as u8));
+                }
+                runs.push((at / 4096, bytes.len() / 4096));
+                Ok(())
+            };
+            in_runs(&mut all, write).unwrap();
+            runs
+        };
+        assert_eq!(runs(&[]), []);
+        assert_eq!(runs(&[0, 1, 2, 5, 7, 8]), [(0, 3), (5, 1), (7, 2)]);
+        assert_eq!(runs(&(3..40).collect::<Vec<_>>()), [(3, 16), (19, 16), (35, 5)]);
     }
 }

@@ -55,6 +55,13 @@ impl Source for Claim {
         Source::write(&self.0, at, bytes)
     }
 
+    fn write_blocks(
+        &self,
+        blocks: &mut dyn Iterator<Item = (u64, &[u8])>,
+    ) -> Result<(), BlockError> {
+        Source::write_blocks(&self.0, blocks)
+    }
+
     fn flush(&self) -> Result<(), BlockError> {
         Source::flush(&self.0)
     }

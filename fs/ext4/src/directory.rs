@@ -1,9 +1,12 @@
 //! Entries of directories.
 
+use alloc::boxed::Box;
+
 use ukfile::{Kind, fallible};
 
 use crate::Ext4Error;
 use crate::bytes::{crc32c, le16, le32};
+use crate::index::Search;
 use crate::inode::Inode;
 use crate::superblock::FILE_TYPE;
 use crate::volume::Volume;
@@ -126,8 +129,26 @@ impl Volume {
 
     /// The inode that a name means in a directory.
     pub fn lookup(&self, directory: &Inode, name: &[u8]) -> Result<Option<u32>, Ext4Error> {
+        let visit = &mut |_, bytes: Box<[u8]>| self.find_in(&bytes, name);
+        match self.search_tree(directory, name, visit)? {
+            Search::Found(inode) => return Ok(Some(inode)),
+            Search::Missing => return Ok(None),
+            Search::NoTree => {}
+        }
         let mut found = None;
         self.entries(directory, 0, &mut |entry| {
+            if entry.name == name {
+                found = Some(entry.inode);
+            }
+            Ok(found.is_none())
+        })?;
+        Ok(found)
+    }
+
+    /// The inode that a name means in a block of entries.
+    pub fn find_in(&self, bytes: &[u8], name: &[u8]) -> Result<Option<u32>, Ext4Error> {
+        let mut found = None;
+        self.in_block(bytes, 0, 0, &mut |entry| {
             if entry.name == name {
                 found = Some(entry.inode);
             }

@@ -85,9 +85,9 @@ impl Journal {
         Ok(Self { tags: log.newest(), sequence })
     }
 
-    /// The blocks.
-    pub fn blocks(&self) -> impl Iterator<Item = u64> {
-        self.tags.iter().map(|tag| tag.block)
+    /// The number of one of the blocks, in their order.
+    pub fn block(&self, index: usize) -> Option<u64> {
+        self.tags.get(index).map(|tag| tag.block)
     }
 }
 
@@ -121,6 +121,25 @@ struct Log<'a> {
 
 const DAMAGED: Ext4Error = Ext4Error::Damaged("its journal contradicts itself");
 
+/// Bytes of the journal's superblock.
+pub const SUPERBLOCK: usize = 1024;
+
+/// Reads the superblock of the journal.
+pub fn read_superblock(volume: &Volume, inode: &Inode, sb: &mut [u8]) -> Result<(), Ext4Error> {
+    if volume.read(inode, 0, sb)? < SUPERBLOCK
+        || be32(sb, 0) != MAGIC
+        || be32(sb, 0xc) != volume.sb.block_size
+    {
+        return Err(DAMAGED);
+    }
+    let has_checksum =
+        be32(sb, 4) == SUPERBLOCK_2 && be32(sb, 0x28) & (CHECKSUMS_2 | CHECKSUMS_3) != 0;
+    if has_checksum && crc32c_without(!0, sb, 0xfc, 4) != be32(sb, 0xfc) {
+        return Err(Ext4Error::Damaged("the checksum of its journal is wrong"));
+    }
+    Ok(())
+}
+
 /// Numbers of transactions go round.
 fn is_before(a: u32, b: u32) -> bool {
     a.wrapping_sub(b).cast_signed() < 0
@@ -129,14 +148,9 @@ fn is_before(a: u32, b: u32) -> bool {
 impl<'a> Log<'a> {
     /// Reads the superblock of the journal. `None`: there is nothing in it.
     fn open(volume: &'a Volume, inode: &'a Inode) -> Result<Option<Self>, Ext4Error> {
-        let mut sb = [0; 1024];
+        let mut sb = [0; SUPERBLOCK];
+        read_superblock(volume, inode, &mut sb)?;
         let size = volume.sb.block_size;
-        if volume.read(inode, 0, &mut sb)? < sb.len()
-            || be32(&sb, 0) != MAGIC
-            || be32(&sb, 0xc) != size
-        {
-            return Err(DAMAGED);
-        }
         let features = match be32(&sb, 4) {
             SUPERBLOCK_1 => 0,
             SUPERBLOCK_2 => be32(&sb, 0x28),
@@ -153,9 +167,6 @@ impl<'a> Log<'a> {
             ));
         }
         let has_checksums = features & (CHECKSUMS_2 | CHECKSUMS_3) != 0;
-        if has_checksums && crc32c_without(!0, &sb, 0xfc, 4) != be32(&sb, 0xfc) {
-            return Err(Ext4Error::Damaged("the checksum of its journal is wrong"));
-        }
         let [end, first, next] = [0x10, 0x14, 0x1c].map(|at| u64::from(be32(&sb, at)));
         if next == 0 {
             return Ok(None);

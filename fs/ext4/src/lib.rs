@@ -41,12 +41,13 @@
 //!   64 KiB; the numbers of files, their links, owners and times are the disk's.
 //! - Checksums of metadata (`metadata_csum`) are checked. What contradicts itself is `EUCLEAN`, never
 //!   a panic; a file system with a feature that is not known here is refused by name.
-//! - A directory is searched from its beginning: the hash trees of large ones are not used, and given
-//!   up when a name is added.
+//! - Names in large directories are found by the hash trees that these have. They are given up when a
+//!   name is added, and the directory is searched from its beginning then.
 //!
 //! From the disk up: `cache` (what was read lately), `volume` (blocks, inodes), `transaction` and
 //! `log` (changes and the journal), `group`, `allocate` and `draft` (blocks and inodes that are taken
-//! and given back), `extents` and `content` (files), `names` and `tree` (directories), `orphans`,
+//! and given back), `extents` and `content` (files), `index` and `hash` (finding names), `names` and
+//! `tree` (directories), `orphans`,
 //! `node` and `fs` (the tree of files), `committer` (what waits is committed).
 //!
 //! Structures and names are those of Linux's *ext4 Data Structures and Algorithms*
@@ -69,6 +70,8 @@ mod error;
 mod extents;
 mod fs;
 mod group;
+mod hash;
+mod index;
 mod inode;
 mod journal;
 mod log;

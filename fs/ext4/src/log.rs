@@ -1,26 +1,26 @@
 //! The journal while it is written (jbd2).
 //!
-//! It is written from its beginning on, and once more from there when it is full: by then all that
-//! is in it is at its place. A transaction is descriptors with copies of blocks, lists of blocks
-//! whose earlier copies do not count, a flush, and the block that commits it.
+//! It is written from its beginning on, and once more from there when it is full: a checkpoint has
+//! written all that is in it to its place by then. A transaction is descriptors with copies of blocks,
+//! lists of blocks whose earlier copies do not count, a flush, and the block that commits it.
 
 use alloc::vec::Vec;
 
 use ukfile::fallible;
+use ukmap::SortedMap;
 
 use crate::Ext4Error;
 use crate::bytes::{be32, crc32c, crc32c_without, put_be16, put_be32};
+use crate::cache::RUN;
 use crate::inode::Inode;
 use crate::journal::{
     CHECKSUMS_3, COMMIT, DESCRIPTOR, ESCAPED, HEAD, Journal, KNOWN, LAST, MAGIC, REVOKE, REVOKES,
-    SAME, SUPERBLOCK_2, WIDE,
+    SAME, SUPERBLOCK, SUPERBLOCK_2, WIDE, read_superblock,
 };
 use crate::map::Run;
 use crate::superblock::RECOVER;
+use crate::transaction::MEMORY;
 use crate::volume::Volume;
-
-/// Copies that are written at once, at most: this many bytes.
-const CHUNK: usize = 64 << 10;
 
 /// Where the journal is, and how far it is written.
 #[derive(Debug)]
@@ -50,14 +50,9 @@ impl Log {
     pub fn open(volume: &Volume, inode: &Inode, sequence: Option<u32>) -> Result<Self, Ext4Error> {
         let size = volume.sb.block_size;
         let mut superblock = Vec::new();
-        superblock.try_reserve_exact(1024).map_err(|_| Ext4Error::OutOfMemory)?;
-        superblock.resize(1024, 0);
-        if volume.read(inode, 0, &mut superblock)? < superblock.len()
-            || be32(&superblock, 0) != MAGIC
-            || be32(&superblock, 0xc) != size
-        {
-            return Err(DAMAGED);
-        }
+        superblock.try_reserve_exact(SUPERBLOCK).map_err(|_| Ext4Error::OutOfMemory)?;
+        superblock.resize(SUPERBLOCK, 0);
+        read_superblock(volume, inode, &mut superblock)?;
         if be32(&superblock, 4) != SUPERBLOCK_2 || be32(&superblock, 0x28) & !KNOWN != 0 {
             return Err(Ext4Error::ReadOnly(
                 "its journal is of a kind that is only known for reading",
@@ -152,7 +147,7 @@ impl Log {
     fn copies_at_once(&self, block_size: usize) -> usize {
         // The first tag is followed by 16 bytes.
         let tags = (self.usable(block_size) - HEAD - 16) / self.tag_length();
-        tags.min((CHUNK / block_size).max(2))
+        tags.min((RUN / block_size).max(2))
     }
 
     fn revokes_in(&self, block_size: usize) -> usize {
@@ -215,12 +210,7 @@ impl Volume {
         let mut log = Log::open(self, &inode, self.journal.sequence)?;
         let was_used = self.sb.features & RECOVER != 0;
         if was_used {
-            let size = u64::from(self.sb.block_size);
-            for block in self.journal.blocks() {
-                let bytes = self.block(block)?;
-                self.cache.write(block * size, &bytes)?;
-            }
-            self.journal = Journal::default();
+            self.replay()?;
             log.is_needed = true;
             self.settle_log(&mut log)?;
             self.sb.features &= !RECOVER;
@@ -233,6 +223,22 @@ impl Volume {
         self.settle()
     }
 
+    /// Writes to their places the blocks whose newest content is in the journal.
+    fn replay(&mut self) -> Result<(), Ext4Error> {
+        for index in 0.. {
+            let Some(block) = self.journal.block(index) else { break };
+            let bytes = self.block(block)?;
+            let noted = self.committed.try_insert(block, bytes);
+            noted.map_err(|_| Ext4Error::OutOfMemory)?;
+            if self.committed_bytes() >= RUN {
+                self.checkpoint()?;
+            }
+        }
+        self.checkpoint()?;
+        self.journal = Journal::default();
+        Ok(())
+    }
+
     /// Makes all changes survive a crash.
     pub fn commit(&mut self) -> Result<(), Ext4Error> {
         self.must_be_writable()?;
@@ -242,10 +248,29 @@ impl Volume {
         let sealed = self.seal_metadata();
         self.changes.keep();
         let result = sealed.and_then(|()| self.commit_to_log());
-        if result.is_ok() {
-            self.changes.finish();
+        self.rely_on(result)?;
+        self.changes.finish(&mut self.committed);
+        if self.committed_bytes() < MEMORY {
+            return Ok(());
         }
-        self.rely_on(result)
+        match self.checkpoint() {
+            // It is committed all the same; the next one tries again.
+            Err(Ext4Error::OutOfMemory) => Ok(()),
+            result => self.rely_on(result),
+        }
+    }
+
+    fn committed_bytes(&self) -> usize {
+        self.committed.len() * self.sb.block_size as usize
+    }
+
+    /// Writes to their places the blocks that are in the journal. They are not flushed then.
+    fn checkpoint(&mut self) -> Result<(), Ext4Error> {
+        if !self.committed.is_empty() {
+            self.cache.write_blocks(self.sb.block_size.into(), &self.committed)?;
+            self.committed = SortedMap::new();
+        }
+        Ok(())
     }
 
     /// Makes all that was written survive a loss of power.
@@ -282,7 +307,8 @@ impl Volume {
             return Err(Ext4Error::Unsupported("its journal is too small"));
         }
         if needed > (log.end - log.head) as usize {
-            // All that is in it is at its place, and stays there.
+            // All that is in it comes to its place, and stays there.
+            self.checkpoint()?;
             self.cache.flush()?;
             log.head = log.first;
             log.is_begun = false;
@@ -298,6 +324,11 @@ impl Volume {
             self.cache.flush()?;
             log.is_begun = true;
         }
+        // What is committed has to be kept.
+        if self.committed.try_reserve(blocks).is_err() {
+            self.checkpoint()?;
+            self.committed.try_reserve(blocks).map_err(|_| Ext4Error::OutOfMemory)?;
+        }
         let head = log.head;
         let result = self.write_to_log(log, size);
         if result.is_err() {
@@ -306,7 +337,7 @@ impl Volume {
             return result;
         }
         log.sequence = log.sequence.wrapping_add(1);
-        self.write_in_place()
+        Ok(())
     }
 
     fn write_to_log(&self, log: &mut Log, size: usize) -> Result<(), Ext4Error> {
@@ -394,14 +425,6 @@ impl Volume {
         Ok(())
     }
 
-    fn write_in_place(&self) -> Result<(), Ext4Error> {
-        let size = u64::from(self.sb.block_size);
-        self.changes
-            .blocks
-            .iter()
-            .try_for_each(|(block, bytes)| self.cache.write(block * size, bytes))
-    }
-
     fn write_log_superblock(&self, log: &mut Log, start: u32) -> Result<(), Ext4Error> {
         let (block, superblock) = log.superblock(start)?;
         self.write_range(block, 0, superblock, false)
@@ -423,6 +446,8 @@ impl Volume {
             return Ok(());
         }
         self.commit()?;
+        let result = self.checkpoint();
+        self.rely_on(result)?;
         let Some(mut log) = self.log.take() else { return Ok(()) };
         let result = self.settle_log(&mut log);
         self.log = Some(log);

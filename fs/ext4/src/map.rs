@@ -1,6 +1,6 @@
 //! Which blocks of the disk a file has.
 
-use alloc::boxed::Box;
+use ukfile::fallible;
 
 use crate::Ext4Error;
 use crate::bytes::{crc32c, le16, le32, wide};
@@ -52,7 +52,8 @@ impl Volume {
 
     /// Goes down the tree of extents.
     fn extent(&self, inode: &Inode, at: u32) -> Result<Run, Ext4Error> {
-        let mut node: Box<[u8]> = Box::from(&inode.body[..]);
+        let node = fallible::copy(&inode.body);
+        let mut node = node.map_err(|_| Ext4Error::OutOfMemory)?;
         // Where the next extent begins at the earliest, as far as is known.
         let mut next = LAST + 1;
         let mut expected = None;

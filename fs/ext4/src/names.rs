@@ -9,6 +9,7 @@ use crate::bytes::{crc32c, le16, le32, put16, put32};
 use crate::directory::{DAMAGED, HEAD, TAIL};
 use crate::draft::Draft;
 use crate::extents::Extent;
+use crate::index::Search;
 use crate::inode::INDEX;
 use crate::superblock::FILE_TYPE;
 use crate::volume::Volume;
@@ -127,7 +128,7 @@ impl Volume {
 
     fn find_entry(&self, draft: &Draft, name: &[u8]) -> Result<Found, Ext4Error> {
         let end = self.entries_end(draft);
-        let found = self.in_blocks(draft, &mut |block, bytes| {
+        let visit = &mut |block, bytes: Box<[u8]>| {
             let (mut at, mut before) = (0, None);
             while at < end {
                 let (length, name_length) = self.entry_at(&bytes, at, end)?;
@@ -137,8 +138,12 @@ impl Volume {
                 (before, at) = (Some(at), at + length);
             }
             Ok(None)
-        })?;
-        found.ok_or(DAMAGED)
+        };
+        match self.search_tree(&self.view(draft)?, name, visit)? {
+            Search::Found(found) => Ok(found),
+            Search::Missing => Err(DAMAGED),
+            Search::NoTree => self.in_blocks(draft, visit)?.ok_or(DAMAGED),
+        }
     }
 
     /// Puts a name into a directory that does not have it.

@@ -17,7 +17,8 @@ const CHECKSUM_SEED: u32 = 0x2000;
 /// What can be read: with `extents`, `mmp`, `flex_bg`, `ea_inode`, `large_dir`, which need nothing
 /// when nothing is written.
 const KNOWN: u32 =
-    FILE_TYPE | RECOVER | 0x40 | WIDE | 0x100 | 0x200 | 0x400 | CHECKSUM_SEED | 0x4000;
+    FILE_TYPE | RECOVER | 0x40 | WIDE | 0x100 | 0x200 | 0x400 | CHECKSUM_SEED | LARGE_DIRECTORIES;
+const LARGE_DIRECTORIES: u32 = 0x4000;
 /// `s_feature_ro_compat`: blocks of files may be counted in blocks of the file system.
 const HUGE_FILE: u32 = 0x8;
 const LARGE_FILE: u32 = 0x2;
@@ -95,6 +96,12 @@ pub struct Superblock {
     pub first_inode: u32,
     /// Bytes that new inodes have behind the old part.
     pub extra_inode: u16,
+    /// What hashes of names begin with; zeros: with what is usual.
+    pub hash_seed: [u32; 4],
+    /// Whether the bytes of names have a sign for them, if it says so.
+    pub signed_hash: Option<bool>,
+    /// Whether hash trees may have a third level.
+    pub large_directories: bool,
 }
 
 impl Superblock {
@@ -201,6 +208,13 @@ impl Superblock {
             huge_files: read_only & HUGE_FILE != 0,
             large_files: read_only & LARGE_FILE != 0,
             checksum_seed,
+            hash_seed: [0xec, 0xf0, 0xf4, 0xf8].map(|at| le32(bytes, at)),
+            signed_hash: match le32(bytes, 0x160) & 3 {
+                1 => Some(true),
+                2 => Some(false),
+                _ => None,
+            },
+            large_directories: features & LARGE_DIRECTORIES != 0,
             journal: if le32(bytes, 0x5c) & 0x4 != 0 { le32(bytes, 0xe0) } else { 0 },
         })
     }

@@ -1,7 +1,7 @@
 //! What was changed and is not in the journal yet.
 //!
 //! Metadata is changed in copies of its blocks, which hide those on the disk until the transaction
-//! is committed. An operation changes all that belongs to it or nothing: blocks are as before when
+//! is committed and a checkpoint has written them to their places. An operation changes all that belongs to it or nothing: blocks are as before when
 //! it fails. Data is not here: it is on the disk before the metadata that leads to it.
 
 use alloc::boxed::Box;
@@ -14,8 +14,8 @@ use crate::Ext4Error;
 use crate::superblock;
 use crate::volume::Volume;
 
-/// Bytes of changed blocks that are kept in memory: half a mebibyte.
-const MEMORY: usize = 512 << 10;
+/// Bytes of changed blocks that are kept in memory, and of those that are committed: half a mebibyte.
+pub const MEMORY: usize = 512 << 10;
 /// Blocks that one operation changes at most.
 pub const ROOM: usize = 64;
 /// How long changes wait, in nanoseconds, unless told otherwise: as on Linux.
@@ -189,8 +189,16 @@ impl Transaction {
         self.undo.clear();
     }
 
-    /// All of it is in the journal and in its place.
-    pub fn finish(&mut self) {
-        *self = Self::default();
+    /// All of it is in the journal. `committed` gets the blocks, for which it has room, and forgets
+    /// those whose content does not count any more: they may become data, which is written to its
+    /// place at once.
+    pub fn finish(&mut self, committed: &mut SortedMap<u64, Box<[u8]>>) {
+        let Self { blocks, revoked, .. } = core::mem::take(self);
+        for block in revoked {
+            committed.remove(&block);
+        }
+        for (block, bytes) in blocks {
+            committed.insert(block, bytes);
+        }
     }
 }

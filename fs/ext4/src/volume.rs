@@ -3,9 +3,10 @@
 use alloc::boxed::Box;
 
 use ukfile::fallible;
+use ukmap::SortedMap;
 
 use crate::Ext4Error;
-use crate::cache::{Cache, Source};
+use crate::cache::{Cache, RUN, Source};
 use crate::inode::Inode;
 use crate::journal::Journal;
 use crate::log::Log;
@@ -19,8 +20,11 @@ pub struct Volume {
     pub sb: Superblock,
     /// Blocks whose newest content is in the journal.
     pub journal: Journal,
-    /// What was changed since.
+    /// What was changed and is not in the journal yet.
     pub changes: Transaction,
+    /// Blocks that are in the journal with this content and not yet in their places, which a
+    /// checkpoint changes.
+    pub committed: SortedMap<u64, Box<[u8]>>,
     /// The journal for writing; `None` when nothing can be written.
     pub log: Option<Log>,
     /// A transaction could not be written: nothing is written any more.
@@ -41,8 +45,16 @@ impl Volume {
         let sb = Superblock::parse(&bytes, cache.bytes())?;
         let (journal, changes) = (Journal::default(), Transaction::default());
         let commit_after = COMMIT_AFTER;
-        let mut volume =
-            Self { cache, sb, journal, changes, log: None, failed: false, commit_after };
+        let mut volume = Self {
+            cache,
+            sb,
+            journal,
+            changes,
+            committed: SortedMap::new(),
+            log: None,
+            failed: false,
+            commit_after,
+        };
         if volume.sb.features & RECOVER != 0 {
             volume.journal = Journal::read(&volume)?;
             // Its newest state may be there as well.
@@ -57,6 +69,17 @@ impl Volume {
         Ok(volume)
     }
 
+    /// The newest content of a block that is not in its place yet.
+    fn in_memory(&self, block: u64) -> Option<&[u8]> {
+        self.changes.blocks.get(&block).or_else(|| self.committed.get(&block)).map(|bytes| &**bytes)
+    }
+
+    /// The first of these blocks from `block` on.
+    fn next_in_memory(&self, block: u64) -> Option<u64> {
+        let next = |blocks: &SortedMap<u64, _>| blocks.range_from(&block).next().map(|(at, _)| *at);
+        next(&self.changes.blocks).into_iter().chain(next(&self.committed)).min()
+    }
+
     /// Fills `into` from the byte `from` on of what begins with block `block`.
     pub fn read_blocks(&self, block: u64, from: u64, into: &mut [u8]) -> Result<(), Ext4Error> {
         let size = u64::from(self.sb.block_size);
@@ -65,8 +88,7 @@ impl Volume {
         while !left.is_empty() {
             // All at once, unless a block of them is elsewhere.
             let last = block.saturating_add((from + left.len() as u64).div_ceil(size));
-            let is_here =
-                self.changes.blocks.range_from(&block).next().is_none_or(|(next, _)| *next >= last);
+            let is_here = self.next_in_memory(block).is_none_or(|next| next >= last);
             let length = if self.journal.is_empty() && is_here {
                 left.len()
             } else {
@@ -77,7 +99,7 @@ impl Volume {
                 return Err(Ext4Error::Damaged("a block lies behind the end"));
             }
             let (now, later) = left.split_at_mut(length);
-            let changed = if is_here { None } else { self.changes.blocks.get(&block) };
+            let changed = if is_here { None } else { self.in_memory(block) };
             match (changed, self.journal.place(block)) {
                 (Some(bytes), _) => {
                     now.copy_from_slice(&bytes[from as usize..from as usize + length]);
@@ -180,21 +202,29 @@ impl Volume {
         let mut block = block.saturating_add(from / size as u64);
         let (mut from, mut bytes) = ((from % size as u64) as usize, bytes);
         while !bytes.is_empty() {
-            let whole = if from == 0 { bytes.len() / size * size } else { 0 };
             let at = block.saturating_mul(size as u64);
-            if whole > 0 {
+            let whole = bytes.len() / size * size;
+            if from == 0 && (whole == bytes.len() || whole > RUN) {
                 self.cache.write(at, &bytes[..whole])?;
                 (block, bytes) = (block + (whole / size) as u64, &bytes[whole..]);
                 continue;
             }
-            let mut edge = fallible::zeroed(size).map_err(|_| Ext4Error::OutOfMemory)?;
-            if !fresh {
-                self.cache.read(at, &mut edge)?;
+            // With the rest of the first and of the last block; without memory one after the other.
+            let all = (from + bytes.len()).next_multiple_of(size).min(RUN);
+            let run = fallible::zeroed(all).or_else(|_| fallible::zeroed(size));
+            let mut run = run.map_err(|_| Ext4Error::OutOfMemory)?;
+            let (now, later) = bytes.split_at(bytes.len().min(run.len() - from));
+            let end = from + now.len();
+            let last = end / size * size;
+            if !fresh && (from > 0 || last == 0) {
+                self.cache.read(at, &mut run[..size])?;
             }
-            let (now, later) = bytes.split_at(bytes.len().min(size - from));
-            edge[from..from + now.len()].copy_from_slice(now);
-            self.cache.write(at, &edge)?;
-            (block, from, bytes) = (block + 1, 0, later);
+            if !fresh && last > 0 && last < end {
+                self.cache.read(at + last as u64, &mut run[last..])?;
+            }
+            run[from..end].copy_from_slice(now);
+            self.cache.write(at, &run)?;
+            (block, from, bytes) = (block + (run.len() / size) as u64, 0, later);
         }
         Ok(())
     }

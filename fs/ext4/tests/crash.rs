@@ -9,7 +9,7 @@ use ext4::Ext4;
 use proptest::prelude::*;
 use ukerrno::Errno;
 use ukfile::{Description, OpenFlags, SyncKind};
-use vfs::{Context, FileSystem, Follow, RenameFlags};
+use vfs::{Allocate, Context, FileSystem, Follow, RenameFlags};
 
 const BLOCK: usize = 1024;
 const LOGS: usize = 3;
@@ -427,14 +427,14 @@ fn a_transaction_counts_when_all_of_it_is_whole() {
     assert_eq!(there(&crashed), [true, true]);
     let (descriptors, commits) = (in_journal(&crashed, 1), in_journal(&crashed, 2));
     assert_eq!((descriptors.len(), commits.len()), (2, 2));
-    // What no reader but the checksum looks at: the end of a descriptor, the time of a commit. The
-    // first transaction is in its place by now, the second one comes behind it.
-    let ends = descriptors.iter().map(|at| at + BLOCK - 8);
-    for at in ends.chain(commits.iter().map(|at| at + 0x37)) {
-        let mut torn = crashed.clone();
-        torn[at] ^= 1;
-        assert_eq!(there(&torn), [true, false]);
-        check_after_replay(&torn).unwrap();
+    // What no reader but the checksum looks at: the end of a descriptor, the time of a commit.
+    for (ats, end) in [(&descriptors, BLOCK - 8), (&commits, 0x37)] {
+        for (number, at) in ats.iter().enumerate() {
+            let mut torn = crashed.clone();
+            torn[at + end] ^= 1;
+            assert_eq!(there(&torn), [number > 0, false]);
+            check_after_replay(&torn).unwrap();
+        }
     }
     // A replay that is cut short leaves enough for the next one.
     let again = Recorder::new(crashed.clone());
@@ -448,11 +448,52 @@ fn a_transaction_counts_when_all_of_it_is_whole() {
         }
         apply(&mut state, epoch, &mut || true);
     }
-    // The copy of a block, on the other hand, was whole before the transaction was committed.
-    let mut damaged = crashed;
-    damaged[descriptors[1] + BLOCK + 100] ^= 1;
-    let refused = Ext4::new(Box::new(damaged)).unwrap_err().to_string();
-    assert!(refused.contains("the checksum of a block in its journal is wrong"), "{refused}");
+    // The copy of a block, on the other hand, was whole before the transaction was committed; and so
+    // was what says where the journal begins, with what number.
+    let superblock = in_journal(&crashed, 4)[0];
+    for (at, reason) in [
+        (descriptors[1] + BLOCK + 100, "the checksum of a block in its journal is wrong"),
+        (superblock + 0x1b, "the checksum of its journal is wrong"),
+    ] {
+        let mut damaged = crashed.clone();
+        damaged[at] ^= 1;
+        let writable = Ext4::writable(Box::new(Recorder::new(damaged.clone())), &mut |_| {});
+        for result in [Ext4::new(Box::new(damaged)), writable] {
+            let refused = result.unwrap_err().to_string();
+            assert!(refused.contains(reason), "{refused}");
+        }
+    }
+}
+
+/// The disk says that its journal counts before that has something which counts, whatever is changed.
+#[test]
+fn the_journal_is_announced() {
+    if !tools() {
+        return;
+    }
+    for shape in SHAPES {
+        let disk = Recorder::new(make(shape, "4M"));
+        let (fs, files) = disk.mount();
+        files.make_directory(None, b"/dir", 0o755).unwrap();
+        fs.sync().unwrap();
+        let start = disk.content();
+        disk.record();
+        // Of the superblock nothing changes at first, then its counts do, then nothing again.
+        let place = files.resolve(None, b"/dir", Follow::No).unwrap();
+        for mode in [0o700, 0o711, 0o722, 0o733] {
+            files.set_permissions(&place, mode).unwrap();
+            fs.root().sync(SyncKind::All).unwrap();
+            let crashed = disk.without_power(&start);
+            for left in [crashed.clone(), check_after_replay(&crashed).unwrap()] {
+                let files = mounted(Ext4::new(Box::new(left)).unwrap());
+                let told = files.metadata(None, b"/dir", Follow::No).unwrap().permissions;
+                assert_eq!(told, mode, "{shape:?}");
+            }
+            if mode == 0o711 {
+                files.make_directory(None, b"/more", 0o755).unwrap();
+            }
+        }
+    }
 }
 
 /// A file that takes all space there is.
@@ -499,4 +540,110 @@ fn revoked_blocks_are_not_replayed() {
         drop(again.mount());
         assert!(is_whole(&again.content()), "{shape:?}");
     }
+}
+
+/// A block that begins as those of the journal do is none of them.
+#[test]
+fn metadata_may_look_like_the_journal() {
+    if !tools() {
+        return;
+    }
+    // The seventh group has nothing but data: its bitmap becomes the magic number.
+    let (first, magic) = (1 + 6 * 2048, [0xc0u8, 0x3b, 0x39, 0x98]);
+    let used = |n: usize| magic[n / 8] >> (n % 8) & 1 != 0;
+    let options = ["-t", "ext4", "-b", "1024", "-g", "2048", "-O", "metadata_csum,64bit,flex_bg"];
+    let disk = Recorder::new(make(&options, "16M"));
+    let (fs, files) = disk.mount();
+    // Each block of the file has its number, by which it is found on the disk.
+    let file = files.open(None, b"/file", WRITE, 0o600).unwrap();
+    let (mut next, mut count) = (0u32, 64);
+    while count > 0 {
+        let part: Vec<u8> =
+            (next..next + count).flat_map(|n| n.to_le_bytes().repeat(BLOCK / 4)).collect();
+        match file.write(&[&part]) {
+            Ok(written) => next += (written / BLOCK) as u32,
+            Err(_) => count /= 2,
+        }
+    }
+    // Elsewhere there is room for what the holes need.
+    vfs::allocate_open(&file, Allocate::PunchHole, 0, 20 * BLOCK as i64).unwrap();
+    fs.sync().unwrap();
+    let start = disk.content();
+    disk.record();
+    for n in (0..32).filter(|n| !used(*n)) {
+        let at = (first + n) * BLOCK;
+        let number = u32::from_le_bytes(start[at..at + 4].try_into().unwrap());
+        let (offset, length) = (i64::from(number) * BLOCK as i64, BLOCK as i64);
+        vfs::allocate_open(&file, Allocate::PunchHole, offset, length).unwrap();
+    }
+    file.file().sync(SyncKind::All).unwrap();
+    // In the journal, and not yet in its place.
+    let crashed = cut(&start, &disk.events(), &mut || false);
+    drop((fs, file, files));
+    let again = Recorder::new(crashed.clone());
+    drop(again.mount());
+    for replayed in [again.content(), check_after_replay(&crashed).unwrap(), disk.content()] {
+        check(&replayed).unwrap();
+        assert_eq!(
+            replayed.chunks(BLOCK).filter(|block| block[..4] == magic && block[4] == 0xff).count(),
+            1
+        );
+    }
+}
+
+/// Until a deletion is committed a crash brings the file back: with what it had.
+#[test]
+fn blocks_of_deleted_files_are_kept_until_that_is_certain() {
+    if !tools() {
+        return;
+    }
+    for shape in SHAPES {
+        let disk = Recorder::new(make(shape, "4M"));
+        let (fs, files) = disk.mount();
+        let size = {
+            let file = fill(&files, b"/old", 1);
+            file.file().metadata().unwrap().size as usize
+        };
+        fs.sync().unwrap();
+        // Nothing else is free for what is written next, a little or much.
+        for (round, length) in [3 * BLOCK, 50 * BLOCK, size / 2].into_iter().enumerate() {
+            let again = Recorder::new(disk.content());
+            let start = again.content();
+            again.record();
+            let (_fs, files) = again.mount();
+            files.unlink(None, b"/old").unwrap();
+            let new = files.open(None, b"/new", WRITE, 0o600).unwrap();
+            new.write(&[&vec![2; length]]).unwrap();
+            let events = again.events();
+            for at in 0..=events.len() {
+                let crashed = cut(&start, &events[..at], &mut || true);
+                let files = mounted(Ext4::new(Box::new(crashed)).unwrap());
+                let left = get(&files, b"/old").unwrap_or_default();
+                assert!(left.iter().all(|byte| *byte == 1), "{shape:?}, {round}: {at}");
+            }
+        }
+    }
+}
+
+/// `fdatasync` of what was there already changes no metadata but times.
+#[test]
+fn what_replaces_something_is_flushed() {
+    if !tools() {
+        return;
+    }
+    let disk = Recorder::new(make(SHAPES[0], "4M"));
+    let (fs, files) = disk.mount();
+    let file = files.open(None, b"/file", WRITE, 0o600).unwrap();
+    file.write(&[&[1; 5000]]).unwrap();
+    fs.sync().unwrap();
+    let start = disk.content();
+    disk.record();
+    file.write_at(0, &[&[2; 5000]], OpenFlags::empty()).unwrap();
+    file.file().sync(SyncKind::Data).unwrap();
+    let left = disk.without_power(&start);
+    assert!(get(&mounted(Ext4::new(Box::new(left)).unwrap()), b"/file").unwrap() == [2; 5000]);
+    let commits = in_journal(&disk.content(), 2).len();
+    file.write_at(0, &[&[3; 5000]], OpenFlags::empty()).unwrap();
+    file.file().sync(SyncKind::Data).unwrap();
+    assert_eq!(in_journal(&disk.content(), 2).len(), commits, "times alone are not committed");
 }

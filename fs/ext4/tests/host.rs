@@ -481,7 +481,8 @@ fn walk(files: &Context, path: &[u8], left: &mut u32) {
     }
 }
 
-/// Images without checksums, which would notice, and one with; with journals that are not finished.
+/// Images without checksums, which would notice, and one with; with journals that are not finished, and with a
+/// hash tree.
 static IMAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let made = Made::new();
     let tree = made.tree();
@@ -504,6 +505,16 @@ static IMAGES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     {
         images.push(with_journal(options, version).0.bytes());
     }
+    (0..250).for_each(|n| {
+        std::fs::write(tree.join(format!("a/b/a longer name, number {n}")), "").unwrap()
+    });
+    made.make(
+        &["-t", "ext4", "-b", "1024", "-N", "400", "-O", "^metadata_csum,^has_journal"],
+        "1M",
+    );
+    let mut command = tool("e2fsck");
+    command.arg("-fyD").arg(made.image()).output().unwrap();
+    images.push(made.bytes());
     images
 });
 
@@ -512,7 +523,7 @@ proptest! {
 
     #[test]
     fn damage_has_results(
-        which in 0usize..5,
+        which in 0usize..6,
         // Most of what matters is not zero.
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), any::<bool>()), 1..30),
     ) {

@@ -2,7 +2,7 @@
 
 mod disks;
 
-use disks::{Recorder, check, check_after_replay, make, tools};
+use disks::{Event, Recorder, check, check_after_replay, make, tools};
 use ext4::Ext4;
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, SyncKind};
@@ -164,6 +164,19 @@ fn files_with_holes_and_reserved_blocks() {
     }
 }
 
+/// The disk with hash trees for all directories that are worth one, as `e2fsck` makes them.
+fn with_hash_trees(disk: &Recorder) -> Recorder {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    std::fs::write(&image, disk.content()).unwrap();
+    disks::tool("e2fsck").arg("-fyD").arg(&image).output().unwrap();
+    let bytes = std::fs::read(&image).unwrap();
+    let told = disks::debugfs(&bytes, &["stat /many"]).1;
+    let flags = told.split_once("Flags: 0x").unwrap().1.split_whitespace().next().unwrap();
+    assert!(u32::from_str_radix(flags, 16).unwrap() & 0x1000 != 0, "it has none: {told}");
+    Recorder::new(bytes)
+}
+
 #[test]
 fn directories_grow_with_and_without_hash_trees() {
     if !tools() {
@@ -179,12 +192,7 @@ fn directories_grow_with_and_without_hash_trees() {
             }
         }
         clean(&disk, &format!("{shape:?}"));
-        // e2fsck makes hash trees.
-        let folder = tempfile::tempdir().unwrap();
-        let image = folder.path().join("image");
-        std::fs::write(&image, disk.content()).unwrap();
-        disks::tool("e2fsck").arg("-fyD").arg(&image).output().unwrap();
-        let disk = Recorder::new(std::fs::read(&image).unwrap());
+        let disk = with_hash_trees(&disk);
         clean(&disk, "with a hash tree");
         {
             let (_fs, files) = disk.mount();
@@ -203,10 +211,69 @@ fn directories_grow_with_and_without_hash_trees() {
                 let path = format!("/many/a file with the number {n}");
                 assert_eq!(get(&files, path.as_bytes()).unwrap(), b"");
             }
-            files.make_directory(None, b"/other", 0o755).unwrap();
-            files.rename((None, b"/many"), (None, b"/other/many"), RenameFlags::empty()).unwrap();
         }
         clean(&disk, &format!("with a hash tree, more on {shape:?}"));
+        let disk = with_hash_trees(&disk);
+        {
+            let (_fs, files) = disk.mount();
+            files.make_directory(None, b"/other", 0o755).unwrap();
+            files.rename((None, b"/many"), (None, b"/other/many"), RenameFlags::empty()).unwrap();
+            assert_eq!(get(&files, b"/other/many/new 7").unwrap(), b"");
+        }
+        clean(&disk, &format!("with a hash tree, elsewhere on {shape:?}"));
+    }
+}
+
+/// What synchronising costs: requests to the disk.
+#[test]
+fn what_is_synchronised_takes_few_requests() {
+    if !tools() {
+        return;
+    }
+    for shape in SHAPES {
+        let disk = Recorder::new(make(shape, "24M"));
+        let (fs, files) = disk.mount();
+        let file =
+            files.open(None, b"/file", OpenFlags::READ_WRITE | OpenFlags::CREATE, 0).unwrap();
+        file.write(&[&[1; 100]]).unwrap();
+        file.file().sync(SyncKind::All).unwrap();
+        disk.record();
+        let mut seen = 0;
+        let mut requests = || {
+            let events = disk.events();
+            let flushes =
+                events[seen..].iter().filter(|event| matches!(event, Event::Flush)).count();
+            let writes = events.len() - seen - flushes;
+            seen = events.len();
+            (writes, flushes)
+        };
+        // The data; what the journal gets, and the block that commits it. Nothing goes to its place.
+        let mut each = [(0, 0); 5];
+        for requests_of_it in &mut each {
+            file.write(&[&[1; 100]]).unwrap();
+            file.file().sync(SyncKind::All).unwrap();
+            *requests_of_it = requests();
+        }
+        // The journal may go on elsewhere on the disk in between.
+        each.sort_unstable();
+        assert_eq!(each[..4], [(3, 2); 4], "{shape:?}");
+        // Parts of blocks go with those between them.
+        file.write_at(0, &[&[2; 9000]], OpenFlags::empty()).unwrap();
+        requests();
+        file.write_at(500, &[&[3; 8000]], OpenFlags::empty()).unwrap();
+        assert_eq!(requests(), (1, 0), "{shape:?}");
+        // More than a hundred blocks go to their places, in the order of these.
+        for n in 0..100 {
+            files.make_directory(None, format!("/d{n}").as_bytes(), 0o755).unwrap();
+        }
+        file.file().sync(SyncKind::All).unwrap();
+        requests();
+        let before = disk.content();
+        fs.sync().unwrap();
+        let after = disk.content();
+        let changed = before.chunks(1024).zip(after.chunks(1024)).filter(|(a, b)| a != b).count();
+        let (writes, _) = requests();
+        assert!(changed > 100 && writes <= 16, "{shape:?}: {writes} for {changed}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! `oxk bench sqlite`: SQLite in images that run as Linux processes, with each allocator, and in a virtual
-//! machine of our own monitor, at our statements and at SQLite's own speed test, beside the same SQLite as an ordinary Linux program, with glibc and with the
-//! musl of the images.
+//! machine of our own monitor, at our statements, in memory and on a disk, and at SQLite's own speed test,
+//! beside the same SQLite as an ordinary Linux program, with glibc and with the musl of the images.
+
+mod disk;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +12,7 @@ use bench_report::svg::{Section, draw};
 use bench_report::table;
 use indicatif::ProgressBar;
 
+use self::disk::DISK;
 use super::BenchArgs;
 use crate::build::{self, Progress, human_size};
 use crate::diagnostic::{Context, Diagnostic, Result, relative_to_cwd};
@@ -86,9 +89,14 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
         },
     }
     .subjects(&chosen, &in_guests, &linux_folder)?;
-    let bar = ProgressBar::new(u64::from(args.runs) * 2);
+    let on_disk = disk::subjects(&project, chosen[0], &statements, args.quick)?;
+    let bar = ProgressBar::new(u64::from(args.runs) * (2 + u64::from(on_disk.is_some())));
     let failed = |cause| Diagnostic::new(cause).help("run what failed by hand");
     let mut rows = rounds(&statements, args.runs, |_| bar.inc(1)).map_err(failed)?;
+    if let Some(on_disk) = on_disk {
+        let measured = rounds_read(&on_disk.subjects, args.runs, disk::line, |_| bar.inc(1));
+        rows.extend(measured.map_err(failed)?);
+    }
     rows.extend(
         rounds_read(&speedtest, args.runs, speedtest_line, |_| bar.inc(1)).map_err(failed)?,
     );
@@ -128,9 +136,13 @@ fn picture(rows: &[Row]) -> String {
     };
     let inserts = |what: &str| what.starts_with("inserts-");
     let speedtest = |what: &str| what.starts_with(SPEEDTEST);
+    let on_disk = |what: &str| what.starts_with(DISK);
     draw(&[
         section("inserts, each a transaction", &inserts),
-        section("a mix of statements", &|what| !inserts(what) && !speedtest(what)),
+        section("a mix of statements", &|what| {
+            !inserts(what) && !speedtest(what) && !on_disk(what)
+        }),
+        section("on a disk", &on_disk),
         section("SQLite's own speed test", &|what| what == TOTAL),
     ])
 }
@@ -224,6 +236,9 @@ fn describe(what: &str) -> String {
     if what == TOTAL {
         return "SQLite's own speed test, in all".to_owned();
     }
+    if let Some(what) = what.strip_prefix(DISK) {
+        return format!("{}, on a disk", describe(what));
+    }
     match what.strip_prefix("inserts-") {
         Some(count) => format!("{count} inserts, each a transaction of its own"),
         None => format!("mix: {}", what.replace('-', " ")),
@@ -287,6 +302,7 @@ mod tests {
     fn names_are_explained() {
         assert_eq!(describe("inserts-10"), "10 inserts, each a transaction of its own");
         assert_eq!(describe("make-index"), "mix: make index");
+        assert_eq!(describe("disk make-index"), "mix: make index, on a disk");
         assert_eq!(describe(TOTAL), "SQLite's own speed test, in all");
     }
 

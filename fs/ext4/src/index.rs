@@ -1,0 +1,342 @@
+//! Hash trees of directories: which blocks may have a name.
+//!
+//! Its root is the first block of the directory; from there up to three levels lead to the blocks of entries,
+//! in the order of the hashes of their names. To systems that do not know them the nodes are blocks
+//! without entries. A tree that contradicts itself is none: the directory is searched from its beginning.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use crate::Ext4Error;
+use crate::bytes::{crc32c, le16, le32};
+use crate::hash;
+use crate::inode::Inode;
+use crate::volume::Volume;
+
+/// Where the entries of the root begin, and those of a node below it.
+const ROOT: usize = 32;
+const NODE: usize = 8;
+/// Bytes of an entry: a hash and a block. The first has two counts in place of its hash, which is 0.
+const ENTRY: usize = 8;
+/// Bytes behind the last entry for which there is room, with the checksum.
+const TAIL: usize = 8;
+/// What root says of itself: its length.
+const INFO_LENGTH: u8 = 8;
+/// Bits of the number of a block.
+const BLOCK: u32 = 0x0fff_ffff;
+
+/// A block of entries: where it is on the disk, and what is in it.
+type Leaf = (u64, Box<[u8]>);
+
+/// What came of a search.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Search<T> {
+    Found(T),
+    Missing,
+    /// There is no tree that could be used.
+    NoTree,
+}
+
+/// A node, and which of its entries is the one in use.
+struct Node {
+    bytes: Box<[u8]>,
+    entries: usize,
+    at: usize,
+}
+
+impl Node {
+    fn count(&self) -> usize {
+        le16(&self.bytes, self.entries + 2).into()
+    }
+
+    fn hash(&self, index: usize) -> u32 {
+        if index == 0 { 0 } else { le32(&self.bytes, self.entries + index * ENTRY) }
+    }
+
+    fn block(&self) -> u64 {
+        (le32(&self.bytes, self.entries + self.at * ENTRY + 4) & BLOCK).into()
+    }
+
+    /// Goes to the entry whose range has a hash.
+    fn seek(&mut self, hash: u32) {
+        let (mut low, mut high) = (1, self.count());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.hash(middle) <= hash { low = middle + 1 } else { high = middle }
+        }
+        self.at = low - 1;
+    }
+}
+
+impl Volume {
+    /// Visits the blocks of a directory in which its hash tree has a name if it has it, until `visit`
+    /// returns something: their places on the disk, and what is in them.
+    pub fn search_tree<T>(
+        &self,
+        directory: &Inode,
+        name: &[u8],
+        visit: &mut dyn FnMut(u64, Box<[u8]>) -> Result<Option<T>, Ext4Error>,
+    ) -> Result<Search<T>, Ext4Error> {
+        if !directory.has_index() || matches!(name, b"." | b"..") {
+            return Ok(Search::NoTree);
+        }
+        let Some(root) = self.tree_node(directory, 0, ROOT)? else { return Ok(Search::NoTree) };
+        let (version, levels) = (root.bytes[28], root.bytes[30]);
+        let Some(hash) = hash::of_name(&self.sb, version, name) else { return Ok(Search::NoTree) };
+        let mut path = Vec::new();
+        path.try_reserve_exact(usize::from(levels) + 1).map_err(|_| Ext4Error::OutOfMemory)?;
+        path.push(root);
+        let Some(mut leaf) = self.descend(directory, &mut path, levels, Some(hash))? else {
+            return Ok(Search::NoTree);
+        };
+        // Each block of entries is there once.
+        for _ in 0..self.blocks_of(directory.metadata.size)? {
+            let Some((block, bytes)) = self.tree_leaf(directory, leaf)? else { break };
+            if let Some(found) = visit(block, bytes)? {
+                return Ok(Search::Found(found));
+            }
+            // Names with one hash may be in several blocks.
+            loop {
+                let Some(last) = path.last_mut() else { return Ok(Search::Missing) };
+                last.at += 1;
+                if last.at < last.count() {
+                    break;
+                }
+                path.pop();
+            }
+            let next = path.last().map(|node| node.hash(node.at));
+            if next.is_none_or(|next| next & !1 != hash) {
+                return Ok(Search::Missing);
+            }
+            let Some(next) = self.descend(directory, &mut path, levels, None)? else { break };
+            leaf = next;
+        }
+        Ok(Search::NoTree)
+    }
+
+    /// Goes down to a block of entries: to that with a hash, or the first one.
+    fn descend(
+        &self,
+        directory: &Inode,
+        path: &mut Vec<Node>,
+        levels: u8,
+        hash: Option<u32>,
+    ) -> Result<Option<u64>, Ext4Error> {
+        if let (Some(root), Some(hash)) = (path.last_mut(), hash) {
+            root.seek(hash);
+        }
+        loop {
+            let Some(block) = path.last().map(Node::block) else { return Ok(None) };
+            if path.len() > usize::from(levels) {
+                return Ok(Some(block));
+            }
+            let Some(mut node) = self.tree_node(directory, block, NODE)? else { return Ok(None) };
+            if let Some(hash) = hash {
+                node.seek(hash);
+            }
+            path.push(node);
+        }
+    }
+
+    /// A node of the tree, if it is one.
+    fn tree_node(
+        &self,
+        directory: &Inode,
+        at: u64,
+        entries: usize,
+    ) -> Result<Option<Node>, Ext4Error> {
+        if at >= self.blocks_of(directory.metadata.size)? {
+            return Ok(None);
+        }
+        let Some(block) = self.run(directory, at)?.first else { return Ok(None) };
+        let bytes = self.block(block)?;
+        let size = bytes.len();
+        let is_right = if entries == ROOT {
+            self.record_length(&bytes) == 12
+                && (bytes[6], bytes[8]) == (1, b'.')
+                && self.record_length(&bytes[12..]) == size - 12
+                && (bytes[18], &bytes[20..22]) == (2, &b".."[..])
+                && le32(&bytes, 24) == 0
+                && bytes[29] == INFO_LENGTH
+                && bytes[30] <= if self.sb.large_directories { 2 } else { 1 }
+                && bytes[31] & 1 == 0
+        } else {
+            le32(&bytes, 0) == 0 && self.record_length(&bytes) == size && bytes[6] == 0
+        };
+        let tail = if directory.seed.is_some() { TAIL } else { 0 };
+        let (limit, count) = (le16(&bytes, entries), le16(&bytes, entries + 2));
+        if !is_right
+            || usize::from(limit) != (size - entries - tail) / ENTRY
+            || !(1..=limit).contains(&count)
+        {
+            return Ok(None);
+        }
+        if let Some(seed) = directory.seed {
+            let used = entries + usize::from(count) * ENTRY;
+            let end = entries + usize::from(limit) * ENTRY;
+            let crc = crc32c(crc32c(seed, &bytes[..used]), &bytes[end..end + 4]);
+            if crc32c(crc, &[0; 4]) != le32(&bytes, end + 4) {
+                return Err(Ext4Error::Damaged("the checksum of a directory is wrong"));
+            }
+        }
+        Ok(Some(Node { bytes, entries, at: 0 }))
+    }
+
+    fn tree_leaf(&self, directory: &Inode, at: u64) -> Result<Option<Leaf>, Ext4Error> {
+        if at >= self.blocks_of(directory.metadata.size)? {
+            return Ok(None);
+        }
+        let Some(block) = self.run(directory, at)?.first else { return Ok(None) };
+        let bytes = self.block(block)?;
+        Ok(self.has_entries(directory, at, &bytes)?.then_some((block, bytes)))
+    }
+}
+
+#[cfg(test)]
+#[path = "../tests/disks/mod.rs"]
+mod disks;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+
+    const NAMES: usize = 4000;
+
+    /// A folder with many names in one directory.
+    static TREE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let many = folder.path().join("many");
+        std::fs::create_dir(&many).unwrap();
+        for n in 0..NAMES {
+            // What has a sign, and names of all lengths.
+            let name = format!("n\u{e4}me{}{n}", "\u{ff}x".repeat(n % 12));
+            std::fs::write(many.join(name), "").unwrap();
+        }
+        folder
+    });
+
+    /// A disk with it, and with a hash tree for the names.
+    fn disk(features: &str, settings: &[&str]) -> Vec<u8> {
+        let folder = tempfile::tempdir().unwrap();
+        let image = folder.path().join("image");
+        let options = ["-t", "ext4", "-b", "1024", "-N", "5000", "-O", features, "-d"];
+        let options = [&options[..], &[TREE.path().to_str().unwrap()]].concat();
+        let (bytes, _) = disks::debugfs(&disks::make(&options, "6M"), settings);
+        std::fs::write(&image, bytes).unwrap();
+        disks::tool("e2fsck").arg("-fyD").arg(&image).output().unwrap();
+        std::fs::read(image).unwrap()
+    }
+
+    fn open(bytes: Vec<u8>) -> (Volume, Inode) {
+        let volume = Volume::new(Box::new(bytes)).unwrap();
+        let root = volume.inode(crate::inode::ROOT).unwrap();
+        let number = volume.lookup(&root, b"many").unwrap().unwrap();
+        let directory = volume.inode(number).unwrap();
+        (volume, directory)
+    }
+
+    fn all(volume: &Volume, directory: &Inode) -> Vec<(Vec<u8>, u32)> {
+        let mut names = Vec::new();
+        volume
+            .entries(directory, 0, &mut |entry| {
+                names.push((entry.name.to_vec(), entry.inode));
+                Ok(true)
+            })
+            .unwrap();
+        names
+    }
+
+    /// What is found, and in how many blocks it was looked for.
+    fn search(volume: &Volume, directory: &Inode, name: &[u8]) -> (Search<u32>, usize) {
+        let mut blocks = 0;
+        let visit = &mut |_, bytes: Box<[u8]>| {
+            blocks += 1;
+            volume.find_in(&bytes, name)
+        };
+        let found = volume.search_tree(directory, name, visit).unwrap();
+        (found, blocks)
+    }
+
+    const PLAIN: &str = "^metadata_csum,^64bit";
+
+    #[test]
+    fn trees_have_what_a_search_from_the_beginning_finds() {
+        if !disks::tools() {
+            return;
+        }
+        for (features, settings) in [
+            (PLAIN, &["ssv def_hash_version legacy", "ssv flags 1"]),
+            (PLAIN, &["ssv def_hash_version legacy", "ssv flags 2"]),
+            (PLAIN, &["ssv def_hash_version tea", "ssv flags 1"]),
+            (PLAIN, &["ssv def_hash_version tea", "ssv flags 2"]),
+            (PLAIN, &["ssv def_hash_version half_md4", "ssv flags 1"]),
+            ("metadata_csum,64bit", &["ssv def_hash_version half_md4", "ssv flags 2"]),
+            ("metadata_csum,large_dir", &["ssv hash_seed clear", "ssv flags 1"]),
+        ] {
+            let (volume, directory) = open(disk(features, settings));
+            assert!(directory.has_index(), "{features} {settings:?}");
+            let root = volume.tree_node(&directory, 0, ROOT).unwrap().unwrap();
+            assert_eq!(root.bytes[30], 1, "a level between the root and the entries");
+            let names = all(&volume, &directory);
+            assert_eq!(names.len(), NAMES);
+            let mut blocks = 0;
+            for (name, inode) in &names {
+                let (found, looked_at) = search(&volume, &directory, name);
+                assert_eq!(found, Search::Found(*inode), "{features} {settings:?}");
+                blocks += looked_at;
+            }
+            assert!(blocks < NAMES + NAMES / 10, "{blocks}");
+            for n in 0..500 {
+                let name = format!("nothing \u{fc} {n}");
+                assert_eq!(search(&volume, &directory, name.as_bytes()).0, Search::Missing);
+            }
+            assert_eq!(search(&volume, &directory, b"..").0, Search::NoTree);
+        }
+    }
+
+    #[test]
+    fn trees_that_contradict_themselves_are_none() {
+        if !disks::tools() {
+            return;
+        }
+        let bytes = disk(PLAIN, &["ssv flags 1"]);
+        let (volume, directory) = open(bytes.clone());
+        let names = all(&volume, &directory);
+        let places = [0, root_child(&volume, &directory)]
+            .map(|at| volume.run(&directory, at).unwrap().first.unwrap() as usize * 1024);
+        let (few, mut refused) = (&names[..3], 0);
+        for (place, used) in places.into_iter().zip([60, 40]) {
+            for (at, change) in (0..used).flat_map(|at| [1, 0x80].map(|change| (at, change))) {
+                let mut bytes = bytes.clone();
+                bytes[place + at] ^= change;
+                let (volume, directory) = open(bytes);
+                for (name, inode) in few {
+                    let visit = &mut |_, bytes: Box<[u8]>| volume.find_in(&bytes, name);
+                    if volume.search_tree(&directory, name, visit) == Ok(Search::NoTree) {
+                        refused += 1;
+                        let found = volume.lookup(&directory, name);
+                        assert!(found == Ok(Some(*inode)) || found.is_err(), "{at}: {found:?}");
+                    }
+                }
+            }
+        }
+        assert!(refused > 50, "{refused}");
+        // Without a word on signs nothing is known.
+        let (volume, directory) = open(disks::debugfs(&bytes, &["ssv flags 0"]).0);
+        assert_eq!(search(&volume, &directory, &names[0].0).0, Search::NoTree);
+        assert_eq!(volume.lookup(&directory, &names[0].0), Ok(Some(names[0].1)));
+        // With checksums, damage is damage.
+        let mut bytes = disk("metadata_csum", &["ssv flags 1"]);
+        let (volume, directory) = open(bytes.clone());
+        let root = volume.run(&directory, 0).unwrap().first.unwrap() as usize * 1024;
+        bytes[root + 36] ^= 1;
+        let (volume, directory) = open(bytes);
+        assert!(matches!(volume.lookup(&directory, b"name"), Err(Ext4Error::Damaged(_))));
+    }
+
+    fn root_child(volume: &Volume, directory: &Inode) -> u64 {
+        volume.tree_node(directory, 0, ROOT).unwrap().unwrap().block()
+    }
+}
