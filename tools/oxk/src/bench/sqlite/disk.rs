@@ -12,7 +12,7 @@ use crate::build::{self, Progress};
 use crate::diagnostic::{Context, Diagnostic, Result};
 use crate::disk::Disk;
 use crate::option::format_size;
-use crate::project::Project;
+use crate::project::{Project, Target};
 use crate::resolve::ALLOC;
 use crate::run::{self, Launch};
 use crate::tender;
@@ -95,10 +95,10 @@ fn image(
     disk: &Disk,
     arguments: Vec<String>,
 ) -> Result<Subject> {
-    let mut call = run::default_args(Path::new("apps/sqlitebench"));
-    call.target.app = project.root.join(&call.target.app);
-    call.target.plat = Some(platform.to_owned());
-    call.target.provider = vec![format!("{ALLOC}={allocator}")];
+    let app = project.root.join("apps/sqlitebench");
+    let mut call = run::default_args(&app);
+    call.target = Target::new(&app, platform);
+    call.target.choices.provider.push(format!("{ALLOC}={allocator}"));
     call.memory = Some(format_size(MEMORY));
     call.disk = vec![disk.clone()];
     call.args = arguments;
