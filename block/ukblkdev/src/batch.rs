@@ -37,15 +37,36 @@ impl<'a> Batch<'a> {
     /// As [`Disk::write`], also for what was started before. Some of the bytes may have been written then.
     pub fn write(&mut self, block: u64, bytes: &[u8]) -> Result<(), BlockError> {
         self.disk.check_write(block, bytes.len())?;
-        let part = self.disk.chunk(bytes.len().min(PART));
-        let mut at = block;
-        for bytes in bytes.chunks(part) {
-            let mut buffer = Buffer::new(bytes.len())?;
-            buffer.copy_from_slice(bytes);
+        let least = self.disk.chunk(0);
+        let mut part = self.disk.chunk(bytes.len().min(PART));
+        let (mut at, mut bytes) = (block, bytes);
+        while !bytes.is_empty() {
+            let (now, later) = bytes.split_at(part.min(bytes.len()));
+            let mut buffer = match self.room(now.len()) {
+                Ok(buffer) => buffer,
+                Err(BlockError::OutOfMemory) if part > least => {
+                    part = least;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            buffer.copy_from_slice(now);
             self.start(at, buffer)?;
-            at += self.disk.info().blocks_of(Operation::Write, bytes.len());
+            at += self.disk.info().blocks_of(Operation::Write, now.len());
+            bytes = later;
         }
         Ok(())
+    }
+
+    /// Memory for a request: without it, when those that are under way have given back theirs.
+    fn room(&mut self, bytes: usize) -> Result<Buffer, BlockError> {
+        match Buffer::new(bytes) {
+            Ok(buffer) => Ok(buffer),
+            Err(_) => {
+                self.wait()?;
+                Ok(Buffer::new(bytes)?)
+            }
+        }
     }
 
     fn start(&mut self, block: u64, mut buffer: Buffer) -> Result<(), BlockError> {

@@ -147,15 +147,21 @@ impl Disk {
     /// Writes blocks from `block` on.
     ///
     /// # Errors
-    /// As [`read`](Self::read). Some of the bytes may have been written then.
+    /// As [`read`](Self::read). Some of the bytes may have been written then, but with
+    /// [`BlockError::OutOfMemory`] none.
     pub fn write(&self, block: u64, bytes: &[u8]) -> Result<(), BlockError> {
         self.check_write(block, bytes.len())?;
         let chunk = self.chunk(bytes.len());
         let mut buffer = Buffer::new(chunk)?;
+        // The last part may be shorter. Without memory nothing is written.
+        let mut last = match bytes.len() % chunk {
+            0 => None,
+            rest => Some(Buffer::new(rest)?),
+        };
         let mut at = block;
         for part in bytes.chunks(chunk) {
             if part.len() < buffer.len() {
-                buffer = Buffer::new(part.len())?;
+                buffer = last.take().ok_or(BlockError::BadLength)?;
             }
             buffer.copy_from_slice(part);
             let (back, result) = self.transfer(Operation::Write, at, buffer);

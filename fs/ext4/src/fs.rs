@@ -155,12 +155,21 @@ impl Shared {
             return Ok(());
         }
         let disk = self.disk.filter(|_| WRITES && !volume.failed).ok_or(Errno::EROFS)?;
+        let mut begun = false;
         let ready = Volume::new(Box::new(Claim::new(disk)?)).and_then(|mut new| {
             if new.sb.uuid != volume.sb.uuid {
                 return Err(Ext4Error::Call(Errno::ESTALE));
             }
+            begun = true;
             new.make_writable().map(|()| new)
         });
+        if begun && ready.is_err() {
+            // What was known of the journal is not so any more.
+            match Volume::new(Box::new(disk)) {
+                Ok(anew) => *volume = Volume { commit_after: volume.commit_after, ..anew },
+                Err(_) => volume.failed = true,
+            }
+        }
         let ready = ready.inspect_err(|error| tell(disk, error))?;
         *volume = Volume { commit_after: volume.commit_after, ..ready };
         Ok(())

@@ -214,6 +214,8 @@ impl Volume {
             log.is_needed = true;
             self.settle_log(&mut log)?;
             self.sb.features &= !RECOVER;
+        } else {
+            self.forget_log(&mut log)?;
         }
         self.log = Some(log);
         if was_used {
@@ -221,6 +223,18 @@ impl Volume {
         }
         self.delete_orphans()?;
         self.settle()
+    }
+
+    /// Empties a journal with transactions in it that somebody declared void, by the file system's superblock
+    /// alone: behind the ones that are written from now on nobody may find those.
+    fn forget_log(&self, log: &mut Log) -> Result<(), Ext4Error> {
+        if be32(&log.superblock, 0x1c) != 0 {
+            // There are no more of them than blocks.
+            log.sequence = log.sequence.wrapping_add(log.end).max(1);
+            self.write_log_superblock(log, 0)?;
+            self.cache.flush()?;
+        }
+        Ok(())
     }
 
     /// Writes to their places the blocks whose newest content is in the journal.
@@ -463,9 +477,9 @@ impl Volume {
         (log.head, log.is_begun) = (log.first, false);
         self.write_log_superblock(log, 0)?;
         self.cache.flush()?;
-        self.write_recover_flag(false)?;
-        self.cache.flush()?;
+        // Before it is so: when this fails, the next transaction announces the journal once more.
         log.is_needed = false;
-        Ok(())
+        self.write_recover_flag(false)?;
+        self.cache.flush()
     }
 }

@@ -539,6 +539,10 @@ fn revoked_blocks_are_not_replayed() {
         let again = Recorder::new(crashed);
         drop(again.mount());
         assert!(is_whole(&again.content()), "{shape:?}");
+        // Nor written to their places where nothing crashed.
+        assert_eq!(get(&files, b"/file").unwrap(), vec![0x5a; size], "{shape:?}");
+        drop((fs, files));
+        assert!(is_whole(&disk.content()), "{shape:?}");
     }
 }
 

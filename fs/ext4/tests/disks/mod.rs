@@ -107,6 +107,8 @@ pub enum Fault {
     Read,
     Write,
     Flush,
+    /// A write for which there is no memory: the disk is well.
+    Memory,
 }
 
 #[derive(Debug, Default)]
@@ -127,7 +129,7 @@ impl State {
         match &mut self.fault {
             Some((fault, 0)) if *fault == what => {
                 self.fault = None;
-                Err(BlockError::Io)
+                Err(if what == Fault::Memory { BlockError::OutOfMemory } else { BlockError::Io })
             }
             Some((fault, left)) if *fault == what => {
                 *left -= 1;
@@ -236,6 +238,7 @@ impl Source for Recorder {
         assert!(whole, "whole blocks: {at}, {}", bytes.len());
         let mut state = self.0.lock().unwrap();
         state.try_to(Fault::Write)?;
+        state.try_to(Fault::Memory)?;
         if let Some(left) = &mut state.left {
             *left = left.checked_sub(1).ok_or(BlockError::Io)?;
         }
