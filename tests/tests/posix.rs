@@ -200,6 +200,9 @@ fn the_calls_of_an_image() {
     assert_eq!(of("exit_group").unwrap()["library"], "posix-thread");
     assert!(of("getpid").is_none() && report["by_number"] == false, "{report}");
     call(OXK, &["syscalls", "apps/hello"]).expect(1, &["hello is no program in C"]);
+    call(OXK, &["syscalls", "--set", "strace=true"]).expect(1, &["not of which"]);
+    call(OXK, &["syscalls", "apps/c-hello", "--set", "no.option=1"])
+        .expect(1, &["unknown library `no`"]);
     call(OXK, &["syscalls", "--library", "nothing"]).expect(1, &["unknown library `nothing`"]);
 }
 

@@ -4,7 +4,7 @@ use core::any::Any;
 
 use ukerrno::Errno;
 
-use crate::{Control, Events, Metadata, OpenFlags, Watchers};
+use crate::{Control, Events, Kind, Metadata, OpenFlags, Watchers};
 
 /// Where `lseek` counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,12 +73,19 @@ pub trait File: Any + Send + Sync {
         Err(Errno::ESPIPE)
     }
 
-    /// What `fstat` tells.
+    /// What `fstat` tells. As on Linux all that have no metadata of their own are
+    /// [`Kind::Anonymous`], and one file for record locks.
     ///
     /// # Errors
     /// As `fstat(2)`.
     fn metadata(&self) -> Result<Metadata, Errno> {
-        Ok(Metadata { permissions: 0o600, links: 1, block_size: 4096, ..Metadata::default() })
+        Ok(Metadata {
+            kind: Kind::Anonymous,
+            permissions: 0o600,
+            links: 1,
+            block_size: 4096,
+            ..Metadata::default()
+        })
     }
 
     /// What it is ready for at this moment.

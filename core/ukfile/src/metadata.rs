@@ -5,6 +5,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(u8)]
 pub enum Kind {
+    /// None of those below: files without a name in any tree that are no pipes either, as those of
+    /// `eventfd` and `epoll`. Their mode has no bits of a type.
+    Anonymous = 0,
     /// Named pipe.
     Fifo = 1,
     /// Character device.
@@ -137,7 +140,7 @@ mod tests {
         }
         assert_eq!(Kind::from_mode(0o644), Some(Kind::Regular));
         assert_eq!(Kind::from_mode(3 << 12), None);
-        assert_eq!(Kind::Regular.mode_bits(), 0o100000);
+        assert_eq!((Kind::Regular.mode_bits(), Kind::Anonymous.mode_bits()), (0o100000, 0));
     }
 
     #[test]

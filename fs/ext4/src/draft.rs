@@ -257,7 +257,7 @@ impl Volume {
                     put32(draft.body(), 4, minor & 0xff | major << 8 | (minor & !0xff) << 12);
                 }
             }
-            Kind::Fifo | Kind::Socket => {}
+            Kind::Fifo | Kind::Socket | Kind::Anonymous => {}
         }
         draft.seed = inode::seed(number, &draft.bytes, &self.sb);
         Ok(draft)

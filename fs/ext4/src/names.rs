@@ -29,6 +29,7 @@ struct Found {
 /// The number that an entry has for a type.
 const fn number_of(kind: Kind) -> u8 {
     match kind {
+        Kind::Anonymous => 0,
         Kind::Regular => 1,
         Kind::Directory => 2,
         Kind::CharacterDevice => 3,

@@ -105,7 +105,7 @@ impl Node for HostNode {
             Kind::CharacterDevice | Kind::BlockDevice => {
                 vfs::open_device(self.kind, self.fd.metadata()?.special, flags).map(Some)
             }
-            Kind::Symlink | Kind::Socket => Ok(None),
+            Kind::Symlink | Kind::Socket | Kind::Anonymous => Ok(None),
         }
     }
 

@@ -151,7 +151,7 @@ impl Node for RemoteNode {
             Kind::CharacterDevice | Kind::BlockDevice => {
                 vfs::open_device(self.kind(), self.told()?.special, flags).map(Some)
             }
-            Kind::Symlink | Kind::Socket => Ok(None),
+            Kind::Symlink | Kind::Socket | Kind::Anonymous => Ok(None),
         }
     }
 

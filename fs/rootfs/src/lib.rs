@@ -130,6 +130,14 @@ pub fn make_directories(root: &Location, words: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// As tmpfs of Linux: whoever fills a disk is told that it is full, and all others still have memory.
+fn half_of_memory() -> u64 {
+    match ukalloc::default_heap() {
+        Some(heap) => heap.alloc.stats().total_memory as u64 / 2,
+        None => u64::MAX,
+    }
+}
+
 /// Boot phase `rootfs`.
 ///
 /// # Errors
@@ -137,7 +145,7 @@ pub fn make_directories(root: &Location, words: &str) -> Result<(), Error> {
 pub fn init(boot: &'static BootInfo, config: &'static Config) -> Result<(), InitError> {
     vfs::register(&KIND).map_err(|_| InitError::new("cannot register ramfs"))?;
     let bytes = match SIZE.get() {
-        0 => u64::MAX,
+        0 => half_of_memory(),
         size => size as u64,
     };
     let archives = config.files.into_iter().chain(boot.initrd);

@@ -64,6 +64,7 @@ impl Ours {
             Kind::Regular => FileType::RegularFile,
             Kind::Symlink => FileType::Symlink,
             Kind::Socket => FileType::Socket,
+            Kind::Anonymous => FileType::Unknown,
         };
         let size = if directory && !host_in_memory { -1 } else { metadata.size as i64 };
         let regular = metadata.kind == Kind::Regular;
@@ -246,6 +247,7 @@ fn list(file: &Description) -> Result<Vec<(Vec<u8>, String)>, Errno> {
             Kind::Socket => "Socket",
             Kind::CharacterDevice => "CharacterDevice",
             Kind::BlockDevice => "BlockDevice",
+            Kind::Anonymous => "Unknown",
         };
         names.push((entry.name.to_vec(), kind.to_string()));
         true

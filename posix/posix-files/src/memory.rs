@@ -40,7 +40,12 @@ fn memfd_create(name: CStrPtr, flags: u32) -> Result<i32, Errno> {
         return Err(Errno::EINVAL);
     }
     let who = context()?;
-    let fs = ramfs::RamFs::new(ramfs::Limits::default())?;
+    // As the root file system: what fills memory is told so while there is some.
+    let bytes = match posix_process::memory().total {
+        0 => u64::MAX,
+        total => total as u64 / 2,
+    };
+    let fs = ramfs::RamFs::new(ramfs::Limits { bytes, ..ramfs::Limits::default() })?;
     let mount = Mount::new(fs, b"memfd", MountFlags::empty())?;
     let new = New {
         kind: Kind::Regular,

@@ -3,7 +3,10 @@
 #include <grp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include "check.h"
@@ -43,6 +46,14 @@ static void descriptors(void)
 	CHECK(!close(again) && read(ends[0], text, sizeof text) == 0);
 	FAILS(open(name, O_WRONLY), ENOENT);
 	close(ends[0]);
+	/* Devices have names, and files of no kind no type. */
+	int null = open("/dev/null", O_RDONLY), counter = eventfd(0, 0);
+	snprintf(name, sizeof name, "/proc/self/fd/%d", null);
+	CHECK(readlink(name, name, sizeof name) == 9 && !memcmp(name, "/dev/null", 9));
+	CHECK(!fstat(counter, &status) && !(status.st_mode & S_IFMT));
+	snprintf(name, sizeof name, "/proc/self/fd/%d", counter);
+	CHECK(readlink(name, name, sizeof name) > 12 && !memcmp(name, "anon_inode:[", 12));
+	CHECK(!close(null) && !close(counter));
 	/* A file without a name. */
 	int fd = open("/tmp/nameless", O_RDWR | O_CREAT | O_TRUNC, 0600);
 	CHECK(fd >= 0 && write(fd, "content", 7) == 7 && !unlink("/tmp/nameless"));
@@ -122,9 +133,24 @@ static void newer_calls(void)
 	close(ready);
 }
 
+/* Whoever fills the disk is told so while others still have memory. */
+static void limits(void)
+{
+	struct statfs disk;
+	struct sysinfo memory;
+	CHECK(!statfs("/", &disk) && !sysinfo(&memory));
+	CHECK(disk.f_blocks && disk.f_blocks * disk.f_bsize <= memory.totalram * memory.mem_unit / 2);
+	int fd = memfd_create("full", 0);
+	CHECK(fd >= 0 && !fstatfs(fd, &disk));
+	CHECK(disk.f_blocks && disk.f_blocks * disk.f_bsize <= memory.totalram * memory.mem_unit / 2);
+	FAILS(ftruncate(fd, 0) || fallocate(fd, 0, 0, memory.totalram * memory.mem_unit) ? -1 : 0, ENOSPC);
+	CHECK(!close(fd));
+}
+
 void test_files(void)
 {
 	newer_calls();
+	limits();
 	console();
 	descriptors();
 	users();

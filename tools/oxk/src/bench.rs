@@ -159,7 +159,7 @@ fn hello(args: &BenchArgs) -> Result<u8> {
         if model.is_some() {
             qemu::ensure(std::env::consts::ARCH)?;
         }
-        let target = Target { app: app.clone(), plat: Some(platform.into()), ..Target::default() };
+        let target = Target::new(&app, platform);
         let loaded = target.load()?;
         let resolution = loaded.resolve()?;
         let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;

@@ -39,7 +39,7 @@ pub fn run(args: &MenuArgs) -> Result<u8> {
     let loaded = args.target.load()?;
     let source = loaded.manifest.source.clone();
     let mut model =
-        Model::new(source, &loaded.manifest.dir, &loaded.pool, args.target.plat.clone())?;
+        Model::new(source, &loaded.manifest.dir, &loaded.pool, args.target.choices.plat.clone())?;
     if args.json {
         println!("{}", model.json());
         return Ok(0);

@@ -67,6 +67,14 @@ pub struct Target {
     /// Folder of the application (with its oxk.toml)
     #[arg(default_value = ".")]
     pub app: PathBuf,
+    /// What is chosen for this call.
+    #[command(flatten)]
+    pub choices: Choices,
+}
+
+/// What takes the place of the manifest's words for one call.
+#[derive(Debug, Clone, Default, PartialEq, Eq, clap::Args)]
+pub struct Choices {
     /// Platform to build for, instead of the manifest's
     #[arg(long, value_name = "NAME")]
     pub plat: Option<String>,
@@ -111,14 +119,20 @@ enum Chosen {
 }
 
 impl Target {
+    /// The image of `app` for `platform`, else as its manifest says.
+    pub fn new(app: &Path, platform: &str) -> Self {
+        let choices = Choices { plat: Some(platform.to_owned()), ..Choices::default() };
+        Self { app: app.to_owned(), choices }
+    }
+
     /// Reads the manifest and the pool, and compiles a program in C to see what it calls.
     pub fn load(&self) -> Result<Loaded> {
         let project = Project::find()?;
         let mut manifest = Manifest::read(&self.app)?;
-        manifest.choose_providers(&self.provider)?;
-        manifest.cpus = self.cpus.unwrap_or(manifest.cpus);
+        manifest.choose_providers(&self.choices.provider)?;
+        manifest.cpus = self.choices.cpus.unwrap_or(manifest.cpus);
         let pool = project.pool(Some(&manifest))?;
-        let assignments = self.set.iter().map(|text| with_library(&pool, text));
+        let assignments = self.choices.set.iter().map(|text| with_library(&pool, text));
         manifest.set(&assignments.collect::<Result<Vec<_>>>()?)?;
         let (target, metadata) = (self.clone(), OnceLock::new());
         let mut loaded = Loaded { project, manifest, pool, target, chosen: None, metadata };
@@ -135,15 +149,15 @@ impl Target {
         loaded.manifest.add_shares(shares);
         loaded.manifest.add_disks(disks);
         let has_hvt = loaded.pool.platform_names().contains(&tender::PLATFORM);
-        if self.plat.is_some() || loaded.manifest.platform.span.is_some() || !has_hvt {
+        if self.choices.plat.is_some() || loaded.manifest.platform.span.is_some() || !has_hvt {
             return Ok(loaded);
         }
         loaded.chosen = Some(Chosen::NoKvm);
         if tender::kvm_opens() {
-            loaded.target.plat = Some(tender::PLATFORM.to_owned());
+            loaded.target.choices.plat = Some(tender::PLATFORM.to_owned());
             loaded.chosen = Some(Chosen::Kvm);
             if loaded.resolve().is_err() {
-                loaded.target.plat = None;
+                loaded.target.choices.plat = None;
                 loaded.chosen = Some(Chosen::NotForHvt);
             }
         }
@@ -178,7 +192,8 @@ impl Loaded {
 
     /// What would go into the image by another manifest.
     pub fn resolve_as<'a>(&'a self, manifest: &'a Manifest) -> Result<Resolution<'a>> {
-        resolve(manifest, &self.pool, self.target.plat.as_deref(), self.target.arch.as_deref())
+        let Choices { plat, arch, .. } = &self.target.choices;
+        resolve(manifest, &self.pool, plat.as_deref(), arch.as_deref())
     }
 
     /// For people: why an image runs on this platform, when nobody said on which.

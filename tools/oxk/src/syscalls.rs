@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::build::{self, Progress};
 use crate::diagnostic::{Context, Diagnostic, Result};
-use crate::project::{Project, Target};
+use crate::project::{Choices, Project, Target};
 
 pub use registered::{Handler, registered};
 
@@ -22,14 +22,14 @@ pub use registered::{Handler, registered};
 /// "by_number", "calls": [{"number", "name", "library", "handled"}]}.
 #[derive(Debug, Clone, clap::Args)]
 #[command(
-    after_help = "Examples:\n  oxk syscalls\n  oxk syscalls apps/c-hello\n  oxk syscalls --library posix-time"
+    after_help = "Examples:\n  oxk syscalls\n  oxk syscalls apps/c-hello\n  oxk syscalls apps/sqlite --set strace=true\n  oxk syscalls --library posix-time"
 )]
 pub struct SyscallsArgs {
     /// The application (with its oxk.toml) whose image is looked at
     pub app: Option<PathBuf>,
-    /// Platform to build for, instead of the manifest's
-    #[arg(long, value_name = "NAME")]
-    pub plat: Option<String>,
+    /// Of which image of it
+    #[command(flatten)]
+    pub choices: Choices,
     /// Only calls of this library
     #[arg(long, value_name = "NAME")]
     pub library: Option<String>,
@@ -45,7 +45,9 @@ pub struct SyscallsArgs {
 pub fn run(args: &SyscallsArgs) -> Result<u8> {
     match &args.app {
         Some(app) => of_image(args, app),
-        None => all(args),
+        None if args.choices == Choices::default() => all(args),
+        None => Err(Diagnostic::new("what an image is built for is said, but not of which")
+            .help("name the application: oxk syscalls APP …; without one, all calls are listed")),
     }
 }
 
@@ -73,8 +75,7 @@ fn all(args: &SyscallsArgs) -> Result<u8> {
 }
 
 fn of_image(args: &SyscallsArgs, app: &Path) -> Result<u8> {
-    let target = Target { app: app.to_owned(), plat: args.plat.clone(), ..Target::default() };
-    let loaded = target.load()?;
+    let loaded = Target { app: app.to_owned(), choices: args.choices.clone() }.load()?;
     let resolution = loaded.resolve()?;
     if loaded.manifest.kind != crate::manifest::Kind::C {
         return Err(Diagnostic::new(format!("{} is no program in C", loaded.manifest.name))

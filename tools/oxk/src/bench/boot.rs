@@ -64,7 +64,7 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
 
 fn built(project: &Project, app: &str, platform: &str) -> Result<(Loaded, Image)> {
     let app = project.root.join(app);
-    let loaded = Target { app, plat: Some(platform.into()), ..Target::default() }.load()?;
+    let loaded = Target::new(&app, platform).load()?;
     let image = build::build(&loaded, &loaded.resolve()?, None, Progress::Quiet)?;
     Ok((loaded, image))
 }

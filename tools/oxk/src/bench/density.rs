@@ -130,7 +130,7 @@ fn raise_limit(guests: usize) -> Result<()> {
 
 fn measure(project: &Project, platform: &'static str, count: usize) -> Result<Row> {
     let app = project.root.join("apps/echo");
-    let target = Target { app: app.clone(), plat: Some(platform.into()), ..Target::default() };
+    let target = Target::new(&app, platform);
     let loaded = target.load()?;
     let resolution = loaded.resolve()?;
     let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;

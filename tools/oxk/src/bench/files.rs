@@ -44,7 +44,7 @@ fn image(root: &Path, path: &str, shares: &[Share]) -> Result<String> {
     let mut call = run::default_args(&root.join(APP));
     call.share = shares.to_vec();
     call.args.push(path.to_owned());
-    let target = Target { plat: Some("linuxu".into()), ..call.target.clone() };
+    let target = Target::new(&call.target.app, "linuxu");
     let loaded = target.load_to_run(shares, &[])?;
     let resolution = loaded.resolve()?;
     let kind = if shares.is_empty() { "ramfs" } else { "hostfs" };

@@ -18,13 +18,9 @@ pub fn run(args: &BenchArgs) -> Result<u8> {
     let root = Project::find()?.root;
     let mut images = Vec::new();
     for (name, scheduler, cpus) in IMAGES {
-        let target = Target {
-            app: root.join("apps/schedbench"),
-            plat: Some("linuxu".into()),
-            provider: vec![format!("sched={scheduler}")],
-            cpus: Some(cpus),
-            ..Target::default()
-        };
+        let mut target = Target::new(&root.join("apps/schedbench"), "linuxu");
+        target.choices.provider.push(format!("sched={scheduler}"));
+        target.choices.cpus = Some(cpus);
         let loaded = target.load()?;
         let dir = loaded.build_dir().join(format!("bench-{scheduler}-{cpus}"));
         let image = build::build(&loaded, &loaded.resolve()?, Some(&dir), Progress::Quiet)?;

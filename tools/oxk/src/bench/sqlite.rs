@@ -155,12 +155,9 @@ impl Program<'_> {
     }
 
     fn target(&self, platform: &str, allocator: &str) -> Target {
-        Target {
-            app: self.project.root.join("apps").join(self.name),
-            plat: Some(platform.into()),
-            provider: vec![format!("{ALLOC}={allocator}")],
-            ..Target::default()
-        }
+        let mut target = Target::new(&self.project.root.join("apps").join(self.name), platform);
+        target.choices.provider.push(format!("{ALLOC}={allocator}"));
+        target
     }
 
     fn image(&self, platform: &str, allocator: &str) -> Result<PathBuf> {

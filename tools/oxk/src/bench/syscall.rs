@@ -90,8 +90,8 @@ fn measure(
     instruction: Option<&str>,
 ) -> Result<Vec<Row>> {
     let app = project.root.join("apps/syscallbench");
-    let mut target = Target { app: app.clone(), plat: Some(platform.into()), ..Target::default() };
-    target.provider.extend((instruction == Some(TRAPPED)).then(|| WAY_IN.to_owned()));
+    let mut target = Target::new(&app, platform);
+    target.choices.provider.extend((instruction == Some(TRAPPED)).then(|| WAY_IN.to_owned()));
     let loaded = target.load()?;
     let resolution = loaded.resolve()?;
     let image = build::build(&loaded, &resolution, None, Progress::Quiet)?;
