@@ -66,7 +66,7 @@ fn named_device(kind: Kind, number: u64) -> Result<Option<Box<[u8]>>, Errno> {
     let files = posix_files::context()?;
     let devices = files.open(None, b"/dev", OpenFlags::DIRECTORY, 0)?;
     // They are looked at later: the directory is locked while it is listed.
-    let mut names = Vec::new();
+    let mut names: Vec<Box<[u8]>> = Vec::new();
     let mut kept = Ok(());
     vfs::list_open(&devices, &mut |entry| {
         if entry.kind == kind {
@@ -76,9 +76,9 @@ fn named_device(kind: Kind, number: u64) -> Result<Option<Box<[u8]>>, Errno> {
     })?;
     kept?;
     let directory = vfs::location_of(&devices).ok_or(Errno::ENOTDIR)?;
-    let is_it = |name: &Box<[u8]>| {
+    let is_it = |name: &[u8]| {
         let found = files.metadata(Some(directory), name, Follow::No);
         found.is_ok_and(|found| found.kind == kind && found.special == number)
     };
-    Ok(names.into_iter().find(is_it))
+    Ok(names.into_iter().find(|name| is_it(name)))
 }

@@ -1,7 +1,6 @@
 //! SQLite on a disk: an ext4 in a file of the host, beside Linux programs that have their database in a file
 //! of the same folder.
 
-use std::path::Path;
 use std::process::Command;
 
 use bench_report::run::{Line, Subject, name_and_number};
