@@ -348,7 +348,10 @@ fn kill_sqlite(machine: Machine, rounds: u64, database: &str) {
         return;
     }
     let line = |words: &[&str]| {
-        let own = [&["--dry-run", "--", "-batch", database], words].concat();
+        // Also the directory that the journal was deleted from is to be synchronised: else a commit
+        // that was followed closely by a failure may be undone, by SQLite's documentation.
+        let durably = ["-cmd", "pragma synchronous = extra"];
+        let own = [&["--dry-run", "--", "-batch"], &durably[..], &[database], words].concat();
         let line = call(OXK, &[&storage.image(), machine.args, &own].concat());
         line.expect(0, &[]).out.trim().to_owned()
     };
@@ -369,9 +372,8 @@ fn kill_sqlite(machine: Machine, rounds: u64, database: &str) {
         let mut child = start(&writing);
         let (mut input, output) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
         let writer = std::thread::spawn(move || {
-            // Also the directory that the journal was deleted from is to be synchronised: else a
-            // commit that was followed closely by a failure may be undone, by SQLite's documentation.
-            let make = "pragma synchronous = extra;
+            // A serial line may lose what comes before the image listens.
+            let make = "\n\n
                 create table if not exists a (n integer primary key, x);
                 create table if not exists b (n integer primary key, y);\n";
             // The pipe breaks when the image is killed.
@@ -407,7 +409,8 @@ fn kill_sqlite(machine: Machine, rounds: u64, database: &str) {
                 "round {round} of {database} on {}: {text}",
                 machine.name
             );
-            assert!(count >= confirmed, "round {round}: {count} of {confirmed} rows");
+            let what = format!("round {round} of {database} on {}", machine.name);
+            assert!(count >= confirmed, "{what}: {count} of {confirmed} rows: {text}");
         }
     }
     // Each round that waits for a row adds at least that one.

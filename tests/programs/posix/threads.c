@@ -332,18 +332,18 @@ static void identity(void)
 }
 
 /* Objects of C++ that a thread has its own of, as compilers register them: the last one goes first. */
-int __cxa_thread_atexit(void (*destroy)(void *), void *object, void *handle);
+int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *handle);
 static char gone[4];
 static void goes(void *object)
 {
 	strcat(gone, object);
 	/* One more, made by a destructor. */
 	if (!strcmp(object, "b"))
-		__cxa_thread_atexit(goes, "c", 0);
+		__cxa_thread_atexit_impl(goes, "c", 0);
 }
 static void *has_objects(void *argument)
 {
-	CHECK(!__cxa_thread_atexit(goes, "a", 0) && !__cxa_thread_atexit(goes, "b", 0) && !*gone);
+	CHECK(!__cxa_thread_atexit_impl(goes, "a", 0) && !__cxa_thread_atexit_impl(goes, "b", 0) && !*gone);
 	return 0;
 }
 
