@@ -16,16 +16,22 @@ const MAX_TARGET: usize = 4096;
 /// Buffers that the host takes at a time.
 const MAX_BUFFERS: usize = 16;
 
-impl Node for HostNode {
-    fn kind(&self) -> Kind {
-        self.kind
+impl HostNode {
+    /// Does something that changes files, and notes it: what fails may have done a part of it.
+    fn changing<T>(&self, change: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        let result = change();
+        self.shared.note_change();
+        result
     }
 
-    fn metadata(&self) -> Result<Metadata, Errno> {
-        self.shared.with_own_device(self.fd.metadata()?)
+    /// The same where entries of this directory change.
+    fn changing_entries<T>(&self, change: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        let result = self.changing(change)?;
+        Ahead::forget(&self.ahead);
+        Ok(result)
     }
 
-    fn change(&self, change: &Change) -> Result<(), Errno> {
+    fn set(&self, change: &Change) -> Result<(), Errno> {
         // A new owner takes set-id bits away, so permissions come after it.
         if change.user.is_some() || change.group.is_some() {
             self.fd.set_owner(change.user, change.group)?;
@@ -37,6 +43,43 @@ impl Node for HostNode {
             self.shared.links.set_times(&self.fd.name(), change.accessed, change.modified)?;
         }
         Ok(())
+    }
+
+    fn write_all(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
+        let writer = self.writer()?;
+        let _position = self.position.lock();
+        let mut chunks = buffers.chunks(MAX_BUFFERS);
+        let first = chunks.next().unwrap_or_default();
+        let (start, mut done) = match at {
+            WriteAt::Offset(offset) => (offset, writer.write(offset, first)?),
+            WriteAt::End => writer.append(first)?,
+        };
+        let mut wanted = ukfile::total(first);
+        for some in chunks {
+            if done < wanted {
+                break;
+            }
+            wanted += ukfile::total(some);
+            match writer.write(start + done as u64, some) {
+                Ok(written) => done += written,
+                Err(_) => break,
+            }
+        }
+        Ok((start, done))
+    }
+}
+
+impl Node for HostNode {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn metadata(&self) -> Result<Metadata, Errno> {
+        self.shared.with_own_device(self.fd.metadata()?)
+    }
+
+    fn change(&self, change: &Change) -> Result<(), Errno> {
+        self.changing(|| self.set(change))
     }
 
     fn lookup(&self, name: &[u8]) -> Result<NodeRef, Errno> {
@@ -56,37 +99,27 @@ impl Node for HostNode {
     }
 
     fn create(&self, name: &[u8], new: &New<'_>) -> Result<NodeRef, Errno> {
-        let made = self.make(name, new)?;
-        Ahead::forget(&self.ahead);
-        Ok(made)
+        Ok(self.changing_entries(|| self.make(name, new))?)
     }
 
     fn create_unnamed(&self, new: &New<'_>, linkable: bool) -> Result<NodeRef, Errno> {
-        Ok(self.make_unnamed(new, linkable)?)
+        Ok(self.changing(|| self.make_unnamed(new, linkable))?)
     }
 
     fn link(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.give_name(name, node)?;
-        Ahead::forget(&self.ahead);
-        Ok(())
+        self.changing_entries(|| self.give_name(name, node))
     }
 
     fn unlink(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.remove(name, node, false)?;
-        Ahead::forget(&self.ahead);
-        Ok(())
+        self.changing_entries(|| self.remove(name, node, false))
     }
 
     fn remove_directory(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.remove(name, node, true)?;
-        Ahead::forget(&self.ahead);
-        Ok(())
+        self.changing_entries(|| self.remove(name, node, true))
     }
 
     fn rename(&self, rename: &Rename<'_>) -> Result<(), Errno> {
-        self.move_name(rename)?;
-        Ahead::forget(&self.ahead);
-        Ok(())
+        self.changing_entries(|| self.move_name(rename))
     }
 
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {
@@ -129,30 +162,11 @@ impl Node for HostNode {
     }
 
     fn write(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
-        let writer = self.writer()?;
-        let _position = self.position.lock();
-        let mut chunks = buffers.chunks(MAX_BUFFERS);
-        let first = chunks.next().unwrap_or_default();
-        let (start, mut done) = match at {
-            WriteAt::Offset(offset) => (offset, writer.write(offset, first)?),
-            WriteAt::End => writer.append(first)?,
-        };
-        let mut wanted = ukfile::total(first);
-        for some in chunks {
-            if done < wanted {
-                break;
-            }
-            wanted += ukfile::total(some);
-            match writer.write(start + done as u64, some) {
-                Ok(written) => done += written,
-                Err(_) => break,
-            }
-        }
-        Ok((start, done))
+        self.changing(|| self.write_all(at, buffers))
     }
 
     fn resize(&self, size: u64) -> Result<(), Errno> {
-        self.writer()?.resize(size)
+        self.changing(|| self.writer()?.resize(size))
     }
 
     fn allocate(&self, how: Allocate, offset: u64, length: u64) -> Result<(), Errno> {
@@ -165,7 +179,7 @@ impl Node for HostNode {
             Allocate::Zero { keep_size } => 16 | keep(keep_size),
             Allocate::Insert => 32,
         };
-        self.writer()?.allocate(mode, offset, length)
+        self.changing(|| self.writer()?.allocate(mode, offset, length))
     }
 
     fn find(&self, offset: u64, hole: bool) -> Result<u64, Errno> {

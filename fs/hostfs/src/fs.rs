@@ -3,6 +3,8 @@
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::AtomicBool;
+use core::sync::atomic::Ordering::{AcqRel, Release};
 
 use ukerrno::Errno;
 use ukfile::{Metadata, fallible};
@@ -22,9 +24,18 @@ pub struct Shared {
     nodes: Mutex<SortedMap<Key, Weak<HostNode>>>,
     /// Numbers of file systems: the host's, and ours.
     devices: Mutex<Vec<(u64, u64)>>,
+    /// Whether anything was changed since the host was last asked to write all of it. Its `syncfs`
+    /// is about the whole file system, and takes as long as that has something to write.
+    changed: AtomicBool,
 }
 
 impl Shared {
+    /// Something was changed, or may have been. Called behind the change: before, a `sync` could
+    /// come between, and the next one would not know of it.
+    pub fn note_change(&self) {
+        self.changed.store(true, Release);
+    }
+
     /// The node of a file, which is the same while it is in use; made of `fd` when there is none.
     pub fn node(
         self: &Arc<Self>,
@@ -96,6 +107,7 @@ impl HostFs {
             links: Fd::open(c"/proc/self/fd", O_PATH | O_DIRECTORY)?,
             nodes: Mutex::default(),
             devices: Mutex::new(Vec::new()),
+            changed: AtomicBool::new(false),
         })?;
         let root = shared.node(root, None)?;
         fallible::arc(Self { root })
@@ -116,7 +128,14 @@ impl FileSystem for HostFs {
     }
 
     fn sync(&self) -> Result<(), Errno> {
-        self.root.reader()?.sync_file_system()
+        if !self.root.shared.changed.swap(false, AcqRel) {
+            return Ok(());
+        }
+        let synced = self.root.reader().and_then(|root| root.sync_file_system());
+        if synced.is_err() {
+            self.root.shared.note_change();
+        }
+        synced
     }
 }
 
@@ -137,3 +156,63 @@ pub static KIND: FileSystemType = FileSystemType {
         Ok(HostFs::new(source)?)
     },
 };
+
+#[cfg(test)]
+mod tests {
+    use core::sync::atomic::Ordering::Acquire;
+
+    use ukfile::{Kind, OpenFlags};
+    use vfs::{Allocate, Change, New, Rename, WriteAt};
+
+    use super::*;
+
+    #[test]
+    fn the_host_is_asked_to_write_all_only_after_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let fs = HostFs::new(folder.path().to_str().unwrap().as_bytes()).unwrap();
+        let root = fs.root();
+        let changed = || fs.root.shared.changed.load(Acquire);
+        let check = |what: &str, expected: bool, step: &mut dyn FnMut()| {
+            step();
+            assert_eq!(changed(), expected, "{what}");
+            fs.sync().unwrap();
+            assert!(!changed(), "sync after {what}");
+        };
+        let new =
+            |kind| New { kind, permissions: 0o644, user: 0, group: 0, special: 0, target: b"" };
+        let regular = new(Kind::Regular);
+        let mut file = None;
+        check("create", true, &mut || file = Some(root.create(b"a", &regular).unwrap()));
+        let file = file.unwrap();
+        check("write", true, &mut || {
+            assert_eq!(file.write(WriteAt::Offset(0), &[b"text"]), Ok((0, 4)));
+        });
+        check("lookup, open, metadata, read", false, &mut || {
+            let found = root.lookup(b"a").unwrap();
+            found.open(OpenFlags::READ_ONLY).unwrap();
+            found.metadata().unwrap();
+            assert_eq!(found.read(0, &mut [&mut [0; 8]], true), Ok(4));
+        });
+        check("list", false, &mut || root.list(0, &mut |_| true).unwrap());
+        check("resize", true, &mut || file.resize(2).unwrap());
+        let reserve = Allocate::Reserve { keep_size: true };
+        check("allocate", true, &mut || file.allocate(reserve, 0, 4).unwrap());
+        let permissions = Change { permissions: Some(0o600), ..Change::default() };
+        check("change", true, &mut || file.change(&permissions).unwrap());
+        check("link", true, &mut || root.link(b"b", &file).unwrap());
+        check("unlink", true, &mut || root.unlink(b"b", &file).unwrap());
+        check("rename", true, &mut || {
+            let (from, to) = (&b"a"[..], &b"c"[..]);
+            let (directory, node) = (&root, &file);
+            root.rename(&Rename { from, node, directory, to, replaced: None, exchange: false })
+                .unwrap();
+        });
+        check("create_unnamed", true, &mut || drop(root.create_unnamed(&regular, true).unwrap()));
+        check("remove_directory", true, &mut || {
+            let directory = root.create(b"d", &new(Kind::Directory)).unwrap();
+            fs.sync().unwrap();
+            root.remove_directory(b"d", &directory).unwrap();
+        });
+        check("what fails", true, &mut || assert!(root.create(b"c", &regular).is_err()));
+    }
+}
