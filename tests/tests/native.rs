@@ -93,7 +93,7 @@ fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
 /// variables of threads, calls by number, names that only glibc has.
 #[test]
 fn what_a_program_finds_when_it_starts() {
-    let files = ["oxk.toml", "Makefile", "main.c", "made.cpp", "part.c"];
+    let files = ["oxk.toml", "Makefile", "main.c", "headers.c", "made.cpp", "part.c"];
     let sources = root().join("tests/programs/at-start");
     let texts = files.map(|file| std::fs::read_to_string(sources.join(file)).unwrap());
     let files: Vec<(&str, &str)> =
@@ -114,6 +114,7 @@ fn what_a_program_finds_when_it_starts() {
                 "missing -1 Function not implemented\n",
                 "too much 1 Out of memory\n",
                 "own 3 1, aligned 0\n",
+                "headers 1\n",
                 "from prog -1, 7 characters, release 2\n",
                 "calls 1 [\n",
                 "device 17, trim 0\n",

@@ -1,3 +1,6 @@
+#include <execinfo.h>
+#include <gnu/libc-version.h>
+#include <sys/cdefs.h>
 #include <stdio.h>
 template <typename T> struct Counted {
     static int living;
@@ -5,6 +8,9 @@ template <typename T> struct Counted {
     ~Counted() { living--; }
 };
 template <typename T> int Counted<T>::living;
+__BEGIN_DECLS
+int made(void) __THROW;
+__END_DECLS
 struct Shape : Counted<Shape> { virtual ~Shape() {} virtual int area() const = 0; };
 struct Square : Shape {
     int side;
