@@ -93,7 +93,8 @@ fn folder(name: &str, files: &[(&str, &str)]) -> PathBuf {
 /// variables of threads, calls by number, names that only glibc has.
 #[test]
 fn what_a_program_finds_when_it_starts() {
-    let files = ["oxk.toml", "Makefile", "main.c", "headers.c", "made.cpp", "part.c"];
+    let files =
+        ["oxk.toml", "Makefile", "main.c", "headers.c", "made.cpp", "containers.cpp", "part.c"];
     let sources = root().join("tests/programs/at-start");
     let texts = files.map(|file| std::fs::read_to_string(sources.join(file)).unwrap());
     let files: Vec<(&str, &str)> =
@@ -115,6 +116,8 @@ fn what_a_program_finds_when_it_starts() {
                 "too much 1 Out of memory\n",
                 "own 3 1, aligned 0\n",
                 "headers 1\n",
+                "a name that is no short one 9, 4 2 none\n",
+                "characters 29\n",
                 "from prog -1, 7 characters, release 2\n",
                 "calls 1 [\n",
                 "device 17, trim 0\n",
@@ -133,6 +136,9 @@ fn what_a_program_finds_when_it_starts() {
     assert!(said.all().contains("poll 0, last g\n") && said.code != 0, "{}", said.all());
     assert!(said.all().contains("*** buffer overflow detected ***: terminated"), "{}", said.all());
     assert!(!said.all().contains("all of it"), "{}", said.all());
+    // What templates would throw ends the program.
+    run(OXK, dir, MACHINES[0], &["--", "a", "b"])
+        .expect(134, &["std::out_of_range: vector::_M_range_check: __n (which is 20) >= this->size() (which is 20)\n"]);
     let (handled, _) = handlers(&root().join("build/prog_linuxu-x86_64.dbg"));
     assert!(handled.len() > 30, "a call by number keeps all handlers: {handled:?}");
     // What the C library allocates itself is on the image's heap.

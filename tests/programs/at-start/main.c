@@ -14,7 +14,7 @@ static _Thread_local _Alignas(64) char aligned[64];
 static _Thread_local char large[20000];
 __attribute__((constructor)) static void first(void) { order++; }
 extern int made(void), aligned_objects(void), use_own(void);
-extern int headers_of_glibc(void);
+extern int headers_of_glibc(void), containers(int);
 extern void *interface_of(void);
 extern void part(int, char **);
 static int headers(struct dl_phdr_info *info, size_t size, void *data) {
@@ -41,6 +41,7 @@ int main(int argc, char **argv) {
     printf("too much %d %s\n", big == 0, strerror(errno));
     printf("own %d %d, aligned %d\n", use_own(), interface_of() != 0, aligned_objects());
     printf("headers %d\n", headers_of_glibc());
+    printf("characters %d\n", containers(argc > 2 ? 20 : 19));
     part(argc, argv);
     atexit(bye);
     return argc == 2 ? 40 : 41;

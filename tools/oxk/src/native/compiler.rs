@@ -119,6 +119,23 @@ pub fn file_of_compiler(question: &str) -> Option<PathBuf> {
     (path.is_absolute() && path.exists()).then_some(path)
 }
 
+/// Folders with the headers of the C++ compiler's standard library, in the order in which it looks into them.
+pub fn headers_of_cxx() -> Vec<PathBuf> {
+    let mut ask = Language::Cxx.command();
+    ask.args(["-E", "-v", "-x", "c++", "-"]).env("LC_ALL", "C").stdin(Stdio::null());
+    let said = ask.output().map(|output| output.stderr).unwrap_or_default();
+    searched(&String::from_utf8_lossy(&said))
+        .map(PathBuf::from)
+        .filter(|path| path.components().any(|part| part.as_os_str() == "c++"))
+        .collect()
+}
+
+/// The folders that a compiler says it looks into: lines that begin with a blank, between two that do not.
+fn searched(said: &str) -> impl Iterator<Item = &str> {
+    let list = said.split_once("#include <...>").map_or("", |(_, rest)| rest);
+    list.lines().skip(1).map_while(|line| line.strip_prefix(' ')).map(str::trim)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +146,16 @@ mod tests {
         assert_eq!((of("a.c"), of("b/a.S")), (Some(Language::C), Some(Language::C)));
         assert_eq!((of("a.cpp"), of("a.C")), (Some(Language::Cxx), Some(Language::Cxx)));
         assert_eq!((of("README"), of("a.h"), of("a.o")), (None, None, None));
+    }
+
+    #[test]
+    fn folders_that_a_compiler_searches() {
+        let said = "Using specs.\n#include \"...\" search starts here:\n#include <...> search starts here:\n \
+                    /usr/include/c++/12\n /my includes/x (framework directory)\nEnd of search list.\n # 0 x\n";
+        let found: Vec<&str> = searched(said).collect();
+        assert_eq!(found, ["/usr/include/c++/12", "/my includes/x (framework directory)"]);
+        assert_eq!(searched("nothing of the kind").count(), 0);
+        assert!(headers_of_cxx().iter().any(|folder| folder.join("new").is_file()));
     }
 
     #[test]

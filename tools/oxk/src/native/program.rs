@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use indicatif::ProgressBar;
 
 use super::compile::{Unit, compile};
-use super::compiler::{Language, file_of_compiler, smallest, without_elsewhere};
+use super::compiler::{Language, file_of_compiler, headers_of_cxx, smallest, without_elsewhere};
 use super::libc::{Libc, expand};
 use crate::build::fnv1a;
 use crate::diagnostic::{Context, Diagnostic, Result};
@@ -38,10 +38,7 @@ pub fn build(
     let app = folder(loaded)?;
     let program = Program::new(&manifest.c, &app, loaded)?;
     let flags = program.flags(libc, manifest.optimize)?;
-    // What these need is not in a C library: tables to unwind by, and names of types.
-    let cxx_flags = ["-fno-exceptions", "-fno-rtti", "-fno-threadsafe-statics"];
-    let cxx_flags: Vec<String> =
-        flags.iter().cloned().chain(cxx_flags.map(str::to_owned)).collect();
+    let cxx_flags = cxx_flags(&flags);
     let made = match manifest.c.make.is_empty() {
         true => None,
         false => Some(program.make(&flags, &cxx_flags)?),
@@ -64,6 +61,34 @@ pub fn build(
     let into = loaded.build_dir().join("native/objects");
     files.extend(compile(&units, &app, &into, &|| bar.inc(1))?);
     Ok(Objects { files, _made: made })
+}
+
+/// Flags for C++: those for C, and the headers of the compiler's standard library, of which all works that
+/// is a template.
+fn cxx_flags(flags: &[String]) -> Vec<String> {
+    let headers = headers_of_cxx();
+    let name = |folder: &PathBuf| folder.display().to_string();
+    // They wrap the C library's headers, so they come before them.
+    let mut all: Vec<String> =
+        headers.iter().flat_map(|folder| ["-isystem".to_owned(), name(folder)]).collect();
+    all.extend(flags.iter().cloned());
+    all.extend(headers.iter().map(|folder| format!("-ffile-prefix-map={}=c++", name(folder))));
+    all.extend(
+        [
+            // What these need is not in a C library: tables to unwind by, and names of types.
+            "-fno-exceptions",
+            "-fno-rtti",
+            "-fno-threadsafe-statics",
+            // libstdc++ was set up for glibc, and has these of it.
+            "-D__GLIBC_PREREQ(major,minor)=0",
+            "-D__locale_t=locale_t",
+            // Bounds are checked, as in several distributions. Without, `std::string` would be an instance in
+            // its library, which is not there.
+            "-D_GLIBCXX_ASSERTIONS",
+        ]
+        .map(str::to_owned),
+    );
+    all
 }
 
 fn folder(loaded: &Loaded) -> Result<PathBuf> {
