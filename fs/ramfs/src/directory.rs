@@ -144,16 +144,22 @@ impl Directory {
     }
 }
 
-/// Mixes by multiplication to 128 bits, as "wyhash" does (Wang Yi), 8 bytes at a time.
+/// Mixes by multiplication to 128 bits, as "wyhash" does (Wang Yi), 8 bytes at a time; the last 8, or fewer of
+/// a short name, may be some of those before.
 fn hash(name: &[u8], seed: u64) -> u64 {
     let mut state = seed ^ name.len() as u64;
-    let (words, rest) = name.as_chunks::<8>();
+    let (words, _) = name.as_chunks::<8>();
     for word in words {
         state = fold(state ^ u64::from_le_bytes(*word), 0x9e37_79b9_7f4a_7c15);
     }
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    fold(state ^ u64::from_le_bytes(last), 0xe703_7ed1_a0b4_28db ^ seed)
+    let last = match (name.last_chunk::<8>(), name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        (Some(word), ..) => u64::from_le_bytes(*word),
+        (_, Some(first), Some(last)) => {
+            u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+        }
+        _ => name.iter().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    };
+    fold(state ^ last, 0xe703_7ed1_a0b4_28db ^ seed)
 }
 
 fn fold(a: u64, b: u64) -> u64 {
@@ -167,11 +173,17 @@ mod tests {
 
     #[test]
     fn similar_names_have_different_hashes() {
-        let hashes: std::collections::HashSet<u64> = (0..100_000)
-            .map(|n| hash(format!("file{n:08}").as_bytes(), 1))
-            // The table uses the upper 7 bits and the lower ones.
-            .map(|h| h >> 57 << 20 | h & 0xf_ffff)
-            .collect();
-        assert!(hashes.len() > 99_000, "{}", hashes.len());
+        // One for each way to the last word; the table uses the upper 7 bits and the lower ones.
+        let different = |count: usize, name: fn(usize) -> String| {
+            let hashes = (0..count).map(|n| hash(name(n).as_bytes(), 1));
+            let hashes = hashes.map(|h| h >> 57 << 20 | h & 0xf_ffff);
+            hashes.collect::<std::collections::HashSet<u64>>().len()
+        };
+        let (long, middle, short) = (
+            different(100_000, |n| format!("file{n:08}")),
+            different(100_000, |n| format!("f{n:05}")),
+            different(1000, |n| format!("{n:03}")),
+        );
+        assert!(long > 99_000 && middle > 99_000 && short > 990, "{long} {middle} {short}");
     }
 }

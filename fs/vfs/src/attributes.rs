@@ -31,13 +31,28 @@ impl Context {
     ///
     /// # Errors
     /// As `stat(2)`.
+    #[inline]
     pub fn metadata(
         &self,
         at: Option<&Location>,
         path: &[u8],
         follow: Follow,
     ) -> Result<Metadata, Errno> {
-        self.resolve(at, path, follow)?.node.metadata()
+        self.find(at, path, follow)?.node().metadata()
+    }
+
+    /// The same with the number of the mount through which it was reached, as `statx` tells it.
+    ///
+    /// # Errors
+    /// As `stat(2)`.
+    pub fn metadata_and_mount(
+        &self,
+        at: Option<&Location>,
+        path: &[u8],
+        follow: Follow,
+    ) -> Result<(Metadata, u64), Errno> {
+        let here = self.find(at, path, follow)?;
+        Ok((here.node().metadata()?, here.mount().id()))
     }
 
     /// `chmod` of what is at `location`.

@@ -1,5 +1,6 @@
 //! Making and removing names.
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 
 use ukerrno::Errno;
@@ -170,12 +171,12 @@ impl Context {
     }
 
     /// The directory and name of something that is to be made.
-    fn new_name(
+    fn new_name<'a>(
         &self,
-        walk: &mut Walk<'_>,
-        at: Option<&Location>,
+        walk: &mut Walk<'a>,
+        at: Option<&'a Location>,
         directory: bool,
-    ) -> Result<(Location, Name), Errno> {
+    ) -> Result<(Cow<'a, Location>, Name), Errno> {
         let (parent, last) = walk.parent(at)?;
         let name = self.free_name(walk, &parent, last, directory)?;
         self.check_create(&parent)?;

@@ -4,10 +4,11 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use bitflags::bitflags;
 use ukerrno::Errno;
+use ukfile::Kind;
 use uklock::{Mutex, RwLock};
 
 use crate::node::{FileSystem, NodeRef, same};
@@ -46,6 +47,9 @@ pub struct Mount {
     /// The directory it hides.
     at: Mutex<Option<Location>>,
     mounted: AtomicUsize,
+    /// Whether something else than a directory was ever mounted at: most are not, and most lookups are
+    /// for those.
+    hides_files: AtomicBool,
     /// What is mounted in it, and at which directory; the latest last.
     children: RwLock<Vec<(NodeRef, Arc<Mount>)>>,
 }
@@ -84,6 +88,7 @@ impl Mount {
             flags: AtomicU32::new(flags.bits()),
             at: Mutex::new(None),
             mounted: AtomicUsize::new(0),
+            hides_files: AtomicBool::new(false),
             children: RwLock::new(Vec::new()),
         })
     }
@@ -126,10 +131,17 @@ impl Mount {
 
     /// What is mounted at `node`, the latest.
     #[inline]
-    fn child_at(&self, node: &NodeRef) -> Option<Arc<Mount>> {
+    pub(crate) fn child_at(&self, node: &NodeRef, kind: Kind) -> Option<Arc<Mount>> {
         if self.mounted.load(Ordering::Acquire) == 0 {
             return None;
         }
+        if kind != Kind::Directory && !self.hides_files.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.listed_at(node)
+    }
+
+    fn listed_at(&self, node: &NodeRef) -> Option<Arc<Mount>> {
         let children = self.children.read();
         children.iter().rev().find(|(at, _)| same(at, node)).map(|(_, mount)| mount.clone())
     }
@@ -187,10 +199,10 @@ impl Location {
         self.node.lookup(name)
     }
 
-    /// Goes into what is mounted here, if something is.
+    /// Goes into what is mounted here, at a node of this kind, if something is.
     #[inline]
-    pub(crate) fn enter(mut self) -> Self {
-        while let Some(child) = self.mount.child_at(&self.node) {
+    pub(crate) fn enter(mut self, kind: Kind) -> Self {
+        while let Some(child) = self.mount.child_at(&self.node, kind) {
             self = Self::root_of(child);
         }
         self
@@ -198,7 +210,7 @@ impl Location {
 
     /// Whether something is mounted here.
     pub fn is_mount_point(&self) -> bool {
-        self.mount.child_at(&self.node).is_some()
+        self.mount.child_at(&self.node, self.node.kind()).is_some()
     }
 
     /// Whether it is the topmost directory of its mount.
@@ -231,6 +243,9 @@ impl Location {
             *at = Some(self.clone());
         }
         children.push((self.node.clone(), mount.clone()));
+        if self.node.kind() != Kind::Directory {
+            self.mount.hides_files.store(true, Ordering::Relaxed);
+        }
         self.mount.mounted.store(children.len(), Ordering::Release);
         Ok(())
     }

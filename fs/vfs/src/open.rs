@@ -8,7 +8,7 @@ use ukfile::{Description, Kind, OpenFlags};
 use crate::context::Context;
 use crate::credentials::{EXECUTE, READ, WRITE};
 use crate::mount::{Location, MountFlags};
-use crate::node::New;
+use crate::node::{New, NodeRef};
 use crate::open_node::{OpenNode, OpenSpecial};
 use crate::shared;
 use crate::walk::{End, Follow, Name, Walk};
@@ -52,16 +52,19 @@ impl Context {
         let end = walk.whole(at, follow)?;
         if flags.contains(OpenFlags::TEMPORARY) {
             return match end {
-                End::Found { location, .. } => self.open_temporary(&location, flags, permissions),
+                End::Found { here, .. } => {
+                    self.open_temporary(&here.into_place(), flags, permissions)
+                }
                 End::Missing { .. } => Err(Errno::ENOENT),
             };
         }
         match end {
             End::Missing { directory, name } if create => {
-                self.open_new(&walk, directory, &name, flags, permissions)
+                self.open_new(&walk, &directory, &name, flags, permissions)
             }
             End::Missing { .. } => Err(Errno::ENOENT),
-            End::Found { location, name } => {
+            End::Found { here, name } => {
+                let location = here.into_place().into_owned();
                 if create {
                     if exclusive {
                         return Err(Errno::EEXIST);
@@ -70,7 +73,7 @@ impl Context {
                         return Err(Errno::EISDIR);
                     }
                     if let Some((directory, _)) = name {
-                        self.check_sticky_open(&directory, &location)?;
+                        self.check_sticky_open(directory.node(), &location.node)?;
                     }
                 }
                 self.open_found(location, flags)
@@ -80,11 +83,11 @@ impl Context {
 
     /// In sticky directories that others may write, `O_CREAT` opens no FIFO or regular file of
     /// somebody else (Linux's `fs.protected_fifos` and `fs.protected_regular`, value 1).
-    fn check_sticky_open(&self, directory: &Location, found: &Location) -> Result<(), Errno> {
-        if self.credentials.is_root() || !matches!(found.node.kind(), Kind::Fifo | Kind::Regular) {
+    fn check_sticky_open(&self, directory: &NodeRef, found: &NodeRef) -> Result<(), Errno> {
+        if self.credentials.is_root() || !matches!(found.kind(), Kind::Fifo | Kind::Regular) {
             return Ok(());
         }
-        let (directory, file) = (directory.node.metadata()?, found.node.metadata()?);
+        let (directory, file) = (directory.metadata()?, found.metadata()?);
         let open_to_all = directory.permissions & 0o1002 == 0o1002;
         let foreign = file.user != directory.user && file.user != self.credentials.user;
         if open_to_all && foreign { Err(Errno::EACCES) } else { Ok(()) }
@@ -93,13 +96,13 @@ impl Context {
     fn open_new(
         &self,
         walk: &Walk<'_>,
-        directory: Location,
+        directory: &Location,
         name: &Name,
         flags: OpenFlags,
         permissions: u16,
     ) -> Result<Arc<Description>, Errno> {
-        self.check_create(&directory)?;
-        let new = self.new_node(&directory, Kind::Regular, permissions)?;
+        self.check_create(directory)?;
+        let new = self.new_node(directory, Kind::Regular, permissions)?;
         let node = match directory.node.create(walk.bytes(name), &new) {
             Err(Errno::EEXIST) if !flags.contains(OpenFlags::EXCLUSIVE) => {
                 return Err(Errno::ESTALE);
@@ -107,7 +110,7 @@ impl Context {
             result => result?,
         };
         // What was just made is open to its maker whatever its permissions are.
-        self.describe(Location { mount: directory.mount, node }, flags)
+        self.describe(Location { mount: directory.mount.clone(), node }, flags)
     }
 
     fn open_temporary(

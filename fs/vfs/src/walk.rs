@@ -1,6 +1,7 @@
 //! From paths to nodes.
 
 use alloc::borrow::Cow;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -9,7 +10,8 @@ use ukfile::Kind;
 
 use crate::context::Context;
 use crate::credentials::EXECUTE;
-use crate::mount::Location;
+use crate::mount::{Location, Mount};
+use crate::node::{NodeRef, same};
 
 /// Bytes of a path at most, with the zero that ends it in C.
 pub const MAX_PATH: usize = 4096;
@@ -36,20 +38,91 @@ pub(crate) struct Walk<'a> {
     pub names_file: bool,
 }
 
+/// Where a walk is. What it only passes is borrowed: counting references takes as long as looking up a
+/// name.
+pub(crate) enum Here<'a> {
+    /// Where it started.
+    At(&'a Location),
+    /// Further on.
+    In { mount: Cow<'a, Arc<Mount>>, node: NodeRef },
+}
+
+impl<'a> Here<'a> {
+    #[inline]
+    pub fn node(&self) -> &NodeRef {
+        match self {
+            Here::At(location) => &location.node,
+            Here::In { node, .. } => node,
+        }
+    }
+
+    #[inline]
+    pub fn mount(&self) -> &Arc<Mount> {
+        match self {
+            Here::At(location) => &location.mount,
+            Here::In { mount, .. } => mount,
+        }
+    }
+
+    /// The place, borrowed where the walk began there.
+    pub fn into_place(self) -> Cow<'a, Location> {
+        match self {
+            Here::At(location) => Cow::Borrowed(location),
+            Here::In { mount, node } => Cow::Owned(Location { mount: mount.into_owned(), node }),
+        }
+    }
+
+    fn is(&self, other: &Location) -> bool {
+        Arc::ptr_eq(self.mount(), &other.mount) && same(self.node(), &other.node)
+    }
+
+    #[inline]
+    fn child(&self, name: &[u8]) -> Result<NodeRef, Errno> {
+        if name.len() > MAX_NAME {
+            return Err(Errno::ENAMETOOLONG);
+        }
+        self.node().lookup(name)
+    }
+
+    /// The mount, for as long as possible without a reference of its own.
+    #[inline]
+    fn shared_mount(&self) -> Cow<'a, Arc<Mount>> {
+        match self {
+            Here::At(location) => Cow::Borrowed(&location.mount),
+            Here::In { mount, .. } => mount.clone(),
+        }
+    }
+
+    /// The node of this kind in the mount, or what is mounted there.
+    #[inline]
+    fn enter(mount: Cow<'a, Arc<Mount>>, node: NodeRef, kind: Kind) -> Self {
+        match mount.child_at(&node, kind) {
+            None => Here::In { mount, node },
+            Some(child) => Here::from(Location::root_of(child).enter(kind)),
+        }
+    }
+}
+
+impl From<Location> for Here<'_> {
+    fn from(Location { mount, node }: Location) -> Self {
+        Here::In { mount: Cow::Owned(mount), node }
+    }
+}
+
 /// Where a walk ended.
-pub(crate) enum End {
+pub(crate) enum End<'a> {
     /// At something that is there.
     Found {
         /// What it is.
-        location: Location,
+        here: Here<'a>,
         /// Its name and the directory that has it; `None` for `/`, `.` and `..`, and where a link
         /// leads to no path ([`Node::jump`](crate::Node::jump)).
-        name: Option<(Location, Name)>,
+        name: Option<(Here<'a>, Name)>,
     },
     /// At a name that is not there, in a directory that is.
     Missing {
         /// The directory.
-        directory: Location,
+        directory: Cow<'a, Location>,
         /// The name.
         name: Name,
     },
@@ -86,41 +159,51 @@ impl<'a> Walk<'a> {
         &self.path[name.range.clone()]
     }
 
-    fn start(&self, at: Option<&Location>) -> Location {
+    fn start(&self, at: Option<&'a Location>) -> Here<'a> {
         if self.path[0] == b'/' {
-            return self.context.root.clone();
+            return Here::At(&self.context.root);
         }
-        at.unwrap_or(&self.context.working).clone()
+        Here::At(at.unwrap_or(&self.context.working))
     }
 
     /// The component at `at`: its range, and where the next begins.
+    #[inline]
     fn component(&self, at: usize) -> Option<(Range<usize>, usize)> {
-        let begin = at + self.path[at..].iter().position(|&b| b != b'/')?;
-        let rest = &self.path[begin..];
-        let length = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
-        let end = begin + length;
-        let slashes = rest[length..].iter().take_while(|&&b| b == b'/').count();
-        Some((begin..end, end + slashes))
+        let path: &[u8] = &self.path;
+        let slashes_to = |mut at: usize| {
+            while path.get(at) == Some(&b'/') {
+                at += 1;
+            }
+            at
+        };
+        let begin = slashes_to(at);
+        let mut end = begin;
+        while path.get(end).is_some_and(|&b| b != b'/') {
+            end += 1;
+        }
+        (end > begin).then(|| (begin..end, slashes_to(end)))
     }
 
     /// Checks that `here` is a directory that may be searched.
     #[inline]
-    fn searchable(&self, here: &Location) -> Result<(), Errno> {
-        if here.node.kind() != Kind::Directory {
+    fn searchable(&self, here: &Here<'_>) -> Result<(), Errno> {
+        if here.node().kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
         let who = &self.context.credentials;
         if who.is_root() {
             return Ok(());
         }
-        who.check(&here.node.metadata()?, EXECUTE)
+        who.check(&here.node().metadata()?, EXECUTE)
     }
 
-    fn up(&self, here: Location) -> Location {
+    fn up(&self, here: Here<'a>) -> Here<'a> {
         if here.is(&self.context.root) {
             return here;
         }
-        here.up().unwrap_or(here).enter()
+        let here = here.into_place();
+        let up = here.up().unwrap_or_else(|| here.into_owned());
+        Here::from(up.enter(Kind::Directory))
     }
 
     /// Follows a link: puts its target in front of what is left of the path, which has to be walked
@@ -151,7 +234,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks to the end.
-    pub fn whole(&mut self, at: Option<&Location>, follow: Follow) -> Result<End, Errno> {
+    pub fn whole(&mut self, at: Option<&'a Location>, follow: Follow) -> Result<End<'a>, Errno> {
         let mut here = self.start(at);
         let mut position = 0;
         let mut name = None;
@@ -176,21 +259,22 @@ impl<'a> Walk<'a> {
             let node = match here.child(bytes) {
                 Ok(node) => node,
                 Err(Errno::ENOENT) if last => {
-                    return Ok(End::Missing { directory: here, name: Name { range, slash } });
+                    let directory = here.into_place();
+                    return Ok(End::Missing { directory, name: Name { range, slash } });
                 }
                 Err(error) => return Err(error),
             };
             let kind = node.kind();
             if kind == Kind::Symlink && (!last || slash || follow == Follow::Yes) {
-                let link = Location { mount: here.mount.clone(), node };
+                let link = Location { mount: here.mount().clone(), node };
                 // With the slash, if there was one: it then must be a directory.
                 let rest = if last && !slash { next } else { range.end };
                 if let Some(place) = self.follow(&link, rest)? {
-                    here = place;
+                    here = Here::from(place);
                     continue;
                 }
                 if self.path[0] == b'/' {
-                    here = self.context.root.clone();
+                    here = Here::At(&self.context.root);
                 }
                 position = 0;
                 continue;
@@ -199,34 +283,33 @@ impl<'a> Walk<'a> {
                 if slash && kind != Kind::Directory {
                     return Err(Errno::ENOTDIR);
                 }
-                let location = Location { mount: here.mount.clone(), node }.enter();
+                let found = Here::enter(here.shared_mount(), node, kind);
                 name = Some((here, Name { range, slash }));
-                return Ok(End::Found { location, name });
+                return Ok(End::Found { here: found, name });
             }
-            here.node = node;
-            here = here.enter();
+            here = Here::enter(here.shared_mount(), node, kind);
         }
-        if self.path.ends_with(b"/") && here.node.kind() != Kind::Directory {
+        if self.path.ends_with(b"/") && here.node().kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
-        Ok(End::Found { location: here, name })
+        Ok(End::Found { here, name })
     }
 
     /// Walks to the last component, which is looked at by the caller.
-    pub fn parent(&mut self, at: Option<&Location>) -> Result<(Location, Last), Errno> {
+    pub fn parent(&mut self, at: Option<&'a Location>) -> Result<(Cow<'a, Location>, Last), Errno> {
         let mut here = self.start(at);
         let mut position = 0;
         loop {
             let Some((range, next)) = self.component(position) else {
-                return Ok((here, Last::Root));
+                return Ok((here.into_place(), Last::Root));
             };
             self.searchable(&here)?;
             let last = next == self.path.len();
             let bytes = &self.path[range.clone()];
             position = next;
             match bytes {
-                b"." if last => return Ok((here, Last::Dot)),
-                b".." if last => return Ok((here, Last::DotDot)),
+                b"." if last => return Ok((here.into_place(), Last::Dot)),
+                b".." if last => return Ok((here.into_place(), Last::DotDot)),
                 b"." => continue,
                 b".." => {
                     here = self.up(here);
@@ -234,25 +317,25 @@ impl<'a> Walk<'a> {
                 }
                 _ if last => {
                     let slash = next > range.end;
-                    return Ok((here, Last::Name(Name { range, slash })));
+                    return Ok((here.into_place(), Last::Name(Name { range, slash })));
                 }
                 _ => {}
             }
             let node = here.child(bytes)?;
-            if node.kind() == Kind::Symlink {
-                let link = Location { mount: here.mount.clone(), node };
+            let kind = node.kind();
+            if kind == Kind::Symlink {
+                let link = Location { mount: here.mount().clone(), node };
                 if let Some(place) = self.follow(&link, next)? {
-                    here = place;
+                    here = Here::from(place);
                     continue;
                 }
                 if self.path[0] == b'/' {
-                    here = self.context.root.clone();
+                    here = Here::At(&self.context.root);
                 }
                 position = 0;
                 continue;
             }
-            here.node = node;
-            here = here.enter();
+            here = Here::enter(here.shared_mount(), node, kind);
         }
     }
 }
@@ -268,8 +351,19 @@ impl Context {
         path: &[u8],
         follow: Follow,
     ) -> Result<Location, Errno> {
+        Ok(self.find(at, path, follow)?.into_place().into_owned())
+    }
+
+    /// The same, for those who only look at it.
+    #[inline]
+    pub(crate) fn find<'a>(
+        &'a self,
+        at: Option<&'a Location>,
+        path: &'a [u8],
+        follow: Follow,
+    ) -> Result<Here<'a>, Errno> {
         match Walk::new(self, path)?.whole(at, follow)? {
-            End::Found { location, .. } => Ok(location),
+            End::Found { here, .. } => Ok(here),
             End::Missing { .. } => Err(Errno::ENOENT),
         }
     }

@@ -3,9 +3,13 @@
 use fdtab::TABLE;
 use syscall_shim::{CStrPtr, Plain, UserPtr, syscall};
 use ukerrno::Errno;
-use ukfile::{Metadata, Timestamp, major, minor};
+use ukfile::{Description, Metadata, Timestamp, major, minor};
+use vfs::{Context, Follow, Location};
 
-use crate::at::{AT_FDCWD, EMPTY_PATH, NO_AUTOMOUNT, STATX_SYNC, SYMLINK_NOFOLLOW, check, place};
+use crate::at::{
+    AT_FDCWD, EMPTY_PATH, NO_AUTOMOUNT, STATX_SYNC, SYMLINK_NOFOLLOW, base, check, follow,
+};
+use crate::process::context;
 
 /// `struct stat`
 #[derive(Clone, Copy, Debug, Plain)]
@@ -51,28 +55,36 @@ impl From<&Metadata> for Stat {
     }
 }
 
-/// What an open file, or a path, tells; also of pipes and sockets, which are nowhere in the tree.
-fn metadata(directory: i32, path: &[u8], flags: u32) -> Result<(Metadata, u64), Errno> {
-    if path.is_empty() && flags & EMPTY_PATH != 0 && directory != AT_FDCWD {
-        let file = TABLE.get(directory)?;
-        let mount = vfs::location_of(&file).map_or(0, |at| at.mount.id());
-        return Ok((file.file().metadata()?, mount));
+/// Asks an open file, or a path; also pipes and sockets, which are nowhere in the tree.
+fn ask<T>(
+    (directory, path, flags): (i32, &[u8], u32),
+    file: impl FnOnce(&Description) -> Result<T, Errno>,
+    tree: impl FnOnce(&Context, Option<&Location>, &[u8], Follow) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    let itself = path.is_empty() && flags & EMPTY_PATH != 0;
+    if itself && directory != AT_FDCWD {
+        return file(&*TABLE.get(directory)?);
     }
-    let (_, location) = place(directory, path, flags)?;
-    Ok((location.node.metadata()?, location.mount.id()))
+    let path = if itself { b"." } else { path };
+    let base = base(directory, path)?;
+    tree(&*context()?, base.as_ref(), path, follow(flags & SYMLINK_NOFOLLOW == 0))
+}
+
+fn metadata(directory: i32, path: &[u8], flags: u32) -> Result<Metadata, Errno> {
+    ask((directory, path, flags), |file| file.file().metadata(), Context::metadata)
 }
 
 /// Metadata of a file (stat(2)).
 #[syscall]
 fn stat(path: CStrPtr, result: UserPtr<Stat>) -> Result<(), Errno> {
-    result.write(Stat::from(&metadata(AT_FDCWD, path.path()?, 0)?.0));
+    result.write(Stat::from(&metadata(AT_FDCWD, path.path()?, 0)?));
     Ok(())
 }
 
 /// Metadata of a file, or of a link itself (lstat(2)).
 #[syscall]
 fn lstat(path: CStrPtr, result: UserPtr<Stat>) -> Result<(), Errno> {
-    result.write(Stat::from(&metadata(AT_FDCWD, path.path()?, SYMLINK_NOFOLLOW)?.0));
+    result.write(Stat::from(&metadata(AT_FDCWD, path.path()?, SYMLINK_NOFOLLOW)?));
     Ok(())
 }
 
@@ -92,7 +104,7 @@ fn newfstatat(
     flags: u32,
 ) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | NO_AUTOMOUNT | EMPTY_PATH)?;
-    result.write(Stat::from(&metadata(directory, path.path()?, flags)?.0));
+    result.write(Stat::from(&metadata(directory, path.path()?, flags)?));
     Ok(())
 }
 
@@ -152,7 +164,14 @@ fn statx(
     if mask & RESERVED != 0 || flags & STATX_SYNC == STATX_SYNC {
         return Err(Errno::EINVAL);
     }
-    let (from, mount) = metadata(directory, path.path()?, flags)?;
+    let (from, mount) = ask(
+        (directory, path.path()?, flags),
+        |file| {
+            let mount = vfs::location_of(file).map_or(0, |at| at.mount.id());
+            Ok((file.file().metadata()?, mount))
+        },
+        Context::metadata_and_mount,
+    )?;
     let time = |t: Timestamp| StatxTime { seconds: t.seconds, nanoseconds: t.nanoseconds, _pad: 0 };
     result.write(Statx {
         mask: TOLD | if from.created.is_some() { BIRTH } else { 0 },
