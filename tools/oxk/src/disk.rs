@@ -25,21 +25,33 @@ impl FromStr for Disk {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (rest, mount) = match text.rsplit_once(",mount=") {
-            Some((rest, mount)) => {
-                check_path(mount)?;
-                (rest, Some(mount.to_owned()))
-            }
+        let (rest, options) = match text.rsplit_once(",mount=") {
+            Some((rest, options)) => (rest, Some(options)),
             None => (text, None),
         };
-        let (path, read_only) = match rest.strip_suffix(",ro") {
-            Some(path) => (path, true),
-            None => (rest.strip_suffix(",rw").unwrap_or(rest), false),
-        };
+        let (path, mut read_only) = access(rest);
+        let mut mount = None;
+        if let Some(options) = options {
+            let (place, only) = access(options);
+            if let Some((_, option)) = place.split_once(',') {
+                return Err(format!("there is no option \"{option}\": FILE[,ro][,mount=/PATH]"));
+            }
+            check_path(place)?;
+            mount = Some(place.to_owned());
+            read_only |= only;
+        }
         if path.is_empty() {
             return Err("a file is needed, as in disk.img or disk.img,ro".into());
         }
         Ok(Self { path: path.into(), read_only, mount })
+    }
+}
+
+/// Takes `,ro` or `,rw` from the end, and tells whether it was `ro`.
+pub fn access(text: &str) -> (&str, bool) {
+    match text.strip_suffix(",ro") {
+        Some(rest) => (rest, true),
+        None => (text.strip_suffix(",rw").unwrap_or(text), false),
     }
 }
 
@@ -95,12 +107,22 @@ mod tests {
         assert_eq!(disk("a,b"), plain("a,b", false));
         assert_eq!(disk("a,ro"), plain("a", true));
         assert_eq!(disk("a,rw"), plain("a", false));
-        let mounted = Disk { mount: Some("/b,c".into()), ..plain("a", true) };
-        assert_eq!(disk("a,ro,mount=/b,c"), mounted);
+        let mounted = Disk { mount: Some("/b".into()), ..plain("a", true) };
+        assert_eq!(disk("a,ro,mount=/b"), mounted);
+        assert_eq!(disk("a,mount=/b,ro"), mounted);
         assert_eq!(mounted.to_string(), "a,ro");
         let written = Disk { read_only: false, ..mounted };
-        assert_eq!(disk("a,mount=/b,c"), written);
-        for wrong in [",ro", ",mount=/a", "a,mount=", "a,mount=b", "a,mount=/", "a,mount=/b/.."] {
+        assert_eq!(disk("a,mount=/b"), written);
+        assert_eq!(disk("a,mount=/b,rw"), written);
+        for wrong in [
+            ",ro",
+            ",mount=/a",
+            "a,mount=",
+            "a,mount=b",
+            "a,mount=/",
+            "a,mount=/b/..",
+            "a,mount=/b,x",
+        ] {
             assert!(wrong.parse::<Disk>().is_err(), "{wrong}");
         }
         for text in ["a,ro,rw", "a,ro", "a"] {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::diagnostic::{Diagnostic, Result};
+use crate::disk::access;
 use crate::manifest::{MountSource, MountSpec, check_path, escape};
 use crate::pool::Machine;
 
@@ -23,10 +24,7 @@ impl FromStr for Share {
     type Err = String;
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let (rest, read_only) = match text.strip_suffix(",ro") {
-            Some(rest) => (rest, true),
-            None => (text.strip_suffix(",rw").unwrap_or(text), false),
-        };
+        let (rest, read_only) = access(text);
         // The last one: names of directories may have colons.
         let parts = rest.rfind(":/").map(|at| (&rest[..at], &rest[at + 1..]));
         let Some((directory, path)) = parts.filter(|(directory, _)| !directory.is_empty()) else {
