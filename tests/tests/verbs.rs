@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use image_tests::{MACHINES, call, call_in, machines, root};
+use image_tests::{MACHINES, call, call_in, machines, one_per_platform, root};
 use serde_json::Value;
 
 const OXK: &str = env!("CARGO_BIN_EXE_oxk-under-test");
@@ -41,6 +41,42 @@ fn a_new_application_runs_outside_and_inside_of_the_repository() {
     }
     let image = format!("greeter/build/greeter_{platform}-x86_64");
     assert!(outside.path().join(image).is_file());
+}
+
+/// Both ways that the manifest of the template shows: a list of sources, and a build system.
+#[test]
+fn a_new_program_in_c_runs_from_sources_and_with_make() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = dir.path().join("greeter");
+    call_in(OXK, dir.path(), &["new", "greeter", "--template", "c"])
+        .expect(0, &["Created greeter", "oxk run greeter"]);
+    for machine in one_per_platform() {
+        let all = [&["run"], machine.args, &["--", "Ada"]].concat();
+        call_in(OXK, &app, &all).expect(0, &["Hello, Ada! This is greeter.\n"]);
+    }
+    // A second source, which only the Makefile knows, with a flag of the manifest.
+    let manifest = app.join("oxk.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let made = text.replace("\nsources = ", "\n# sources = ");
+    let made = made.replace("# make = ", "make = ").replace("# objects = ", "objects = ");
+    let made = made.replace("# flags = [\"-Wall\"]", "flags = [\"-DGREETED=\\\"Grace\\\"\"]");
+    std::fs::write(&manifest, &made).unwrap();
+    let files = [
+        ("Makefile", "objects: main.o greeted.o\n%.o: src/%.c\n\t$(CC) -c -o $@ $<\n"),
+        ("src/greeted.c", "const char *greeted(void) { return GREETED; }\n"),
+        (
+            "src/main.c",
+            "#include <stdio.h>\nconst char *greeted(void);\n\
+             int main(void) { printf(\"Made for %s.\\n\", greeted()); return 3; }\n",
+        ),
+    ];
+    for (file, text) in files {
+        std::fs::write(app.join(file), text).unwrap();
+    }
+    for machine in one_per_platform() {
+        call_in(OXK, &app, &[&["run"], machine.args].concat()).expect(3, &["Made for Grace.\n"]);
+    }
+    assert!(app.join("greeted.o").is_file());
 }
 
 #[test]

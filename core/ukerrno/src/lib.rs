@@ -65,12 +65,18 @@ impl Errno {
 
     /// Name of the constant, `"ENOENT"`.
     pub fn name(self) -> Option<&'static str> {
-        self.entry().map(|(name, _)| name)
+        self.line_of(table::NAMES)
     }
 
     /// What C's `strerror` says.
     pub fn message(self) -> Option<&'static str> {
-        self.entry().map(|(_, message)| message)
+        self.line_of(table::MESSAGES)
+    }
+
+    /// Its line of a text with one for each number that has a name.
+    fn line_of(self, text: &'static str) -> Option<&'static str> {
+        let at = table::NUMBERS.iter().position(|number| u16::from(*number) == self.number())?;
+        text.split('\n').nth(at)
     }
 }
 

@@ -12,13 +12,14 @@ macro_rules! table {
                 pub const $name: Self = Self(NonZeroU16::new($number).unwrap());
             )*
 
-            pub(crate) fn entry(self) -> Option<(&'static str, &'static str)> {
-                Some(match self.number() {
-                    $($number => (stringify!($name), $message),)*
-                    _ => return None,
-                })
-            }
         }
+
+        /// Numbers that have a name, ascending. All are below 256.
+        pub const NUMBERS: &[u8] = &[$($number,)*];
+        /// Names in this order, each with a line feed after it: one text is smaller than pointers to many.
+        pub const NAMES: &str = concat!($(stringify!($name), "\n",)*);
+        /// Messages, as the names.
+        pub const MESSAGES: &str = concat!($($message, "\n",)*);
     };
 }
 

@@ -1,7 +1,10 @@
 //! The generator: pure, and the same everywhere for the same seeds.
 
-use chacha20::ChaCha20;
-use chacha20::cipher::{KeyIvInit, StreamCipher};
+use chacha20::cipher::{Block, KeyIvInit, StreamCipherCore};
+use chacha20::variants::Ietf;
+use chacha20::{ChaChaCore, R20};
+
+type ChaCha20 = ChaChaCore<R20, Ietf>;
 
 /// Bytes of a key.
 pub const KEY: usize = 32;
@@ -50,9 +53,15 @@ impl Generator {
 
     /// The key stream of a key. A key is used once, so that the nonce can be the same.
     fn stream(key: &[u8; KEY], out: &mut [u8]) {
-        out.fill(0);
         let mut cipher = ChaCha20::new(&(*key).into(), &[0; 12].into());
-        cipher.apply_keystream(out);
+        let (blocks, rest) = Block::<ChaCha20>::slice_as_chunks_mut(out);
+        cipher.write_keystream_blocks(blocks);
+        if !rest.is_empty() {
+            let mut last = [Block::<ChaCha20>::default()];
+            cipher.write_keystream_blocks(&mut last);
+            rest.copy_from_slice(&last[0][..rest.len()]);
+            erase(&mut last[0]);
+        }
     }
 
     /// Makes a block; its beginning replaces the key that made it.
@@ -73,8 +82,7 @@ impl Generator {
             self.fill(&mut key);
             // A key makes 256 GiB.
             Self::stream(&key, out);
-            key.fill(0);
-            core::hint::black_box(&key);
+            erase(&mut key);
             return;
         }
         let mut rest = out;
@@ -92,6 +100,12 @@ impl Generator {
             rest = later;
         }
     }
+}
+
+/// Overwrites what nobody reads again, and must not be found later either.
+fn erase(bytes: &mut [u8]) {
+    bytes.fill(0);
+    core::hint::black_box(bytes);
 }
 
 #[cfg(test)]
@@ -116,6 +130,17 @@ mod tests {
                 0xbd, 0x28
             ]
         );
+    }
+
+    #[test]
+    fn a_stream_of_any_length_begins_as_a_longer_one() {
+        let mut whole = [0; 1024];
+        Generator::stream(&[7; KEY], &mut whole);
+        for len in (0..200).chain([511, 512, 513, 1000]) {
+            let mut out = vec![1; len];
+            Generator::stream(&[7; KEY], &mut out);
+            assert_eq!(out, whole[..len], "{len} bytes");
+        }
     }
 
     #[test]

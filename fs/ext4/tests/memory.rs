@@ -2,14 +2,15 @@
 //! committed when there is memory again.
 
 mod disks;
-#[path = "../../ramfs/tests/limited/mod.rs"]
-mod limited;
 
 use disks::{Recorder, check, make, tools};
-use limited::with_limit;
+use limited_memory::{Limited, with_limit};
 use ukerrno::Errno;
 use ukfile::{OpenFlags, SyncKind};
 use vfs::{Context, Follow, RenameFlags};
+
+#[global_allocator]
+static ALLOCATOR: Limited = Limited;
 
 const WRITE: OpenFlags = OpenFlags::READ_WRITE.union(OpenFlags::CREATE);
 

@@ -1,11 +1,10 @@
 //! What a server is asked, how often, and what memory that takes.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use limited_memory::{Limited, taken};
 use ninepfs::{NinePFs, Options};
 use p9::{Request, Response};
 use p9server::{Access, Local, Server};
@@ -17,35 +16,8 @@ use vfs::{Context, FileSystem, Location, Mount, MountFlags};
 /// Blocks of at least this length are messages, in these tests.
 const LARGE: usize = 32 << 10;
 
-/// Counts the large blocks that this thread asks for.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count(bytes: usize) {
-    if bytes >= LARGE {
-        COUNT.set(COUNT.get() + 1);
-    }
-}
-
-// SAFETY: all is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: Limited = Limited;
 
 /// What was asked since the last look.
 #[derive(Debug, Default)]
@@ -239,10 +211,7 @@ fn messages_take_memory_once() -> Result<(), Errno> {
         share.files.metadata(None, b"/file", vfs::Follow::Yes)
     };
     once()?;
-    let before = COUNT.get();
-    for _ in 0..10 {
-        once()?;
-    }
-    assert_eq!(COUNT.get() - before, 0);
-    Ok(())
+    let (result, taken) = taken(|| (0..10).try_for_each(|_| once().map(drop)));
+    assert!(taken.blocks > 0 && taken.largest < LARGE, "{taken:?}");
+    result
 }

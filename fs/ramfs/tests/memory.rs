@@ -3,13 +3,14 @@
 //! The allocator of this program has a limit that can be set; it is moved up byte by byte through all
 //! of what a scenario needs.
 
-mod limited;
-
-use limited::{used, with_limit};
+use limited_memory::{Limited, used, with_limit};
 use ramfs::{Limits, RamFs};
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags};
 use vfs::{Context, Follow, Location, Mount, MountFlags, RenameFlags};
+
+#[global_allocator]
+static ALLOCATOR: Limited = Limited;
 
 const CREATE: OpenFlags = OpenFlags::READ_WRITE.union(OpenFlags::CREATE);
 

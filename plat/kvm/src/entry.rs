@@ -1,7 +1,7 @@
 //! From the 32-bit PVH entry to 64-bit Rust code.
 
 /// Stack of the entry code, until the stack of `main` is made.
-#[repr(C, align(4096))]
+#[repr(C, align(16))]
 #[derive(Debug)]
 pub struct BootStack(core::cell::UnsafeCell<[u8; 16 << 10]>);
 
@@ -38,8 +38,8 @@ macro_rules! entry {
             ".asciz \"Xen\"",
             ".long _start",
 
-            ".section .bss.boot_tables, \"aw\", @nobits",
-            ".balign 4096",
+            // On a page, by the linker script.
+            ".section .boot_tables, \"aw\", @nobits",
             "boot_level4: .skip 4096",
             "boot_level3: .skip 4096",
             "boot_level2: .skip 4096",

@@ -1,33 +1,10 @@
 //! How often calls that programs make all the time ask for memory.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use limited_memory::{Limited, taken};
 use syscall_shim::{call, nr};
 
-/// Counts what this thread asks for.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<usize> = const { Cell::new(0) };
-}
-
-// SAFETY: all is passed on to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.set(COUNT.get() + 1);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
 #[global_allocator]
-static COUNTING: Counting = Counting;
+static ALLOCATOR: Limited = Limited;
 
 #[test]
 fn lists_of_few_buffers_take_no_memory() {
@@ -42,9 +19,8 @@ fn lists_of_few_buffers_take_no_memory() {
     let (mut header, mut text) = ([0u8; 3], [0u8; 500]);
     let list = [[header.as_mut_ptr().addr(), header.len()], [text.as_mut_ptr().addr(), text.len()]];
     let counted = |calls: &dyn Fn() -> isize| {
-        let before = COUNT.get();
-        let result = calls();
-        (result, COUNT.get() - before)
+        let (result, taken) = taken(calls);
+        (result, taken.blocks)
     };
     let vectored = |number: u16| call!(number, fd, list.as_ptr() as usize, list.len(), 0i64, 0);
     for number in [nr::writev, nr::readv, nr::pwritev, nr::preadv] {

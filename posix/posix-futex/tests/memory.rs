@@ -1,40 +1,15 @@
 //! Threads that room was made for can wait when there is no memory left; without threads, the program.
 #![cfg(not(feature = "model"))]
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use limited_memory::{Limited, with_limit};
 use syscall_shim::{Errno, call, nr};
 
 const WAIT: i32 = 0;
 const WAKE: i32 = 1;
 const LOCK_PI: i32 = 6;
 
-/// The system's allocator, which gives a thread nothing that says so.
-struct Exhaustible;
-
-thread_local! {
-    static EXHAUSTED: Cell<bool> = const { Cell::new(false) };
-}
-
-// SAFETY: what is given is the system allocator's, or null.
-unsafe impl GlobalAlloc for Exhaustible {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if EXHAUSTED.get() {
-            return std::ptr::null_mut();
-        }
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise; the block is the system allocator's.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Exhaustible = Exhaustible;
+static ALLOCATOR: Limited = Limited;
 
 static THREADS: posix_futex::Threads = posix_futex::Threads { current: || 7, exists: |_| true };
 
@@ -42,13 +17,12 @@ static THREADS: posix_futex::Threads = posix_futex::Threads { current: || 7, exi
 fn wait() -> [isize; 2] {
     let (word, lock) = (3u32, 9u32);
     let (moment, past) = ([0i64, 1], [0i64, 1]);
-    EXHAUSTED.set(true);
-    let results = [
-        call!(nr::futex, &word, WAIT, 3u32, &moment, 0, 0),
-        call!(nr::futex, &lock, LOCK_PI, 0, &past, 0, 0),
-    ];
-    EXHAUSTED.set(false);
-    results
+    with_limit(0, || {
+        [
+            call!(nr::futex, &word, WAIT, 3u32, &moment, 0, 0),
+            call!(nr::futex, &lock, LOCK_PI, 0, &past, 0, 0),
+        ]
+    })
 }
 
 #[test]
@@ -58,10 +32,7 @@ fn whom_room_was_made_for_can_wait() {
     assert_eq!(call!(nr::futex, &3u32, WAKE, 1, 0, 0, 0), 0);
     // Nobody could wake the only thread, so that there is nothing to remember.
     assert_eq!(wait(), [Errno::ETIMEDOUT, Errno::ENOMEM].map(Errno::to_raw));
-    EXHAUSTED.set(true);
-    let refused = posix_futex::reserve(1);
-    EXHAUSTED.set(false);
-    assert_eq!(refused, Err(Errno::ENOMEM));
+    assert_eq!(with_limit(0, || posix_futex::reserve(1)), Err(Errno::ENOMEM));
     assert_eq!(posix_futex::reserve(1), Ok(()));
     assert_eq!(wait(), [Errno::ETIMEDOUT.to_raw(); 2]);
 }

@@ -1,56 +1,24 @@
 //! With too little memory, what programs do in `/proc` fails with `ENOMEM`, and nothing else happens.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use fdtab::TABLE;
+use limited_memory::{Limited, with_limit};
 use syscall_shim as _;
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags};
 use ukplat::BootInfo;
 use vfs::{Context, Follow, Location, Mount, MountFlags};
 
-/// The system's allocator, with a limit for the thread that sets one.
-struct Limited;
-
-thread_local! {
-    /// Bytes that this thread may still take.
-    static LEFT: Cell<isize> = const { Cell::new(isize::MAX / 2) };
-}
-
-// SAFETY: what is given is the system allocator's, or null.
-unsafe impl GlobalAlloc for Limited {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let left = LEFT.get() - layout.size() as isize;
-        if left < 0 {
-            return std::ptr::null_mut();
-        }
-        LEFT.set(left);
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        LEFT.set(LEFT.get() + layout.size() as isize);
-        // SAFETY: the caller's promise; the block is the system allocator's.
-        unsafe { System.dealloc(block, layout) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Limited = Limited;
 
 /// Steps of the limit in bytes, and where it ends: more than any text here has.
 const STEP: usize = 8;
-const MOST: isize = 1 << 20;
+const MOST: usize = 1 << 20;
 
 /// Does something with more and more memory, until there is enough; returns how often there was not.
 fn with_little_memory(path: &str, action: impl Fn() -> Result<(), Errno>) -> usize {
     for (tries, bytes) in (0..MOST).step_by(STEP).enumerate() {
-        let before = LEFT.replace(bytes);
-        let result = action();
-        LEFT.set(before);
-        match result {
+        match with_limit(bytes, &action) {
             Ok(()) => return tries,
             Err(error) => assert_eq!(error, Errno::ENOMEM, "{path} with {bytes} bytes"),
         }

@@ -3,6 +3,7 @@
 use posix_time::Clock;
 use syscall_shim::{Errno, Plain, UserPtr, syscall};
 use uklock::Mutex;
+use ukplat::BootInfo;
 
 use crate::this_process;
 
@@ -15,8 +16,6 @@ const CORE: usize = 4;
 const OPEN_FILES: usize = 7;
 const NICE: usize = 13;
 const REAL_TIME_PRIORITY: usize = 14;
-/// Stack of the first thread as programs expect it.
-const USUAL_STACK: u64 = 8 << 20;
 /// Open files that programs are content with, and at most.
 const USUAL_FILES: u64 = 1024;
 const MAX_FILES: u64 = 1 << 20;
@@ -29,9 +28,15 @@ pub(crate) struct Limit {
     maximum: u64,
 }
 
-const fn defaults() -> [Limit; RESOURCES] {
+/// Size of the first thread's stack, which cannot grow: what it was made with.
+fn stack() -> u64 {
+    BootInfo::get().map_or(INFINITY, |boot| boot.stack.len() as u64)
+}
+
+fn defaults() -> [Limit; RESOURCES] {
     let mut limits = [Limit { current: INFINITY, maximum: INFINITY }; RESOURCES];
-    limits[STACK].current = USUAL_STACK;
+    let stack = most(STACK);
+    limits[STACK] = Limit { current: stack, maximum: stack };
     limits[CORE] = Limit { current: 0, maximum: INFINITY };
     limits[OPEN_FILES] = Limit { current: USUAL_FILES, maximum: MAX_FILES };
     limits[NICE] = Limit { current: 0, maximum: 0 };
@@ -39,15 +44,26 @@ const fn defaults() -> [Limit; RESOURCES] {
     limits
 }
 
-static LIMITS: Mutex<[Limit; RESOURCES]> = Mutex::new(defaults());
+/// Nobody can have more of a resource, whoever asks: the table of files cannot grow for ever.
+fn most(resource: usize) -> u64 {
+    match resource {
+        STACK => stack(),
+        OPEN_FILES => MAX_FILES,
+        _ => INFINITY,
+    }
+}
+
+/// As somebody changed them; until then they are the defaults.
+static LIMITS: Mutex<Option<[Limit; RESOURCES]>> = Mutex::new(None);
 
 /// Number of open files that the process may have: `RLIMIT_NOFILE`.
 pub fn open_files() -> u64 {
-    LIMITS.lock()[OPEN_FILES].current
+    LIMITS.lock().get_or_insert_with(defaults)[OPEN_FILES].current
 }
 
 fn change(resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
     let mut limits = LIMITS.lock();
+    let limits = limits.get_or_insert_with(defaults);
     let place = limits.get_mut(resource as usize).ok_or(Errno::EINVAL)?;
     let old = *place;
     if let Some(new) = new {
@@ -58,8 +74,7 @@ fn change(resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
         if new.maximum > old.maximum && crate::user()[1] != 0 {
             return Err(Errno::EPERM);
         }
-        // The table of files cannot grow for ever, whoever asks.
-        if resource as usize == OPEN_FILES && new.maximum > MAX_FILES {
+        if new.maximum > most(resource as usize) {
             return Err(Errno::EPERM);
         }
         *place = new;

@@ -98,6 +98,7 @@ fn users_and_groups() {
 
 #[test]
 fn limits() {
+    const STACK: u32 = 3;
     const CORE: u32 = 4;
     let mut limit = [0u64; 2];
     assert_eq!(call!(nr::getrlimit, 7u32, &mut limit), 0);
@@ -111,6 +112,12 @@ fn limits() {
     assert_eq!(call!(nr::prlimit64, 1, CORE, 0, &mut limit), 0);
     assert_eq!(limit, [1, 2]);
     assert_eq!(call!(nr::prlimit64, 2, CORE, 0, &mut limit), ESRCH);
+    // The stack is what the platform made it.
+    static BOOT: ukplat::BootInfo =
+        ukplat::BootInfo { stack: 0x7000..0x3_7000, ..ukplat::BootInfo::EMPTY };
+    ukplat::BootInfo::publish(&BOOT);
+    assert_eq!(call!(nr::setrlimit, STACK, &[5u64, 0x3_0001]), EPERM);
+    assert_eq!(call!(nr::setrlimit, STACK, &[5u64, 0x3_0000]), 0);
     let mut usage = [0i64; 18];
     assert_eq!(call!(nr::getrusage, 1, &mut usage), 0);
     assert_eq!(call!(nr::getrusage, 0, &mut usage), 0);

@@ -37,7 +37,6 @@ pub struct Own {
 }
 
 pub struct State {
-    actions: [Action; LAST as usize],
     /// Signals for whichever thread takes them.
     pub pending: Queue,
     /// Of the first thread, which was there before anybody could be told that there is no memory.
@@ -46,8 +45,12 @@ pub struct State {
     own: SortedMap<i32, Own>,
 }
 
+/// Of each signal. Apart from the rest of the state, with which it is locked, because it begins as
+/// zeros: those are in no image.
+static ACTIONS: Mutex<[Action; LAST as usize]> =
+    Mutex::new([Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; LAST as usize]);
+
 pub static STATE: Mutex<State> = Mutex::new(State {
-    actions: [Action { handler: DEFAULT, flags: 0, restorer: 0, mask: 0 }; LAST as usize],
     pending: Queue::new(),
     first: Own { mask: 0, saved: None, awaited: 0, pending: Queue::new() },
     own: SortedMap::new(),
@@ -58,11 +61,11 @@ pub static WAITING: WaitQueue = WaitQueue::new();
 
 impl State {
     pub fn action(&self, signal: i32) -> Action {
-        self.actions[signal as usize - 1]
+        ACTIONS.lock()[signal as usize - 1]
     }
 
     pub fn set_action(&mut self, signal: i32, action: Action) {
-        self.actions[signal as usize - 1] = action;
+        ACTIONS.lock()[signal as usize - 1] = action;
         fault::note(signal, &action);
         if self.is_ignored(signal) {
             self.pending.forget(bit(signal));

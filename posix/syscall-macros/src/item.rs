@@ -96,7 +96,10 @@ impl Function {
                     a: usize, b: usize, c: usize, d: usize, e: usize, f: usize,
                 ) -> isize {{
                     // SAFETY: the words are what the caller of the entry gave.
-                    unsafe {{ ::syscall_shim::run(&CALL, handler, [a, b, c, d, e, f]) }}
+                    unsafe {{
+                        let words = ::syscall_shim::used::<{{ {place} }}>([a, b, c, d, e, f]);
+                        ::syscall_shim::run(&CALL, handler, words)
+                    }}
                 }}
                 unsafe extern \"C\" fn handler(
                     a: usize, b: usize, c: usize, d: usize, e: usize, f: usize,

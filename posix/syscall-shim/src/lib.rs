@@ -86,6 +86,23 @@ pub fn with_mask<R>(
     }
 }
 
+/// The words that a call has; the others are zeros, which an entry need not keep while its handler runs.
+#[doc(hidden)]
+#[inline(always)]
+pub const fn used<const COUNT: usize>([a, b, c, d, e, f]: [usize; WORDS]) -> [usize; WORDS] {
+    const fn keep(word: usize, is_used: bool) -> usize {
+        if is_used { word } else { 0 }
+    }
+    [
+        keep(a, COUNT > 0),
+        keep(b, COUNT > 1),
+        keep(c, COUNT > 2),
+        keep(d, COUNT > 3),
+        keep(e, COUNT > 4),
+        keep(f, COUNT > 5),
+    ]
+}
+
 /// A call of a registered handler, which is given besides its description so that it can become
 /// part of the caller: what the options of the image put around it.
 ///

@@ -1,4 +1,5 @@
 /* What a program finds out about the system, and memory that it maps. */
+#include <alloca.h>
 #include <fcntl.h>
 #include <iconv.h>
 #include <sys/mman.h>
@@ -98,8 +99,21 @@ static void proc(void)
 	CHECK(!gethostname(target, sizeof target) && !strcmp(target, "other"));
 }
 
+/* The stack is as large as its limit says. */
+static void stack(void)
+{
+	struct rlimit limit;
+	CHECK(!getrlimit(RLIMIT_STACK, &limit) && limit.rlim_cur <= limit.rlim_max);
+	/* The rest is for those that called, and for signals. */
+	size_t most = limit.rlim_cur == RLIM_INFINITY ? 8 << 20 : limit.rlim_cur / 4 * 3;
+	volatile char *end = (volatile char *)alloca(most) + most;
+	for (size_t at = 4096; at < most; at += 4096)
+		*(end - at) = 1;
+}
+
 void test_system(void)
 {
+	stack();
 	random_bytes();
 	texts();
 	proc();

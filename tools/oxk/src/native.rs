@@ -12,6 +12,7 @@ pub mod program;
 mod record;
 pub mod sources;
 
+use std::io::{Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -22,6 +23,7 @@ use crate::manifest::{Kind, LIBC};
 use crate::project::Loaded;
 use crate::resolve::Resolution;
 use crate::syscalls::Numbers;
+use compiler::Language;
 use libc::{Libc, Recipe};
 
 /// What the system's object shows of itself: the entry point, the system calls, what the compiler
@@ -202,15 +204,18 @@ fn replaceable(object: &Path) -> Result<Vec<String>> {
 }
 
 /// Makes an object that has the names of [`REPLACEABLE`] functions as the system's has them, and nothing
-/// else: for links without the system.
+/// else: for links without the system. It is for the machine that the program's objects are for: the same
+/// compiler makes it.
 fn stand_in(object: &Path) -> Result<()> {
-    std::fs::write(object, "").context("cannot write an object")?;
-    let mut objcopy = tool("rust-objcopy")?;
-    objcopy.args(["-I", "binary", "-O", "elf64-x86-64"]).arg(object);
-    for name in REPLACEABLE.into_iter().chain(ALIASES.map(|(alias, _)| alias)) {
-        objcopy.arg(format!("--add-symbol={name}=0,weak,function"));
-    }
-    let output = objcopy.output().context("cannot start rust-objcopy")?;
+    let names = REPLACEABLE.into_iter().chain(ALIASES.map(|(alias, _)| alias));
+    let text: String =
+        names.map(|name| format!(".weak {name}\n.type {name}, %function\n{name}:\n")).collect();
+    let mut source = tempfile::tempfile().context("cannot make a file")?;
+    source.write_all(text.as_bytes()).context("cannot write a source")?;
+    source.rewind().context("cannot write a source")?;
+    let mut assembler = Language::C.command();
+    assembler.args(["-c", "-x", "assembler", "-", "-o"]).arg(object).stdin(source);
+    let output = assembler.output().map_err(|e| Language::C.not_started(&e))?;
     if !output.status.success() {
         eprint!("{}", String::from_utf8_lossy(&output.stderr));
         return Err(Diagnostic::new("cannot make an object of names"));
@@ -248,6 +253,31 @@ fn tool(name: &str) -> Result<Command> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Of the architecture that a program is compiled for, and weak: the program's own come first.
+    #[test]
+    fn stand_ins_fit_to_the_objects_of_a_program() {
+        use object::{Object, ObjectSymbol, SymbolKind};
+
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("empty.c");
+        std::fs::write(&source, "").unwrap();
+        let unit = compile::Unit { source, flags: Vec::new() };
+        let compiled = compile::compile(&[unit], dir.path(), dir.path(), &|| ()).unwrap();
+        let names = dir.path().join("names.o");
+        stand_in(&names).unwrap();
+        let read = |path: &Path| std::fs::read(path).unwrap();
+        let (compiled, names) = (read(&compiled[0]), read(&names));
+        let compiled = object::File::parse(&*compiled).unwrap();
+        let names = object::File::parse(&*names).unwrap();
+        let machine = |file: &object::File<'_>| (file.format(), file.architecture(), file.is_64());
+        assert_eq!(machine(&names), machine(&compiled));
+        let of_functions = names.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
+        let weak: Vec<&str> =
+            of_functions.filter(|s| s.is_weak()).map(|s| s.name().unwrap()).collect();
+        assert_eq!(weak.len(), REPLACEABLE.len() + ALIASES.len());
+        assert!(weak.contains(&"malloc") && weak.contains(&"__libc_free"), "{weak:?}");
+    }
 
     #[test]
     fn lines_of_the_map() {
