@@ -148,6 +148,7 @@ fn lua_runs_programs() {
         print(pcall(error, { code = 7 }))
         for i = 1, 100000 do local s = ("x"):rep(i % 100) end
         print(io.open("/none"))
+        print("shell", os.execute())
         for _, name in ipairs { "/dev/console", "/dev/stdout", "/dev/fd/1" } do
             local f = assert(io.open(name, "w"))
             f:write("to ", name, "\n") f:close()
@@ -162,6 +163,7 @@ fn lua_runs_programs() {
                 "42\n",
                 "false\ttable: ",
                 "nil\t/none: No such file or directory\t2\n",
+                "shell\tfalse\n",
                 "to /dev/console\nto /dev/stdout\nto /dev/fd/1\n",
             ],
         );
@@ -267,6 +269,11 @@ fn sqlite_keeps_databases_of_the_host_in_a_virtual_machine() {
     run("update t set a = a + 5; begin; delete from t; rollback; pragma integrity_check;
          select sum(a), group_concat(b) from t")
     .expect(0, &["ok\n13|x,y\n"]);
+    // A transaction of more than the memory that there is.
+    let large = "create table t(a); with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000)
+                 insert into t select randomblob(4000) from n; select count(*) from t; pragma integrity_check";
+    let more = ["--memory", "3M", "--share", &share, "--", "/data/large.db", large];
+    call(OXK, &[&SHARES[..], MACHINES[1].args, &more].concat()).expect(0, &["1000\nok\n"]);
     let header = std::fs::read(dir.path().join("test.db")).unwrap();
     assert!(header.starts_with(b"SQLite format 3\0"));
 }
