@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use syscall_shim::{
-    DescriptorFlags, FileFlags, LockType, Meaning, Mode, Plain, Seals, Traced, UserWord,
+    DescriptorFlags, FileFlags, LockType, Meaning, Mode, Plain, Seals, Traced, UserWord, Whence,
 };
 use ukfile::OpenFlags;
 
