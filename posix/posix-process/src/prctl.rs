@@ -32,9 +32,9 @@ static NO_NEW_PRIVILEGES: AtomicI32 = AtomicI32::new(0);
 fn prctl(
     #[trace(PrctlOperation)] operation: i32,
     #[trace(As<PrctlArgument>)] argument: UserWord,
-    b: usize,
-    c: usize,
-    d: usize,
+    #[trace(As<Further>)] b: usize,
+    #[trace(As<Further>)] c: usize,
+    #[trace(As<Further>)] d: usize,
 ) -> Result<i32, Errno> {
     let value = argument.value();
     match operation {
@@ -73,6 +73,18 @@ impl Meaning for PrctlArgument {
             GET_NAME | GET_PDEATHSIG => word.trace_address(out),
             SET_PDEATHSIG => Signal(word.value() as i32).trace(out),
             GET_DUMPABLE => Ok(()),
+            _ => write!(out, "{}", word.value()),
+        }
+    }
+}
+
+/// The other arguments, of operations that have them.
+enum Further {}
+
+impl Meaning for Further {
+    fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
+        match call.word(0) as i32 {
+            SET_PDEATHSIG..=SET_DUMPABLE | SET_NAME | GET_NAME => Ok(()),
             _ => write!(out, "{}", word.value()),
         }
     }

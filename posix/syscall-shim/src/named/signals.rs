@@ -45,8 +45,8 @@ constants! {
 }
 
 flags! {
-    /// Flags of sigaction(2).
-    ActionFlags(u64) {
+    /// Flags of sigaction(2), in the lower half of their word.
+    ActionFlags(u32) {
         SA_NOCLDSTOP = 1,
         SA_NOCLDWAIT = 2,
         SA_SIGINFO = 4,

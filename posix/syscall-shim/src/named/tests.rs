@@ -116,7 +116,7 @@ fn signals() {
     assert_eq!(shown::<Notify, _>([0, 1, 4]), ["SIGEV_SIGNAL", "SIGEV_NONE", "SIGEV_THREAD_ID"]);
     assert_eq!(shown::<SignalCode, _>([0, -6, 0x80]), ["SI_USER", "SI_TKILL", "SI_KERNEL"]);
     assert_eq!(
-        shown::<ActionFlags, _>([0, 0x1400_0004, 0xc000_0000]),
+        shown::<ActionFlags, _>([0, 0x1400_0004, 0xc000_0000 | -1 << 32]),
         ["0", "SA_SIGINFO|SA_RESTORER|SA_RESTART", "SA_NODEFER|SA_RESETHAND"]
     );
     assert_eq!(shown::<StackFlags, _>([2, 1]), ["SS_DISABLE", "SS_ONSTACK"]);
