@@ -33,13 +33,6 @@ impl<T: Plain> UserOut<'_, T> {
     }
 }
 
-impl<'a, T: Plain> From<UserPtr<'a, T>> for UserOut<'a, T> {
-    #[inline]
-    fn from(pointer: UserPtr<'a, T>) -> Self {
-        Self(pointer)
-    }
-}
-
 impl<'a, T: Plain> Argument<'a> for UserOut<'a, T> {
     #[inline(always)]
     unsafe fn from_words(words: &[usize; WORDS], at: usize) -> Result<Self, Errno> {

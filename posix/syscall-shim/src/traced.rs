@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 use core::marker::PhantomData;
 
-use crate::{Argument, Errno, UserWord, WORDS};
+use crate::{Argument, Errno, Plain, UserWord, WORDS, text};
 
 /// A parameter that is printed, in its call.
 #[derive(Clone, Copy, Debug)]
@@ -26,11 +26,6 @@ impl<'w> Traced<'w> {
     /// The word before the parameter: often it says what the parameter is.
     pub fn before(&self) -> usize {
         self.word(self.at.wrapping_sub(1))
-    }
-
-    /// The word after the parameter's first: often it says how many there are.
-    pub fn after(&self) -> usize {
-        self.word(self.at + 1)
     }
 
     /// The result of the call, when it has ended.
@@ -82,7 +77,7 @@ impl<'a, M: Meaning> Argument<'a> for As<'a, M> {
 #[derive(Debug)]
 pub struct Interrupted<T>(PhantomData<T>);
 
-impl<T: crate::Plain> Meaning for Interrupted<T> {
+impl<T: Plain> Meaning for Interrupted<T> {
     fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
         match word.pointer::<T>() {
             Ok(place) if call.result() == Some(Err(Errno::EINTR)) => place.read().trace(out),
@@ -91,14 +86,14 @@ impl<T: crate::Plain> Meaning for Interrupted<T> {
     }
 }
 
-/// A meaning: as many `T`s as the next word says, or as many as the call has written.
+/// A meaning: room for `T`s, of which the call writes as many as its result says.
 #[derive(Debug)]
 pub struct Returned<T>(PhantomData<T>);
 
-impl<T: crate::Plain> Meaning for Returned<T> {
+impl<T: Plain> Meaning for Returned<T> {
     fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
         match call.returned().map(|count| word.slice::<T>(count)) {
-            Some(Ok(list)) => crate::text::list(list.iter(), list.len(), out),
+            Some(Ok(list)) => text::list(list.iter(), list.len(), out),
             _ => word.trace_address(out),
         }
     }
