@@ -1,7 +1,7 @@
 //! Event counters.
 
 use fdtab::TABLE;
-use syscall_shim::syscall;
+use syscall_shim::{EventFdFlags, syscall};
 use ukerrno::Errno;
 use ukfile::{Description, Events, File, Gather, OpenFlags, Scatter, Watchers};
 use uklock::{Mutex, WaitQueue};
@@ -129,7 +129,7 @@ impl File for EventCounter {
 
 /// Makes an event counter (eventfd2(2)).
 #[syscall]
-pub fn eventfd2(count: u32, flags: u32) -> Result<i32, Errno> {
+pub fn eventfd2(count: u32, #[trace(EventFdFlags)] flags: u32) -> Result<i32, Errno> {
     let known = SEMAPHORE | OpenFlags::CLOSE_ON_EXEC.bits() | OpenFlags::NONBLOCK.bits();
     if flags & !known != 0 {
         return Err(Errno::EINVAL);

@@ -4,7 +4,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 
 use fdtab::TABLE;
-use syscall_shim::{Plain, UserPtr, syscall};
+use syscall_shim::{ClockId, Plain, TimerFdFlags, TimerFdSetFlags, UserOut, UserPtr, syscall};
 use ukerrno::Errno;
 use ukfile::{Description, Events, File, OpenFlags, Scatter, Watchers};
 use uklock::{Mutex, WaitQueue};
@@ -268,7 +268,10 @@ fn follow(timer: &Arc<Description>) -> Result<(), Errno> {
 
 /// Makes a timer (timerfd_create(2)).
 #[syscall]
-pub fn timerfd_create(clock: i32, flags: u32) -> Result<i32, Errno> {
+pub fn timerfd_create(
+    #[trace(ClockId)] clock: i32,
+    #[trace(TimerFdFlags)] flags: u32,
+) -> Result<i32, Errno> {
     let known = OpenFlags::CLOSE_ON_EXEC | OpenFlags::NONBLOCK;
     let flags = OpenFlags::from_bits(flags).filter(|f| known.contains(*f)).ok_or(Errno::EINVAL)?;
     let wall_clock = match clock {
@@ -287,9 +290,9 @@ pub fn timerfd_create(clock: i32, flags: u32) -> Result<i32, Errno> {
 #[syscall]
 fn timerfd_settime(
     fd: i32,
-    flags: u32,
+    #[trace(TimerFdSetFlags)] flags: u32,
     new: UserPtr<TimerSpec>,
-    old: Option<UserPtr<TimerSpec>>,
+    old: Option<UserOut<TimerSpec>>,
 ) -> Result<(), Errno> {
     if flags & !(ABSOLUTE | CANCEL_ON_SET) != 0 {
         return Err(Errno::EINVAL);
@@ -310,7 +313,7 @@ fn timerfd_settime(
 
 /// Tells when a timer expires (timerfd_gettime(2)).
 #[syscall]
-fn timerfd_gettime(fd: i32, setting: UserPtr<TimerSpec>) -> Result<(), Errno> {
+fn timerfd_gettime(fd: i32, setting: UserOut<TimerSpec>) -> Result<(), Errno> {
     setting.write(spec(with_timer(fd, Timer::setting)?));
     Ok(())
 }

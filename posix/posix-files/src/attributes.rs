@@ -1,7 +1,9 @@
 //! Permissions, owners, times, sizes.
 
 use fdtab::TABLE;
-use syscall_shim::{CStrPtr, Mode, UserPtr, syscall};
+use syscall_shim::{
+    AccessFlags, AccessMode, AllocateMode, AtFlags, CStrPtr, Directory, Mode, UserPtr, syscall,
+};
 use ukerrno::Errno;
 use ukfile::{OpenFlags, Timestamp};
 use vfs::{Allocate, Context, Follow, Location, SetTime};
@@ -11,7 +13,12 @@ use crate::process::{context, real_context, update};
 
 /// What may be done with a file (faccessat2(2)).
 #[syscall]
-fn faccessat2(directory: i32, path: CStrPtr, mode: u32, flags: u32) -> Result<(), Errno> {
+fn faccessat2(
+    #[trace(Directory)] directory: i32,
+    path: CStrPtr,
+    #[trace(AccessMode)] mode: u32,
+    #[trace(AccessFlags)] flags: u32,
+) -> Result<(), Errno> {
     check(flags, EACCESS | SYMLINK_NOFOLLOW | EMPTY_PATH)?;
     check(mode, 7)?;
     // As the real user, who has a program run that may more than he: so may programs ask.
@@ -23,13 +30,17 @@ fn faccessat2(directory: i32, path: CStrPtr, mode: u32, flags: u32) -> Result<()
 
 /// What may be done with a file (faccessat(2)).
 #[syscall]
-fn faccessat(directory: i32, path: CStrPtr, mode: u32) -> Result<(), Errno> {
+fn faccessat(
+    #[trace(Directory)] directory: i32,
+    path: CStrPtr,
+    #[trace(AccessMode)] mode: u32,
+) -> Result<(), Errno> {
     faccessat2(directory, path, mode, 0)
 }
 
 /// What may be done with a file (access(2)).
 #[syscall]
-fn access(path: CStrPtr, mode: u32) -> Result<(), Errno> {
+fn access(path: CStrPtr, #[trace(AccessMode)] mode: u32) -> Result<(), Errno> {
     faccessat2(AT_FDCWD, path, mode, 0)
 }
 
@@ -53,7 +64,12 @@ fn change_open(
 
 /// Sets permissions (fchmodat2(2)).
 #[syscall]
-fn fchmodat2(directory: i32, path: CStrPtr, mode: Mode, flags: u32) -> Result<(), Errno> {
+fn fchmodat2(
+    #[trace(Directory)] directory: i32,
+    path: CStrPtr,
+    mode: Mode,
+    #[trace(AtFlags)] flags: u32,
+) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
     let (context, location) = place(directory, path.path()?, flags)?;
     context.set_permissions(&location, (mode.0 & 0o7777) as u16)
@@ -61,7 +77,7 @@ fn fchmodat2(directory: i32, path: CStrPtr, mode: Mode, flags: u32) -> Result<()
 
 /// Sets permissions (fchmodat(2)).
 #[syscall]
-fn fchmodat(directory: i32, path: CStrPtr, mode: Mode) -> Result<(), Errno> {
+fn fchmodat(#[trace(Directory)] directory: i32, path: CStrPtr, mode: Mode) -> Result<(), Errno> {
     fchmodat2(directory, path, mode, 0)
 }
 
@@ -84,7 +100,13 @@ fn owner(id: u32) -> Option<u32> {
 
 /// Sets user and group (fchownat(2)).
 #[syscall]
-fn fchownat(directory: i32, path: CStrPtr, user: u32, group: u32, flags: u32) -> Result<(), Errno> {
+fn fchownat(
+    #[trace(Directory)] directory: i32,
+    path: CStrPtr,
+    user: u32,
+    group: u32,
+    #[trace(AtFlags)] flags: u32,
+) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
     let (context, location) = place(directory, path.path()?, flags)?;
     context.set_owner(&location, owner(user), owner(group))
@@ -154,10 +176,10 @@ fn set_times(
 /// Sets times (utimensat(2)).
 #[syscall]
 fn utimensat(
-    directory: i32,
+    #[trace(Directory)] directory: i32,
     path: Option<CStrPtr>,
     times: Option<UserPtr<[[i64; 2]; 2]>>,
-    flags: u32,
+    #[trace(AtFlags)] flags: u32,
 ) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
     set_times(directory, path, times.map(UserPtr::read), flags)
@@ -166,7 +188,7 @@ fn utimensat(
 /// Sets times in microseconds (futimesat(2)).
 #[syscall]
 fn futimesat(
-    directory: i32,
+    #[trace(Directory)] directory: i32,
     path: Option<CStrPtr>,
     times: Option<UserPtr<[[i64; 2]; 2]>>,
 ) -> Result<(), Errno> {
@@ -209,7 +231,12 @@ fn ftruncate(fd: i32, size: i64) -> Result<(), Errno> {
 
 /// Reserves or frees storage (fallocate(2)).
 #[syscall]
-fn fallocate(fd: i32, mode: u32, offset: i64, length: i64) -> Result<(), Errno> {
+fn fallocate(
+    fd: i32,
+    #[trace(AllocateMode)] mode: u32,
+    offset: i64,
+    length: i64,
+) -> Result<(), Errno> {
     const KEEP_SIZE: u32 = 1;
     let how = match mode {
         0 => Allocate::Reserve { keep_size: false },

@@ -1,33 +1,39 @@
 //! `ioctl`.
 
 use fdtab::TABLE;
-use syscall_shim::{Plain, UserWord, syscall};
+use syscall_shim::{As, IoctlRequest, Plain, UserWord, syscall};
 use ukerrno::Errno;
 use ukfile::{Control, OpenFlags, Termios, WindowSize};
+
+use crate::traced::IoctlArgument;
 
 /// `struct termios` of Linux.
 #[derive(Clone, Copy, Debug, Plain)]
 #[repr(C)]
-struct RawTermios {
+pub struct RawTermios {
     modes: [u32; 4],
     line: u8,
     characters: [u8; 19],
 }
 
-const TCGETS: u32 = 0x5401;
-const TCSETS: u32 = 0x5402;
-const TCSETSF: u32 = 0x5404;
-const TIOCGWINSZ: u32 = 0x5413;
-const TIOCSWINSZ: u32 = 0x5414;
-const FIONREAD: u32 = 0x541b;
-const FIONBIO: u32 = 0x5421;
+pub const TCGETS: u32 = 0x5401;
+pub const TCSETS: u32 = 0x5402;
+pub const TCSETSF: u32 = 0x5404;
+pub const TIOCGWINSZ: u32 = 0x5413;
+pub const TIOCSWINSZ: u32 = 0x5414;
+pub const FIONREAD: u32 = 0x541b;
+pub const FIONBIO: u32 = 0x5421;
 const FIONCLEX: u32 = 0x5450;
 const FIOCLEX: u32 = 0x5451;
-const BLKGETSIZE64: u32 = 0x8008_1272;
+pub const BLKGETSIZE64: u32 = 0x8008_1272;
 
 /// Asks and tells devices (ioctl(2)).
 #[syscall]
-fn ioctl(fd: i32, request: u32, argument: UserWord) -> Result<usize, Errno> {
+fn ioctl(
+    fd: i32,
+    #[trace(IoctlRequest)] request: u32,
+    #[trace(As<IoctlArgument>)] argument: UserWord,
+) -> Result<usize, Errno> {
     let file = TABLE.get(fd)?;
     if file.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF);

@@ -1,10 +1,13 @@
 //! Descriptors: closing, duplicating, `fcntl`.
 
 use fdtab::TABLE;
-use syscall_shim::{UserWord, syscall};
+use syscall_shim::{
+    As, CloseRangeFlags, FcntlCommand, FlockOperation, OpenedFlags, UserWord, syscall,
+};
 use ukerrno::Errno;
 use ukfile::OpenFlags;
 
+use crate::traced::FcntlArgument;
 use crate::{locks, memory};
 
 /// Closes a descriptor: also ends the locks of the process on the file.
@@ -26,7 +29,7 @@ fn close(fd: i32) -> Result<(), Errno> {
 
 /// Closes descriptors, or marks them to be closed by `execve` (close_range(2)).
 #[syscall]
-fn close_range(first: u32, last: u32, flags: u32) -> Result<(), Errno> {
+fn close_range(first: u32, last: u32, #[trace(CloseRangeFlags)] flags: u32) -> Result<(), Errno> {
     const UNSHARE: u32 = 2;
     const MARK: u32 = 4;
     if first > last || flags & !(UNSHARE | MARK) != 0 {
@@ -70,7 +73,7 @@ fn dup2(fd: i32, to: i32) -> Result<i32, Errno> {
 
 /// A certain number, with flags (dup3(2)).
 #[syscall]
-fn dup3(fd: i32, to: i32, flags: u32) -> Result<i32, Errno> {
+fn dup3(fd: i32, to: i32, #[trace(OpenedFlags)] flags: u32) -> Result<i32, Errno> {
     let close_on_exec = match OpenFlags::from_bits_retain(flags) {
         OpenFlags::CLOSE_ON_EXEC => true,
         flags if flags.is_empty() => false,
@@ -83,7 +86,7 @@ fn dup3(fd: i32, to: i32, flags: u32) -> Result<i32, Errno> {
 }
 
 /// Commands of `fcntl`.
-mod command {
+pub mod command {
     pub const DUPLICATE: u32 = 0;
     pub const GET_FD: u32 = 1;
     pub const SET_FD: u32 = 2;
@@ -104,7 +107,11 @@ mod command {
 
 /// Does various things with a descriptor (fcntl(2)).
 #[syscall]
-fn fcntl(fd: i32, command: u32, argument: UserWord) -> Result<usize, Errno> {
+fn fcntl(
+    fd: i32,
+    #[trace(FcntlCommand)] command: u32,
+    #[trace(As<FcntlArgument>)] argument: UserWord,
+) -> Result<usize, Errno> {
     let number = argument.value();
     let file = TABLE.get(fd)?;
     let path_only = file.flags().contains(OpenFlags::PATH);
@@ -153,7 +160,7 @@ fn fcntl(fd: i32, command: u32, argument: UserWord) -> Result<usize, Errno> {
 
 /// Locks a file as a whole (flock(2)).
 #[syscall]
-fn flock(fd: i32, operation: u32) -> Result<(), Errno> {
+fn flock(fd: i32, #[trace(FlockOperation)] operation: u32) -> Result<(), Errno> {
     const SHARED: u32 = 1;
     const EXCLUSIVE: u32 = 2;
     const NO_WAIT: u32 = 4;

@@ -38,6 +38,7 @@ mod open;
 mod process;
 mod stat;
 mod storage;
+mod traced;
 mod transfer;
 mod vectors;
 

@@ -10,7 +10,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-use syscall_shim::{Plain, UserPtr};
+use syscall_shim::{LockType, Plain, UserPtr, Whence};
 use ukerrno::Errno;
 use ukfile::Description;
 use uklock::{Mutex, WaitQueue};
@@ -21,7 +21,9 @@ use vfs::{LockKind, Node, RangeLock};
 #[derive(Clone, Copy, Debug, Plain)]
 #[repr(C)]
 pub struct FLock {
+    #[trace(LockType)]
     kind: i16,
+    #[trace(Whence)]
     whence: i16,
     _pad: u32,
     start: i64,

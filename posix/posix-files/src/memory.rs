@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::any::Any;
 
 use fdtab::TABLE;
-use syscall_shim::{CStrPtr, syscall};
+use syscall_shim::{CStrPtr, MemoryFileFlags, syscall};
 use ukerrno::Errno;
 use ukfile::{Description, Kind, Metadata, OpenFlags, SyncKind, fallible};
 use uklock::Mutex;
@@ -39,7 +39,7 @@ struct MemoryFile {
 /// against writing, shrinking, growing and further seals; against writing also so that what is mapped
 /// already can be changed.
 #[syscall]
-fn memfd_create(name: CStrPtr, flags: u32) -> Result<i32, Errno> {
+fn memfd_create(name: CStrPtr, #[trace(MemoryFileFlags)] flags: u32) -> Result<i32, Errno> {
     if flags & !(CLOSE_ON_EXEC | ALLOW_SEALING) != 0 || name.as_bytes().len() > NAME_MAX {
         return Err(Errno::EINVAL);
     }

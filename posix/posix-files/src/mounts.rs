@@ -3,7 +3,9 @@
 use alloc::sync::Arc;
 
 use fdtab::TABLE;
-use syscall_shim::{CStrPtr, Plain, UserPtr, syscall};
+use syscall_shim::{
+    CStrPtr, Hexadecimal, MountOptions, Plain, StatusFlags, UnmountFlags, UserOut, syscall,
+};
 use ukerrno::Errno;
 use ukfile::Kind;
 use vfs::{Follow, Location, Mount, MountFlags, Statistics};
@@ -25,7 +27,7 @@ fn mount(
     source: Option<CStrPtr>,
     target: CStrPtr,
     kind: Option<CStrPtr>,
-    flags: u64,
+    #[trace(MountOptions)] flags: u64,
     options: Option<CStrPtr>,
 ) -> Result<(), Errno> {
     let context = context()?;
@@ -65,7 +67,7 @@ fn mount(
 
 /// Takes a mount away (umount2(2)).
 #[syscall]
-fn umount2(target: CStrPtr, flags: u32) -> Result<(), Errno> {
+fn umount2(target: CStrPtr, #[trace(UnmountFlags)] flags: u32) -> Result<(), Errno> {
     if flags & !(FORCE | DETACH | NO_FOLLOW) != 0 {
         return Err(Errno::EINVAL);
     }
@@ -83,6 +85,7 @@ fn umount2(target: CStrPtr, flags: u32) -> Result<(), Errno> {
 #[derive(Clone, Copy, Debug, Plain)]
 #[repr(C)]
 struct StatFs {
+    #[trace(Hexadecimal)]
     magic: u64,
     block_size: u64,
     blocks: u64,
@@ -93,6 +96,7 @@ struct StatFs {
     id: u64,
     name_length: u64,
     fragment: u64,
+    #[trace(StatusFlags)]
     flags: u64,
     _spare: [u64; 4],
 }
@@ -133,7 +137,7 @@ fn magic_of(kind: Kind) -> u64 {
     }
 }
 
-fn tell(location: &Location, result: UserPtr<StatFs>) -> Result<(), Errno> {
+fn tell(location: &Location, result: UserOut<StatFs>) -> Result<(), Errno> {
     let mount: &Arc<Mount> = &location.mount;
     let from = mount.file_system().statistics()?;
     let device = location.mount.root().metadata()?.device;
@@ -141,7 +145,7 @@ fn tell(location: &Location, result: UserPtr<StatFs>) -> Result<(), Errno> {
     Ok(())
 }
 
-fn write(from: &Statistics, device: u64, flags: u64, result: UserPtr<StatFs>) {
+fn write(from: &Statistics, device: u64, flags: u64, result: UserOut<StatFs>) {
     result.write(StatFs {
         magic: from.magic,
         block_size: from.block_size,
@@ -160,13 +164,13 @@ fn write(from: &Statistics, device: u64, flags: u64, result: UserPtr<StatFs>) {
 
 /// What a file system tells of itself (statfs(2)).
 #[syscall]
-fn statfs(path: CStrPtr, result: UserPtr<StatFs>) -> Result<(), Errno> {
+fn statfs(path: CStrPtr, result: UserOut<StatFs>) -> Result<(), Errno> {
     tell(&context()?.resolve(None, path.path()?, Follow::Yes)?, result)
 }
 
 /// What the file system of an open file tells of itself (fstatfs(2)).
 #[syscall]
-fn fstatfs(fd: i32, result: UserPtr<StatFs>) -> Result<(), Errno> {
+fn fstatfs(fd: i32, result: UserOut<StatFs>) -> Result<(), Errno> {
     let file = TABLE.get(fd)?;
     if let Some(location) = vfs::location_of(&file) {
         return tell(location, result);

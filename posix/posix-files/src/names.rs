@@ -1,6 +1,8 @@
 //! Making, removing, and moving names.
 
-use syscall_shim::{CStrPtr, Mode, UserSliceMut, syscall};
+use syscall_shim::{
+    AtFlags, CStrPtr, Directory, FileMode, Mode, RenameHow, UnlinkFlags, UserSliceMut, syscall,
+};
 use ukerrno::Errno;
 use ukfile::Kind;
 use vfs::RenameFlags;
@@ -12,7 +14,7 @@ use crate::process::context;
 
 /// Makes a directory (mkdirat(2)).
 #[syscall]
-fn mkdirat(directory: i32, path: CStrPtr, mode: Mode) -> Result<(), Errno> {
+fn mkdirat(#[trace(Directory)] directory: i32, path: CStrPtr, mode: Mode) -> Result<(), Errno> {
     let path = path.path()?;
     let base = base(directory, path)?;
     context()?.make_directory(base.as_ref(), path, (mode.0 & 0o7777) as u16)
@@ -26,7 +28,12 @@ fn mkdir(path: CStrPtr, mode: Mode) -> Result<(), Errno> {
 
 /// Makes a file, a named pipe, a socket, or a device (mknodat(2)).
 #[syscall]
-fn mknodat(directory: i32, path: CStrPtr, mode: Mode, device: u32) -> Result<(), Errno> {
+fn mknodat(
+    #[trace(Directory)] directory: i32,
+    path: CStrPtr,
+    #[trace(FileMode)] mode: Mode,
+    device: u32,
+) -> Result<(), Errno> {
     let path = path.path()?;
     let kind = Kind::from_mode(mode.0).ok_or(Errno::EINVAL)?;
     let base = base(directory, path)?;
@@ -35,13 +42,17 @@ fn mknodat(directory: i32, path: CStrPtr, mode: Mode, device: u32) -> Result<(),
 
 /// Makes a file, a named pipe, a socket, or a device (mknod(2)).
 #[syscall]
-fn mknod(path: CStrPtr, mode: Mode, device: u32) -> Result<(), Errno> {
+fn mknod(path: CStrPtr, #[trace(FileMode)] mode: Mode, device: u32) -> Result<(), Errno> {
     mknodat(AT_FDCWD, path, mode, device)
 }
 
 /// Makes a symbolic link (symlinkat(2)).
 #[syscall]
-fn symlinkat(target: CStrPtr, directory: i32, path: CStrPtr) -> Result<(), Errno> {
+fn symlinkat(
+    target: CStrPtr,
+    #[trace(Directory)] directory: i32,
+    path: CStrPtr,
+) -> Result<(), Errno> {
     let path = path.path()?;
     let base = base(directory, path)?;
     context()?.make_symlink(target.path()?, base.as_ref(), path)
@@ -56,11 +67,11 @@ fn symlink(target: CStrPtr, path: CStrPtr) -> Result<(), Errno> {
 /// Makes a further name (linkat(2)).
 #[syscall]
 fn linkat(
-    old_directory: i32,
+    #[trace(Directory)] old_directory: i32,
     old: CStrPtr,
-    directory: i32,
+    #[trace(Directory)] directory: i32,
     path: CStrPtr,
-    flags: u32,
+    #[trace(AtFlags)] flags: u32,
 ) -> Result<(), Errno> {
     check(flags, SYMLINK_FOLLOW | EMPTY_PATH)?;
     let follow = if flags & SYMLINK_FOLLOW == 0 { SYMLINK_NOFOLLOW } else { 0 };
@@ -78,7 +89,11 @@ fn link(old: CStrPtr, path: CStrPtr) -> Result<(), Errno> {
 
 /// Removes a name, or a directory (unlinkat(2)).
 #[syscall]
-fn unlinkat(directory: i32, path: CStrPtr, flags: u32) -> Result<(), Errno> {
+fn unlinkat(
+    #[trace(Directory)] directory: i32,
+    path: CStrPtr,
+    #[trace(UnlinkFlags)] flags: u32,
+) -> Result<(), Errno> {
     check(flags, REMOVEDIR)?;
     let path = path.path()?;
     let base = base(directory, path)?;
@@ -104,11 +119,11 @@ fn rmdir(path: CStrPtr) -> Result<(), Errno> {
 /// Moves a name (renameat2(2)).
 #[syscall]
 fn renameat2(
-    old_directory: i32,
+    #[trace(Directory)] old_directory: i32,
     old: CStrPtr,
-    new_directory: i32,
+    #[trace(Directory)] new_directory: i32,
     new: CStrPtr,
-    flags: u32,
+    #[trace(RenameHow)] flags: u32,
 ) -> Result<(), Errno> {
     let (old, new) = (old.path()?, new.path()?);
     let (from, to) = (base(old_directory, old)?, base(new_directory, new)?);
@@ -119,9 +134,9 @@ fn renameat2(
 /// Moves a name (renameat(2)).
 #[syscall]
 fn renameat(
-    old_directory: i32,
+    #[trace(Directory)] old_directory: i32,
     old: CStrPtr,
-    new_directory: i32,
+    #[trace(Directory)] new_directory: i32,
     new: CStrPtr,
 ) -> Result<(), Errno> {
     renameat2(old_directory, old, new_directory, new, 0)
@@ -136,7 +151,7 @@ fn rename(old: CStrPtr, new: CStrPtr) -> Result<(), Errno> {
 /// Where a symbolic link leads to (readlinkat(2)).
 #[syscall]
 fn readlinkat(
-    directory: i32,
+    #[trace(Directory)] directory: i32,
     path: CStrPtr,
     mut buffer: UserSliceMut<'_, u8>,
 ) -> Result<usize, Errno> {

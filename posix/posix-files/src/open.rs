@@ -1,12 +1,13 @@
 //! Opening: `open`, `openat`, `creat`, `pipe`.
 
 use fdtab::TABLE;
-use syscall_shim::{CStrPtr, FileFlags, Mode, UserPtr, syscall};
+use syscall_shim::{As, CStrPtr, Directory, FileFlags, Mode, OpenedFlags, UserOut, syscall};
 use ukerrno::Errno;
 use ukfile::OpenFlags;
 
 use crate::at::{AT_FDCWD, base};
 use crate::process::context;
+use crate::traced::NewMode;
 
 fn open_at(directory: i32, path: &[u8], flags: u32, mode: u32) -> Result<i32, Errno> {
     let flags = OpenFlags::from_bits_retain(flags);
@@ -19,13 +20,18 @@ fn open_at(directory: i32, path: &[u8], flags: u32, mode: u32) -> Result<i32, Er
 
 /// Opens a file (open(2)).
 #[syscall]
-fn open(path: CStrPtr, flags: FileFlags, mode: Mode) -> Result<i32, Errno> {
+fn open(path: CStrPtr, flags: FileFlags, #[trace(As<NewMode>)] mode: Mode) -> Result<i32, Errno> {
     open_at(AT_FDCWD, path.path()?, flags.0, mode.0)
 }
 
 /// Opens a file (openat(2)).
 #[syscall]
-fn openat(directory: i32, path: CStrPtr, flags: FileFlags, mode: Mode) -> Result<i32, Errno> {
+fn openat(
+    #[trace(Directory)] directory: i32,
+    path: CStrPtr,
+    flags: FileFlags,
+    #[trace(As<NewMode>)] mode: Mode,
+) -> Result<i32, Errno> {
     open_at(directory, path.path()?, flags.0, mode.0)
 }
 
@@ -38,7 +44,7 @@ fn creat(path: CStrPtr, mode: Mode) -> Result<i32, Errno> {
 
 /// Makes a pipe (pipe2(2)).
 #[syscall]
-fn pipe2(ends: UserPtr<[i32; 2]>, flags: FileFlags) -> Result<(), Errno> {
+fn pipe2(ends: UserOut<[i32; 2]>, #[trace(OpenedFlags)] flags: FileFlags) -> Result<(), Errno> {
     let known = OpenFlags::CLOSE_ON_EXEC | OpenFlags::NONBLOCK | OpenFlags::DIRECT;
     let flags =
         OpenFlags::from_bits(flags.0).filter(|f| known.contains(*f)).ok_or(Errno::EINVAL)?;
@@ -53,6 +59,6 @@ fn pipe2(ends: UserPtr<[i32; 2]>, flags: FileFlags) -> Result<(), Errno> {
 
 /// Makes a pipe (pipe(2)).
 #[syscall]
-fn pipe(ends: UserPtr<[i32; 2]>) -> Result<(), Errno> {
+fn pipe(ends: UserOut<[i32; 2]>) -> Result<(), Errno> {
     pipe2(ends, FileFlags(0))
 }

@@ -1,7 +1,7 @@
 //! `stat` and its relatives.
 
 use fdtab::TABLE;
-use syscall_shim::{CStrPtr, Plain, UserPtr, syscall};
+use syscall_shim::{AtFlags, CStrPtr, Directory, FileMode, Plain, StatxMask, UserOut, syscall};
 use ukerrno::Errno;
 use ukfile::{Description, Metadata, Timestamp, major, minor};
 use vfs::{Context, Follow, Location};
@@ -15,19 +15,25 @@ use crate::process::context;
 #[derive(Clone, Copy, Debug, Plain)]
 #[repr(C)]
 struct Stat {
+    #[trace(_)]
     device: u64,
     inode: u64,
     links: u64,
+    #[trace(FileMode)]
     mode: u32,
     user: u32,
     group: u32,
     _pad: u32,
     special: u64,
     size: i64,
+    #[trace(_)]
     block_size: i64,
+    #[trace(_)]
     blocks: i64,
+    #[trace(_)]
     accessed: [i64; 2],
     modified: [i64; 2],
+    #[trace(_)]
     changed: [i64; 2],
     _unused: [i64; 3],
 }
@@ -76,21 +82,21 @@ fn metadata(directory: i32, path: &[u8], flags: u32) -> Result<Metadata, Errno> 
 
 /// Metadata of a file (stat(2)).
 #[syscall]
-fn stat(path: CStrPtr, result: UserPtr<Stat>) -> Result<(), Errno> {
+fn stat(path: CStrPtr, result: UserOut<Stat>) -> Result<(), Errno> {
     result.write(Stat::from(&metadata(AT_FDCWD, path.path()?, 0)?));
     Ok(())
 }
 
 /// Metadata of a file, or of a link itself (lstat(2)).
 #[syscall]
-fn lstat(path: CStrPtr, result: UserPtr<Stat>) -> Result<(), Errno> {
+fn lstat(path: CStrPtr, result: UserOut<Stat>) -> Result<(), Errno> {
     result.write(Stat::from(&metadata(AT_FDCWD, path.path()?, SYMLINK_NOFOLLOW)?));
     Ok(())
 }
 
 /// Metadata of an open file (fstat(2)).
 #[syscall]
-fn fstat(fd: i32, result: UserPtr<Stat>) -> Result<(), Errno> {
+fn fstat(fd: i32, result: UserOut<Stat>) -> Result<(), Errno> {
     result.write(Stat::from(&TABLE.get(fd)?.file().metadata()?));
     Ok(())
 }
@@ -98,10 +104,10 @@ fn fstat(fd: i32, result: UserPtr<Stat>) -> Result<(), Errno> {
 /// Metadata of a file (fstatat(2)).
 #[syscall]
 fn newfstatat(
-    directory: i32,
+    #[trace(Directory)] directory: i32,
     path: CStrPtr,
-    result: UserPtr<Stat>,
-    flags: u32,
+    result: UserOut<Stat>,
+    #[trace(AtFlags)] flags: u32,
 ) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | NO_AUTOMOUNT | EMPTY_PATH)?;
     result.write(Stat::from(&metadata(directory, path.path()?, flags)?));
@@ -121,25 +127,34 @@ struct StatxTime {
 #[derive(Clone, Copy, Debug, Plain)]
 #[repr(C)]
 struct Statx {
+    #[trace(StatxMask)]
     mask: u32,
+    #[trace(_)]
     block_size: u32,
     attributes: u64,
     links: u32,
     user: u32,
     group: u32,
+    #[trace(FileMode)]
     mode: u16,
     _pad: u16,
     inode: u64,
     size: u64,
+    #[trace(_)]
     blocks: u64,
+    #[trace(_)]
     attributes_mask: u64,
+    #[trace(_)]
     accessed: StatxTime,
     created: StatxTime,
+    #[trace(_)]
     changed: StatxTime,
     modified: StatxTime,
     special: [u32; 2],
+    #[trace(_)]
     device: [u32; 2],
     mount: u64,
+    #[trace(_)]
     direct: [u32; 2],
     _spare: [u64; 12],
 }
@@ -154,11 +169,11 @@ const RESERVED: u32 = 1 << 31;
 /// Metadata of a file, with its time of birth where that is known (statx(2)).
 #[syscall]
 fn statx(
-    directory: i32,
+    #[trace(Directory)] directory: i32,
     path: CStrPtr,
-    flags: u32,
-    mask: u32,
-    result: UserPtr<Statx>,
+    #[trace(AtFlags)] flags: u32,
+    #[trace(StatxMask)] mask: u32,
+    result: UserOut<Statx>,
 ) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | NO_AUTOMOUNT | EMPTY_PATH | STATX_SYNC)?;
     if mask & RESERVED != 0 || flags & STATX_SYNC == STATX_SYNC {

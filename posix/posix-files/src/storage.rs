@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use fdtab::TABLE;
-use syscall_shim::syscall;
+use syscall_shim::{FileAdvice, SyncRangeFlags, syscall};
 use ukerrno::Errno;
 use ukfile::{OpenFlags, SyncKind};
 
@@ -67,7 +67,12 @@ fn sync() {
 
 /// Writes a part of a file (sync_file_range(2)): all of it.
 #[syscall]
-fn sync_file_range(fd: i32, offset: i64, length: i64, flags: u32) -> Result<(), Errno> {
+fn sync_file_range(
+    fd: i32,
+    offset: i64,
+    length: i64,
+    #[trace(SyncRangeFlags)] flags: u32,
+) -> Result<(), Errno> {
     if flags & !7 != 0 || offset < 0 || length < 0 || offset.checked_add(length).is_none() {
         return Err(Errno::EINVAL);
     }
@@ -76,7 +81,12 @@ fn sync_file_range(fd: i32, offset: i64, length: i64, flags: u32) -> Result<(), 
 
 /// Takes note of how a file will be read (posix_fadvise(2)): nothing depends on it.
 #[syscall]
-fn fadvise64(fd: i32, _offset: i64, length: i64, advice: u32) -> Result<(), Errno> {
+fn fadvise64(
+    fd: i32,
+    _offset: i64,
+    length: i64,
+    #[trace(FileAdvice)] advice: u32,
+) -> Result<(), Errno> {
     let file = TABLE.get(fd)?;
     if !file.file().has_position() {
         return Err(Errno::ESPIPE);

@@ -1,12 +1,15 @@
 //! Reading and writing.
 
 use fdtab::TABLE;
-use syscall_shim::{UserPtr, UserSlice, UserSliceMut, syscall};
+use syscall_shim::{
+    FilledBuffers, FullBuffers, IoVec, TransferFlags, UserPtr, UserSlice, UserSliceMut, Whence,
+    syscall,
+};
 use ukerrno::Errno;
 use ukfile::{Description, OpenFlags, Seek};
 use vfs::OpenNode;
 
-use crate::vectors::{IoVec, MAX_BYTES, to_read, to_write};
+use crate::vectors::{MAX_BYTES, to_read, to_write};
 
 const NONE: OpenFlags = OpenFlags::empty();
 
@@ -42,14 +45,14 @@ fn pwrite64(fd: i32, bytes: UserSlice<u8>, offset: i64) -> Result<usize, Errno> 
 
 /// Reads into several buffers (readv(2)).
 #[syscall]
-fn readv(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
+fn readv(fd: i32, #[trace(FilledBuffers)] buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
     let file = TABLE.get(fd)?;
     to_read(buffers, |list| file.read(list))
 }
 
 /// Writes several buffers (writev(2)).
 #[syscall]
-fn writev(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
+fn writev(fd: i32, #[trace(FullBuffers)] buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
     let file = TABLE.get(fd)?;
     to_write(buffers, |list| file.write(list))
 }
@@ -75,14 +78,24 @@ fn extra(flags: u32) -> Result<OpenFlags, Errno> {
 
 /// Reads at an offset into several buffers (preadv(2)).
 #[syscall]
-fn preadv(fd: i32, buffers: UserSlice<IoVec>, offset: i64, _high: usize) -> Result<usize, Errno> {
+fn preadv(
+    fd: i32,
+    #[trace(FilledBuffers)] buffers: UserSlice<IoVec>,
+    offset: i64,
+    _high: usize,
+) -> Result<usize, Errno> {
     let file = TABLE.get(fd)?;
     to_read(buffers, |list| file.read_at(offset as u64, list, NONE))
 }
 
 /// Writes several buffers at an offset (pwritev(2)).
 #[syscall]
-fn pwritev(fd: i32, buffers: UserSlice<IoVec>, offset: i64, _high: usize) -> Result<usize, Errno> {
+fn pwritev(
+    fd: i32,
+    #[trace(FullBuffers)] buffers: UserSlice<IoVec>,
+    offset: i64,
+    _high: usize,
+) -> Result<usize, Errno> {
     let file = TABLE.get(fd)?;
     to_write(buffers, |list| file.write_at(offset as u64, list, NONE))
 }
@@ -91,10 +104,10 @@ fn pwritev(fd: i32, buffers: UserSlice<IoVec>, offset: i64, _high: usize) -> Res
 #[syscall]
 fn preadv2(
     fd: i32,
-    buffers: UserSlice<IoVec>,
+    #[trace(FilledBuffers)] buffers: UserSlice<IoVec>,
     offset: i64,
     _high: usize,
-    flags: u32,
+    #[trace(TransferFlags)] flags: u32,
 ) -> Result<usize, Errno> {
     let (file, extra) = (TABLE.get(fd)?, extra(flags)?);
     to_read(buffers, |list| match offset {
@@ -107,10 +120,10 @@ fn preadv2(
 #[syscall]
 fn pwritev2(
     fd: i32,
-    buffers: UserSlice<IoVec>,
+    #[trace(FullBuffers)] buffers: UserSlice<IoVec>,
     offset: i64,
     _high: usize,
-    flags: u32,
+    #[trace(TransferFlags)] flags: u32,
 ) -> Result<usize, Errno> {
     let (file, extra) = (TABLE.get(fd)?, extra(flags)?);
     to_write(buffers, |list| match offset {
@@ -121,7 +134,7 @@ fn pwritev2(
 
 /// Moves the position (lseek(2)).
 #[syscall]
-fn lseek(fd: i32, offset: i64, whence: i32) -> Result<i64, Errno> {
+fn lseek(fd: i32, offset: i64, #[trace(Whence)] whence: i32) -> Result<i64, Errno> {
     let file = TABLE.get(fd)?;
     let to = match whence {
         0 => Seek::Start(offset),

@@ -1,6 +1,6 @@
 //! Lists of buffers of the application.
 
-use syscall_shim::{Plain, Raw, UserSlice};
+use syscall_shim::{IoVec, UserSlice};
 use ukerrno::Errno;
 use ukfile::fallible::with_list;
 
@@ -8,14 +8,6 @@ use ukfile::fallible::with_list;
 const IOV_MAX: usize = 1024;
 /// Bytes of one call at most (`MAX_RW_COUNT` of Linux).
 pub const MAX_BYTES: usize = 0x7fff_f000;
-
-/// A buffer of `readv` and `writev`.
-#[derive(Clone, Copy, Debug, Plain)]
-#[repr(C)]
-pub struct IoVec {
-    base: Raw<u8>,
-    len: usize,
-}
 
 /// Buffers up to which their list takes no memory: `stdio` passes two.
 const FEW: usize = 8;

@@ -1,9 +1,12 @@
 //! The system call.
 
+use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use posix_time::{Clock, TimeSpec};
-use syscall_shim::{Errno, UserPtr, UserWord, syscall};
+use syscall_shim::{
+    Address, As, Errno, FutexOperation, Meaning, Traced, UserPtr, UserWord, syscall,
+};
 use uklock::Mutex;
 
 use crate::pi;
@@ -75,12 +78,12 @@ fn wake_before(address: usize, count: usize, bits: u32, end: u64) -> usize {
 /// See futex(2). `other` is a time to wait, or a second number of threads.
 #[syscall]
 fn futex(
-    word: UserPtr<u32>,
-    operation: i32,
+    #[trace(Address)] word: UserPtr<u32>,
+    #[trace(FutexOperation)] operation: i32,
     value: u32,
-    other: UserWord,
-    second: UserWord,
-    bits: u32,
+    #[trace(As<Other>)] other: UserWord,
+    #[trace(As<Second>)] second: UserWord,
+    #[trace(As<Bits>)] bits: u32,
 ) -> Result<usize, Errno> {
     let address = word.address();
     let real = operation & CLOCK_REALTIME != 0;
@@ -118,6 +121,49 @@ fn futex(
         TRYLOCK_PI => pi::lock(word.atomic()?, word.address(), pi::Patience::None),
         UNLOCK_PI => pi::unlock(word.atomic()?, word.address()),
         _ => Err(Errno::ENOSYS),
+    }
+}
+
+/// The operation of a call.
+fn operation(call: &Traced<'_>) -> i32 {
+    call.word(1) as i32 & !(PRIVATE | CLOCK_REALTIME)
+}
+
+/// A time, or a number of threads; nothing for operations that have neither.
+enum Other {}
+
+impl Meaning for Other {
+    fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
+        match operation(call) {
+            WAIT | WAIT_BITSET | LOCK_PI => word.trace_target::<TimeSpec>(out),
+            REQUEUE | CMP_REQUEUE | WAKE_OP => write!(out, "{}", word.value() as u32),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The second word, for operations with two.
+enum Second {}
+
+impl Meaning for Second {
+    fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
+        match operation(call) {
+            REQUEUE | CMP_REQUEUE | WAKE_OP => word.trace_address(out),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What is compared, done, or who is meant.
+enum Bits {}
+
+impl Meaning for Bits {
+    fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
+        match operation(call) {
+            CMP_REQUEUE => write!(out, "{}", word.value() as u32),
+            WAIT_BITSET | WAKE_BITSET | WAKE_OP => write!(out, "{:#x}", word.value() as u32),
+            _ => Ok(()),
+        }
     }
 }
 

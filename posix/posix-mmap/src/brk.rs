@@ -1,6 +1,6 @@
 //! The end of the data segment, in an area of its own.
 
-use syscall_shim::syscall;
+use syscall_shim::{Address, syscall};
 use uklock::Mutex;
 
 use crate::calls::SPACE;
@@ -15,7 +15,7 @@ static AREA: Mutex<(usize, usize)> = Mutex::new((0, 0));
 /// Sets the end of the data segment, or tells it when the address is none in the area (brk(2)).
 /// For programs with a heap of their own; that of the C library does not need it.
 #[syscall]
-fn brk(address: usize) -> usize {
+fn brk(#[trace(Address)] address: usize) -> usize {
     let mut area = AREA.lock();
     if area.0 == 0 {
         let Some(start) = memory::take(PAGES) else { return 0 };

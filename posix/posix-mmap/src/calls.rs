@@ -3,7 +3,10 @@
 use alloc::sync::Arc;
 use core::ops::Range;
 
-use syscall_shim::{Errno, MapFlags, Protection, UserSliceMut, syscall};
+use syscall_shim::{
+    Address, Errno, LockFlags, LockRangeFlags, MapFlags, MemoryAdvice, Protection, RemapFlags,
+    SyncFlags, UserSliceMut, syscall,
+};
 use uklock::Mutex;
 
 use crate::file::{self, File, SHARING, Segment, segments};
@@ -55,7 +58,7 @@ fn end_of(start: usize, len: usize) -> Result<usize, Errno> {
 /// See mmap(2), and the crate's documentation for what differs.
 #[syscall]
 pub fn mmap(
-    address: usize,
+    #[trace(Address)] address: usize,
     len: usize,
     protection: Protection,
     flags: MapFlags,
@@ -254,7 +257,7 @@ pub fn unmap_pages(start: usize, end: usize) -> Result<(), Errno> {
 
 /// See munmap(2).
 #[syscall]
-fn munmap(start: usize, len: usize) -> Result<(), Errno> {
+fn munmap(#[trace(Address)] start: usize, len: usize) -> Result<(), Errno> {
     if len == 0 {
         return Err(Errno::EINVAL);
     }
@@ -282,7 +285,11 @@ pub fn mapping_behind(address: usize) -> Option<(Range<usize>, u32)> {
 /// Memory that is not from `mmap`, such as the program's own, is accepted with what it has; what was
 /// unmapped between mappings is not (`ENOMEM`).
 #[syscall]
-fn mprotect(start: usize, len: usize, protection: Protection) -> Result<(), Errno> {
+fn mprotect(
+    #[trace(Address)] start: usize,
+    len: usize,
+    protection: Protection,
+) -> Result<(), Errno> {
     let Protection(protection) = protection;
     if protection & !PROT_BITS != 0 {
         return Err(Errno::EINVAL);
@@ -301,11 +308,11 @@ fn mprotect(start: usize, len: usize, protection: Protection) -> Result<(), Errn
 /// has mapped, as with `MAP_FIXED`.
 #[syscall]
 fn mremap(
-    old: usize,
+    #[trace(Address)] old: usize,
     old_len: usize,
     new_len: usize,
-    flags: i32,
-    address: usize,
+    #[trace(RemapFlags)] flags: i32,
+    #[trace(Address)] address: usize,
 ) -> Result<usize, Errno> {
     let fixed = flags & MREMAP_FIXED != 0;
     if flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0
@@ -421,7 +428,11 @@ fn change(range: Range<usize>, mut action: impl FnMut(Range<usize>)) -> Result<(
 /// See madvise(2): memory that is not needed has its first content then, zeros or that of a file of which
 /// it is a private mapping; other advice is heard.
 #[syscall]
-fn madvise(start: usize, len: usize, advice: i32) -> Result<(), Errno> {
+fn madvise(
+    #[trace(Address)] start: usize,
+    len: usize,
+    #[trace(MemoryAdvice)] advice: i32,
+) -> Result<(), Errno> {
     if !ADVICE.contains(&advice) && ![MADV_DONTNEED, MADV_FREE].contains(&advice) {
         return Err(Errno::EINVAL);
     }
@@ -436,7 +447,11 @@ fn madvise(start: usize, len: usize, advice: i32) -> Result<(), Errno> {
 /// Writes what was changed of shared mappings of files; with `MS_SYNC` waits until it cannot be lost
 /// (msync(2)).
 #[syscall]
-fn msync(start: usize, len: usize, flags: i32) -> Result<(), Errno> {
+fn msync(
+    #[trace(Address)] start: usize,
+    len: usize,
+    #[trace(SyncFlags)] flags: i32,
+) -> Result<(), Errno> {
     if flags & !MS_BITS != 0 || flags & (MS_ASYNC | MS_SYNC) == MS_ASYNC | MS_SYNC {
         return Err(Errno::EINVAL);
     }
@@ -451,7 +466,11 @@ fn msync(start: usize, len: usize, flags: i32) -> Result<(), Errno> {
 
 /// All mapped memory is there (mincore(2)).
 #[syscall]
-fn mincore(start: usize, len: usize, place: syscall_shim::UserWord) -> Result<(), Errno> {
+fn mincore(
+    #[trace(Address)] start: usize,
+    len: usize,
+    place: syscall_shim::UserWord,
+) -> Result<(), Errno> {
     let end = mapped(start, len)?;
     let mut pages: UserSliceMut<'_, u8> = place.slice_mut((end - start) / PAGE)?;
     pages.as_mut_slice().fill(1);
@@ -460,26 +479,30 @@ fn mincore(start: usize, len: usize, place: syscall_shim::UserWord) -> Result<()
 
 /// Memory is never moved out (mlock(2)).
 #[syscall]
-fn mlock(start: usize, len: usize) -> Result<(), Errno> {
+fn mlock(#[trace(Address)] start: usize, len: usize) -> Result<(), Errno> {
     let first = start - start % PAGE;
     mapped(first, len.saturating_add(start - first)).map(drop)
 }
 
 /// See [`mlock`].
 #[syscall]
-fn munlock(start: usize, len: usize) -> Result<(), Errno> {
+fn munlock(#[trace(Address)] start: usize, len: usize) -> Result<(), Errno> {
     mlock(start, len)
 }
 
 /// See [`mlock`].
 #[syscall]
-fn mlock2(start: usize, len: usize, flags: u32) -> Result<(), Errno> {
+fn mlock2(
+    #[trace(Address)] start: usize,
+    len: usize,
+    #[trace(LockRangeFlags)] flags: u32,
+) -> Result<(), Errno> {
     if flags > 1 { Err(Errno::EINVAL) } else { mlock(start, len) }
 }
 
 /// See [`mlock`].
 #[syscall]
-fn mlockall(flags: i32) -> Result<(), Errno> {
+fn mlockall(#[trace(LockFlags)] flags: i32) -> Result<(), Errno> {
     if flags == 0 || flags & !MCL_BITS != 0 { Err(Errno::EINVAL) } else { Ok(()) }
 }
 

@@ -1,16 +1,20 @@
 //! The calls.
 
 use alloc::sync::Arc;
+use core::fmt::{self, Write};
 
 use fdtab::TABLE;
-use syscall_shim::{Plain, Raw, UserPtr, UserSliceMut, UserWord, syscall, with_mask};
+use syscall_shim::{
+    As, EpollEvents, EpollFlags, EpollOperation, Meaning, Plain, PollEvents, Raw, Returned,
+    SignalSet, Traced, UserPtr, UserSliceMut, UserWord, syscall, with_mask,
+};
 use ukerrno::Errno;
 use ukfile::fallible::with_list;
 use ukfile::{Description, Events, OpenFlags};
 
 use crate::epoll::{Edge, Epoll, Interest};
 use crate::poll::{FEW, Wanted, poll as wait_for};
-use crate::select::select as wait_for_sets;
+use crate::select::{DescriptorSet, select as wait_for_sets};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -19,7 +23,9 @@ const SECOND: u64 = 1_000_000_000;
 #[repr(C)]
 struct PollFd {
     fd: i32,
+    #[trace(PollEvents)]
     events: u16,
+    #[trace(PollEvents)]
     found: u16,
 }
 
@@ -90,7 +96,7 @@ fn mask(set: UserWord<'_>, size: usize) -> Result<Option<u64>, Errno> {
 fn ppoll(
     fds: UserSliceMut<'_, PollFd>,
     timeout: Option<UserPtr<[i64; 2]>>,
-    set: UserWord<'_>,
+    #[trace(Option<UserPtr<SignalSet>>)] set: UserWord<'_>,
     size: usize,
 ) -> Result<usize, Errno> {
     let deadline = parts(timeout, 1)?;
@@ -101,9 +107,9 @@ fn ppoll(
 #[syscall]
 fn select(
     count: i32,
-    read: UserWord<'_>,
-    write: UserWord<'_>,
-    except: UserWord<'_>,
+    #[trace(As<DescriptorSet>)] read: UserWord<'_>,
+    #[trace(As<DescriptorSet>)] write: UserWord<'_>,
+    #[trace(As<DescriptorSet>)] except: UserWord<'_>,
     timeout: Option<UserPtr<[i64; 2]>>,
 ) -> Result<usize, Errno> {
     let deadline = parts(timeout, 1000)?;
@@ -122,9 +128,9 @@ struct SetWithSize {
 #[syscall]
 fn pselect6(
     count: i32,
-    read: UserWord<'_>,
-    write: UserWord<'_>,
-    except: UserWord<'_>,
+    #[trace(As<DescriptorSet>)] read: UserWord<'_>,
+    #[trace(As<DescriptorSet>)] write: UserWord<'_>,
+    #[trace(As<DescriptorSet>)] except: UserWord<'_>,
     timeout: Option<UserPtr<[i64; 2]>>,
     signals: Option<UserPtr<SetWithSize>>,
 ) -> Result<usize, Errno> {
@@ -153,11 +159,34 @@ const WITH_EXCLUSIVE: u32 = Events::IN.bits()
     | EDGE;
 
 /// `struct epoll_event`: events, and data in two halves. It is packed, as on x86.
-type Event = [u32; 3];
+#[derive(Clone, Copy, Debug, Plain)]
+#[repr(C)]
+struct Event {
+    #[trace(EpollEvents)]
+    events: u32,
+    data: [u32; 2],
+}
+
+/// What is watched; nothing when it is no longer.
+enum OneEvent {}
+
+impl Meaning for OneEvent {
+    fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
+        match call.word(1) as i32 {
+            REMOVE => word.trace_address(out),
+            _ => word.trace_target::<Event>(out),
+        }
+    }
+}
+
+// Operations of `epoll_ctl`.
+const ADD: i32 = 1;
+const REMOVE: i32 = 2;
+const MODIFY: i32 = 3;
 
 /// Makes an instance (epoll_create1(2)).
 #[syscall]
-fn epoll_create1(flags: u32) -> Result<i32, Errno> {
+fn epoll_create1(#[trace(EpollFlags)] flags: u32) -> Result<i32, Errno> {
     let close_on_exec = match OpenFlags::from_bits_retain(flags) {
         OpenFlags::CLOSE_ON_EXEC => true,
         flags if flags.is_empty() => false,
@@ -176,20 +205,17 @@ fn epoll_create(size: i32) -> Result<i32, Errno> {
 #[syscall]
 fn epoll_ctl(
     epoll: i32,
-    operation: i32,
+    #[trace(EpollOperation)] operation: i32,
     fd: i32,
-    event: Option<UserPtr<Event>>,
+    #[trace(As<OneEvent>)] event: Option<UserPtr<Event>>,
 ) -> Result<(), Errno> {
-    const ADD: i32 = 1;
-    const REMOVE: i32 = 2;
-    const MODIFY: i32 = 3;
     let (instance, file) = (TABLE.get(epoll)?, TABLE.get(fd)?);
     let same = Arc::ptr_eq(&instance, &file);
     let instance: &Epoll = instance.downcast().filter(|_| !same).ok_or(Errno::EINVAL)?;
     if operation == REMOVE {
         return instance.remove(fd, &file);
     }
-    let [flags, low, high] = event.ok_or(Errno::EFAULT)?.read();
+    let Event { events: flags, data: [low, high] } = event.ok_or(Errno::EFAULT)?.read();
     let edge = match (flags & ONE_SHOT != 0, flags & EDGE != 0) {
         (true, _) => Edge::Once,
         (false, true) => Edge::Edge,
@@ -221,14 +247,20 @@ fn epoll_until(
     let mut memory: UserSliceMut<'_, Event> = events.slice_mut(room)?;
     let mut index = 0;
     instance.wait(room, deadline, |ready| {
-        memory.set(index, [ready.events.bits(), ready.data as u32, (ready.data >> 32) as u32]);
+        let data = [ready.data as u32, (ready.data >> 32) as u32];
+        memory.set(index, Event { events: ready.events.bits(), data });
         index += 1;
     })
 }
 
 /// Waits for events (epoll_wait(2)).
 #[syscall]
-fn epoll_wait(epoll: i32, events: UserWord<'_>, room: i32, timeout: i32) -> Result<usize, Errno> {
+fn epoll_wait(
+    epoll: i32,
+    #[trace(As<Returned<Event>>)] events: UserWord<'_>,
+    room: i32,
+    timeout: i32,
+) -> Result<usize, Errno> {
     epoll_until(epoll, events, room, milliseconds(timeout))
 }
 
@@ -236,10 +268,10 @@ fn epoll_wait(epoll: i32, events: UserWord<'_>, room: i32, timeout: i32) -> Resu
 #[syscall]
 fn epoll_pwait(
     epoll: i32,
-    events: UserWord<'_>,
+    #[trace(As<Returned<Event>>)] events: UserWord<'_>,
     room: i32,
     timeout: i32,
-    set: UserWord<'_>,
+    #[trace(Option<UserPtr<SignalSet>>)] set: UserWord<'_>,
     size: usize,
 ) -> Result<usize, Errno> {
     let deadline = milliseconds(timeout);
@@ -250,10 +282,10 @@ fn epoll_pwait(
 #[syscall]
 fn epoll_pwait2(
     epoll: i32,
-    events: UserWord<'_>,
+    #[trace(As<Returned<Event>>)] events: UserWord<'_>,
     room: i32,
     timeout: Option<UserPtr<[i64; 2]>>,
-    set: UserWord<'_>,
+    #[trace(Option<UserPtr<SignalSet>>)] set: UserWord<'_>,
     size: usize,
 ) -> Result<usize, Errno> {
     let deadline = parts(timeout, 1)?;

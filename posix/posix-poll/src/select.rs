@@ -1,7 +1,9 @@
 //! `select`: sets of descriptors as bits.
 
+use core::fmt::{self, Write};
+
 use fdtab::TABLE;
-use syscall_shim::{UserSlice, UserSliceMut, UserWord};
+use syscall_shim::{Meaning, Traced, UserSlice, UserSliceMut, UserWord};
 use ukerrno::Errno;
 use ukfile::Events;
 use ukfile::fallible::with_list;
@@ -24,6 +26,26 @@ const FOUND: [Events; 3] = [
     WRITE.union(Events::ERROR),
     Events::PRIORITY,
 ];
+
+/// A set of descriptors, with as many as the call's first word says.
+pub enum DescriptorSet {}
+
+impl Meaning for DescriptorSet {
+    fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
+        let count = usize::try_from(call.word(0) as i32).unwrap_or(0).min(MAX);
+        let set = match word.slice::<u64>(count.div_ceil(64)) {
+            Ok(set) if word.value() != 0 => set,
+            _ => return word.trace_address(out),
+        };
+        out.write_str("[")?;
+        let members =
+            (0..count).filter(|fd| set.get(fd / 64).is_some_and(|w| w >> (fd % 64) & 1 != 0));
+        for (index, fd) in members.enumerate() {
+            write!(out, "{}{fd}", if index > 0 { " " } else { "" })?;
+        }
+        out.write_str("]")
+    }
+}
 
 /// A word of each of the sets.
 type Words = [u64; 3];

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use syscall_shim::{Errno, UserPtr, UserWord, syscall};
+use syscall_shim::{Errno, UserOut, UserPtr, UserWord, syscall};
 use uklock::Mutex;
 use ukplat::StaticRef;
 
@@ -183,7 +183,7 @@ fn setresgid(real: u32, effective: u32, saved: u32) -> Result<(), Errno> {
     change(|whole, privileged| whole.group.set(privileged, [real, effective, saved]))
 }
 
-fn tell(ids: [u32; 3], places: [UserPtr<'_, u32>; 3]) {
+fn tell(ids: [u32; 3], places: [UserOut<'_, u32>; 3]) {
     for (place, id) in places.into_iter().zip(ids) {
         place.write(id);
     }
@@ -191,13 +191,13 @@ fn tell(ids: [u32; 3], places: [UserPtr<'_, u32>; 3]) {
 
 /// See getresuid(2).
 #[syscall]
-fn getresuid(real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) {
+fn getresuid(real: UserOut<u32>, effective: UserOut<u32>, saved: UserOut<u32>) {
     tell(user(), [real, effective, saved]);
 }
 
 /// See getresgid(2).
 #[syscall]
-fn getresgid(real: UserPtr<u32>, effective: UserPtr<u32>, saved: UserPtr<u32>) {
+fn getresgid(real: UserOut<u32>, effective: UserOut<u32>, saved: UserOut<u32>) {
     tell(group(), [real, effective, saved]);
 }
 
@@ -275,7 +275,7 @@ const ALL_CAPABILITIES: u64 = (1 << 41) - 1;
 
 /// What the process may do (capget(2)): all as user 0, nothing as others.
 #[syscall]
-fn capget(header: UserPtr<[u32; 2]>, data: Option<UserPtr<[u32; 6]>>) -> Result<(), Errno> {
+fn capget(header: UserPtr<[u32; 2]>, data: Option<UserOut<[u32; 6]>>) -> Result<(), Errno> {
     let [version, pid] = header.read();
     if version != CAPABILITY_VERSION {
         header.write([CAPABILITY_VERSION, pid]);

@@ -28,7 +28,7 @@ mod tests;
 pub use credentials::{Identity, OnIdentityChange, group, on_identity_change, user};
 pub use limits::open_files;
 pub use name::{RELEASE, host_name, set_host_name};
-use syscall_shim::{Errno, UserPtr, syscall};
+use syscall_shim::{Address, Errno, UserOut, syscall};
 pub use system::{Memory, memory, uptime_ns};
 
 /// The number of the process.
@@ -88,7 +88,7 @@ fn setsid() -> Result<i32, Errno> {
 
 /// The CPU that the caller runs on, and its node (getcpu(2)).
 #[syscall]
-fn getcpu(cpu: Option<UserPtr<u32>>, node: Option<UserPtr<u32>>, _cache: usize) {
+fn getcpu(cpu: Option<UserOut<u32>>, node: Option<UserOut<u32>>, #[trace(Address)] _cache: usize) {
     if let Some(cpu) = cpu {
         cpu.write(ukplat::cpu_id() as u32);
     }

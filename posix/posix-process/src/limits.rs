@@ -1,7 +1,7 @@
 //! Limits of resources and what is used of them.
 
 use posix_time::Clock;
-use syscall_shim::{Errno, Plain, UserPtr, syscall};
+use syscall_shim::{Errno, LimitValue, Plain, Resource, UsageWho, UserOut, UserPtr, syscall};
 use uklock::Mutex;
 use ukplat::BootInfo;
 
@@ -24,7 +24,9 @@ const MAX_FILES: u64 = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Plain)]
 #[repr(C)]
 pub(crate) struct Limit {
+    #[trace(LimitValue)]
     current: u64,
+    #[trace(LimitValue)]
     maximum: u64,
 }
 
@@ -87,14 +89,14 @@ fn change(resource: u32, new: Option<Limit>) -> Result<Limit, Errno> {
 
 /// See getrlimit(2). Limits are remembered; that of open files is held.
 #[syscall]
-fn getrlimit(resource: u32, limit: UserPtr<Limit>) -> Result<(), Errno> {
+fn getrlimit(#[trace(Resource)] resource: u32, limit: UserOut<Limit>) -> Result<(), Errno> {
     limit.write(change(resource, None)?);
     Ok(())
 }
 
 /// See setrlimit(2).
 #[syscall]
-fn setrlimit(resource: u32, limit: UserPtr<Limit>) -> Result<(), Errno> {
+fn setrlimit(#[trace(Resource)] resource: u32, limit: UserPtr<Limit>) -> Result<(), Errno> {
     change(resource, Some(limit.read())).map(drop)
 }
 
@@ -102,9 +104,9 @@ fn setrlimit(resource: u32, limit: UserPtr<Limit>) -> Result<(), Errno> {
 #[syscall]
 fn prlimit64(
     pid: i32,
-    resource: u32,
+    #[trace(Resource)] resource: u32,
     new: Option<UserPtr<Limit>>,
-    old: Option<UserPtr<Limit>>,
+    old: Option<UserOut<Limit>>,
 ) -> Result<(), Errno> {
     this_process(pid)?;
     let before = change(resource, new.map(UserPtr::read))?;
@@ -121,6 +123,7 @@ struct Usage {
     user: [i64; 2],
     system: [i64; 2],
     max_resident_kib: i64,
+    #[trace(_)]
     others: [i64; 13],
 }
 
@@ -131,7 +134,7 @@ const RUSAGE_THREAD: i32 = 1;
 /// What was used so far (getrusage(2)): CPU time, all of it the program's, as on the clocks of the
 /// process and of threads.
 #[syscall]
-fn getrusage(who: i32, usage: UserPtr<Usage>) -> Result<(), Errno> {
+fn getrusage(#[trace(UsageWho)] who: i32, usage: UserOut<Usage>) -> Result<(), Errno> {
     let microseconds = match who {
         RUSAGE_SELF => (Clock::Process.now_ns() / 1000) as i64,
         RUSAGE_THREAD => (Clock::Thread(0).now_ns() / 1000) as i64,

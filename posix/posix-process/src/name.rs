@@ -1,6 +1,6 @@
 //! What the system calls itself.
 
-use syscall_shim::{Errno, UserPtr, UserSlice, syscall};
+use syscall_shim::{Errno, UserOut, UserSlice, syscall};
 use uklock::Mutex;
 
 use crate::credentials::privileged;
@@ -29,7 +29,7 @@ const fn text(text: &str) -> [u8; LEN] {
 
 /// See uname(2). The system is Linux as far as programs can tell by its calls.
 #[syscall]
-fn uname(names: UserPtr<[[u8; LEN]; 6]>) {
+fn uname(names: UserOut<[[u8; LEN]; 6]>) {
     let now = NAMES.lock();
     let mut machine = [0; LEN];
     let arch = ukplat::arch().as_bytes();

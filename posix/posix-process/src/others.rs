@@ -1,6 +1,6 @@
 //! Calls for other processes, of which there are none.
 
-use syscall_shim::{Errno, UserPtr, syscall};
+use syscall_shim::{Address, Errno, PriorityWhich, UserOut, WaitKind, WaitOptions, syscall};
 
 use crate::PID;
 
@@ -18,7 +18,11 @@ fn vfork() -> Result<i32, Errno> {
 
 /// The program is part of the image and cannot be replaced (execve(2)).
 #[syscall]
-fn execve(_path: usize, _arguments: usize, _environment: usize) -> Result<(), Errno> {
+fn execve(
+    #[trace(Address)] _path: usize,
+    #[trace(Address)] _arguments: usize,
+    #[trace(Address)] _environment: usize,
+) -> Result<(), Errno> {
     Err(Errno::ENOSYS)
 }
 
@@ -29,16 +33,22 @@ const WAIT_OPTIONS: i32 = 1 | 2 | 8 | 0x2000_0000 | 0x4000_0000 | i32::MIN;
 #[syscall]
 fn wait4(
     _pid: i32,
-    _status: Option<UserPtr<i32>>,
-    options: i32,
-    _usage: usize,
+    _status: Option<UserOut<i32>>,
+    #[trace(WaitOptions)] options: i32,
+    #[trace(Address)] _usage: usize,
 ) -> Result<i32, Errno> {
     if options & !WAIT_OPTIONS != 0 { Err(Errno::EINVAL) } else { Err(Errno::ECHILD) }
 }
 
 /// There are no children to wait for (waitid(2)).
 #[syscall]
-fn waitid(kind: i32, _id: u32, _info: usize, options: i32, _usage: usize) -> Result<(), Errno> {
+fn waitid(
+    #[trace(WaitKind)] kind: i32,
+    _id: u32,
+    #[trace(Address)] _info: usize,
+    #[trace(WaitOptions)] options: i32,
+    #[trace(Address)] _usage: usize,
+) -> Result<(), Errno> {
     /// Exited, stopped, continued: one must be asked for.
     const EVENTS: i32 = 2 | 4 | 8;
     if !(0..=3).contains(&kind) || options & EVENTS == 0 {
@@ -71,14 +81,14 @@ static NICE: core::sync::atomic::AtomicI32 = core::sync::atomic::AtomicI32::new(
 
 /// How nice the process is, as 20 minus the value (getpriority(2)).
 #[syscall]
-fn getpriority(which: i32, who: i32) -> Result<i32, Errno> {
+fn getpriority(#[trace(PriorityWhich)] which: i32, who: i32) -> Result<i32, Errno> {
     only_process(which, who)?;
     Ok(20 - NICE.load(core::sync::atomic::Ordering::Relaxed))
 }
 
 /// Nobody is there to be nice to, so the value is only remembered (setpriority(2)).
 #[syscall]
-fn setpriority(which: i32, who: i32, value: i32) -> Result<(), Errno> {
+fn setpriority(#[trace(PriorityWhich)] which: i32, who: i32, value: i32) -> Result<(), Errno> {
     only_process(which, who)?;
     NICE.store(value.clamp(-20, 19), core::sync::atomic::Ordering::Relaxed);
     Ok(())

@@ -1,6 +1,6 @@
 //! What the system has and uses: memory, time since boot.
 
-use syscall_shim::{Plain, UserPtr, syscall};
+use syscall_shim::{Plain, UserOut, syscall};
 
 /// Memory of all heaps, in bytes.
 #[derive(Clone, Copy, Debug)]
@@ -43,15 +43,17 @@ struct SysInfo {
     buffers: u64,
     swap: [u64; 2],
     processes: u16,
+    #[trace(_)]
     padding: [u16; 3],
     high: [u64; 2],
     unit: u32,
+    #[trace(_)]
     end: [u32; 1],
 }
 
 /// See sysinfo(2).
 #[syscall]
-fn sysinfo(place: UserPtr<SysInfo>) {
+fn sysinfo(place: UserOut<SysInfo>) {
     let memory = memory();
     place.write(SysInfo {
         uptime_seconds: (uptime_ns() / 1_000_000_000) as i64,

@@ -12,7 +12,7 @@
 #![cfg_attr(not(test), no_std)]
 #![forbid(unsafe_code)]
 
-use syscall_shim::{Errno, UserSliceMut, syscall};
+use syscall_shim::{Errno, RandomFlags, UserSliceMut, syscall};
 
 const NONBLOCK: u32 = 1;
 const RANDOM: u32 = 2;
@@ -21,7 +21,10 @@ const INSECURE: u32 = 4;
 /// See getrandom(2). The generator is ready when it is first asked; on a machine without any
 /// source of entropy, callers that would not wait for one are told (`EAGAIN`).
 #[syscall]
-fn getrandom(mut bytes: UserSliceMut<'_, u8>, flags: u32) -> Result<usize, Errno> {
+fn getrandom(
+    mut bytes: UserSliceMut<'_, u8>,
+    #[trace(RandomFlags)] flags: u32,
+) -> Result<usize, Errno> {
     if flags & !(NONBLOCK | RANDOM | INSECURE) != 0
         || flags & (RANDOM | INSECURE) == RANDOM | INSECURE
     {

@@ -1,6 +1,6 @@
 //! What is done when a signal comes.
 
-use syscall_shim::{Errno, UserPtr, syscall};
+use syscall_shim::{Errno, Signal, UserOut, UserPtr, syscall};
 
 use crate::number::{FIXED, bit, is_signal};
 use crate::post::activate;
@@ -10,9 +10,9 @@ use crate::{check_size, timers};
 /// See sigaction(2).
 #[syscall]
 fn rt_sigaction(
-    signal: i32,
+    #[trace(Signal)] signal: i32,
     new: Option<UserPtr<Action>>,
-    old: Option<UserPtr<Action>>,
+    old: Option<UserOut<Action>>,
     size: usize,
 ) -> Result<(), Errno> {
     check_size(size)?;

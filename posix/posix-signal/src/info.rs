@@ -1,6 +1,6 @@
 //! What a signal carries: `siginfo_t`.
 
-use syscall_shim::Plain;
+use syscall_shim::{Plain, Signal, SignalCode};
 
 /// By `kill` and `raise`.
 pub const SI_USER: i32 = 0;
@@ -16,13 +16,17 @@ pub const SI_KERNEL: i32 = 0x80;
 #[repr(C)]
 pub struct Info {
     /// The signal.
+    #[trace(Signal)]
     pub signal: i32,
     /// An error number; 0.
     pub errno: i32,
     /// Where it comes from.
+    #[trace(SignalCode)]
     pub code: i32,
+    #[trace(_)]
     pub(crate) padding: i32,
     /// What depends on the code: the sender, its user, a value.
+    #[trace(_)]
     pub fields: [u64; 14],
 }
 

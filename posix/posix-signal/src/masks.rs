@@ -1,6 +1,6 @@
 //! Blocking signals.
 
-use syscall_shim::{Errno, UserPtr, syscall};
+use syscall_shim::{Errno, MaskHow, SignalSet, UserOut, UserPtr, syscall};
 
 use crate::check_size;
 use crate::number::FIXED;
@@ -14,9 +14,9 @@ const SET: i32 = 2;
 /// See sigprocmask(2). What is not blocked any more is delivered when the call ends.
 #[syscall]
 fn rt_sigprocmask(
-    how: i32,
-    new: Option<UserPtr<u64>>,
-    old: Option<UserPtr<u64>>,
+    #[trace(MaskHow)] how: i32,
+    #[trace(Option<UserPtr<SignalSet>>)] new: Option<UserPtr<u64>>,
+    #[trace(Option<UserOut<SignalSet>>)] old: Option<UserOut<u64>>,
     size: usize,
 ) -> Result<(), Errno> {
     check_size(size)?;
@@ -46,7 +46,7 @@ fn rt_sigprocmask(
 
 /// Signals that are pending and blocked (sigpending(2)).
 #[syscall]
-fn rt_sigpending(set: UserPtr<u64>, size: usize) -> Result<(), Errno> {
+fn rt_sigpending(#[trace(UserOut<SignalSet>)] set: UserOut<u64>, size: usize) -> Result<(), Errno> {
     if size > size_of::<u64>() {
         return Err(Errno::EINVAL);
     }

@@ -3,7 +3,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use fdtab::TABLE;
-use syscall_shim::{Errno, UserPtr, syscall};
+use syscall_shim::{Errno, SignalFdFlags, SignalSet, UserPtr, syscall};
 use ukfile::{Description, Events, File, OpenFlags, Scatter, Watchers};
 
 use crate::info::Info;
@@ -104,7 +104,12 @@ impl File for SignalFile {
 
 /// Makes a file from which signals of a set are read, or gives one another set (signalfd(2)).
 #[syscall]
-fn signalfd4(fd: i32, set: UserPtr<u64>, size: usize, flags: u32) -> Result<i32, Errno> {
+fn signalfd4(
+    fd: i32,
+    #[trace(UserPtr<SignalSet>)] set: UserPtr<u64>,
+    size: usize,
+    #[trace(SignalFdFlags)] flags: u32,
+) -> Result<i32, Errno> {
     check_size(size)?;
     let known = OpenFlags::CLOSE_ON_EXEC | OpenFlags::NONBLOCK;
     let flags = OpenFlags::from_bits(flags).filter(|f| known.contains(*f)).ok_or(Errno::EINVAL)?;
@@ -125,6 +130,10 @@ fn signalfd4(fd: i32, set: UserPtr<u64>, size: usize, flags: u32) -> Result<i32,
 
 /// See [`signalfd4`].
 #[syscall]
-fn signalfd(fd: i32, set: UserPtr<u64>, size: usize) -> Result<i32, Errno> {
+fn signalfd(
+    fd: i32,
+    #[trace(UserPtr<SignalSet>)] set: UserPtr<u64>,
+    size: usize,
+) -> Result<i32, Errno> {
     signalfd4(fd, set, size, 0)
 }

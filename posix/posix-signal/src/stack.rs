@@ -2,7 +2,7 @@
 
 use ukplat::context::{Context, switch};
 
-use syscall_shim::{Errno, Plain, UserPtr, syscall};
+use syscall_shim::{Address, Errno, Plain, StackFlags, UserOut, UserPtr, syscall};
 
 use crate::info::Info;
 use crate::state::Action;
@@ -25,8 +25,11 @@ pub const MASK_WORD: usize = 37;
 #[derive(Clone, Copy, Debug, Plain)]
 #[repr(C)]
 struct StackSetting {
+    #[trace(Address)]
     start: usize,
+    #[trace(StackFlags)]
     flags: i32,
+    #[trace(_)]
     padding: i32,
     len: usize,
 }
@@ -50,7 +53,7 @@ fn here() -> usize {
 #[syscall]
 fn sigaltstack(
     new: Option<UserPtr<StackSetting>>,
-    old: Option<UserPtr<StackSetting>>,
+    old: Option<UserOut<StackSetting>>,
 ) -> Result<(), Errno> {
     let before = posix_thread::signal_stack();
     let active = before.contains(&here());

@@ -1,7 +1,7 @@
 //! What is known of signals: actions, masks, pending ones.
 
 use posix_thread::FIRST;
-use syscall_shim::{Errno, Plain, request_call_end};
+use syscall_shim::{ActionFlags, Address, Errno, Handler, Plain, SignalSet, request_call_end};
 use uklock::{Mutex, WaitQueue};
 use ukmap::SortedMap;
 
@@ -17,10 +17,14 @@ pub const IGNORE: usize = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Plain)]
 #[repr(C)]
 pub struct Action {
+    #[trace(Handler)]
     pub handler: usize,
+    #[trace(ActionFlags)]
     pub flags: u64,
     /// Not used: handlers return.
+    #[trace(Address)]
     pub restorer: usize,
+    #[trace(SignalSet)]
     pub mask: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Waiting for signals.
 
 use posix_time::TimeSpec;
-use syscall_shim::{Errno, UserPtr, syscall};
+use syscall_shim::{Errno, SignalSet, UserOut, UserPtr, syscall};
 
 use crate::info::Info;
 use crate::number::FIXED;
@@ -21,7 +21,10 @@ fn pause() -> Result<(), Errno> {
 
 /// Waits with another mask (sigsuspend(2)).
 #[syscall]
-fn rt_sigsuspend(mask: UserPtr<u64>, size: usize) -> Result<(), Errno> {
+fn rt_sigsuspend(
+    #[trace(UserPtr<SignalSet>)] mask: UserPtr<u64>,
+    size: usize,
+) -> Result<(), Errno> {
     check_size(size)?;
     activate();
     // The mask stays until the signal was delivered.
@@ -32,8 +35,8 @@ fn rt_sigsuspend(mask: UserPtr<u64>, size: usize) -> Result<(), Errno> {
 /// Takes a pending signal of a set, or waits for one (sigtimedwait(2)); returns its number.
 #[syscall]
 fn rt_sigtimedwait(
-    set: UserPtr<u64>,
-    info: Option<UserPtr<Info>>,
+    #[trace(UserPtr<SignalSet>)] set: UserPtr<u64>,
+    info: Option<UserOut<Info>>,
     timeout: Option<UserPtr<TimeSpec>>,
     size: usize,
 ) -> Result<i32, Errno> {

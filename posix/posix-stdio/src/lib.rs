@@ -14,7 +14,10 @@
 #[cfg(test)]
 mod tests;
 
-use syscall_shim::{Errno, Plain, Raw, UserSlice, UserSliceMut, UserWord, syscall};
+use syscall_shim::{
+    Errno, FilledBuffers, FullBuffers, IoVec, IoctlRequest, UserSlice, UserSliceMut, UserWord,
+    Whence, syscall,
+};
 use ukfile::Console;
 use ukplat::Stream;
 
@@ -22,14 +25,6 @@ use ukplat::Stream;
 const IOV_MAX: usize = 1024;
 /// Request of `ioctl`: how many bytes can be read.
 const FIONREAD: usize = 0x541b;
-
-/// A buffer of `readv` and `writev`.
-#[derive(Clone, Copy, Debug, Plain)]
-#[repr(C)]
-struct IoVec {
-    base: Raw<u8>,
-    len: usize,
-}
 
 /// The stream that a descriptor writes to.
 fn stream(fd: i32) -> Result<Stream, Errno> {
@@ -54,7 +49,7 @@ fn write(fd: i32, bytes: UserSlice<u8>) -> Result<usize, Errno> {
 
 /// Writes several buffers (writev(2)).
 #[syscall]
-fn writev(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
+fn writev(fd: i32, #[trace(FullBuffers)] buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
     let stream = stream(fd)?;
     if buffers.len() > IOV_MAX {
         return Err(Errno::EINVAL);
@@ -79,7 +74,7 @@ fn read(fd: i32, mut bytes: UserSliceMut<'_, u8>) -> Result<usize, Errno> {
 
 /// Fills several buffers with what has arrived (readv(2)).
 #[syscall]
-fn readv(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
+fn readv(fd: i32, #[trace(FilledBuffers)] buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
     if fd != 0 {
         return Err(Errno::EBADF);
     }
@@ -103,7 +98,7 @@ fn readv(fd: i32, buffers: UserSlice<IoVec>) -> Result<usize, Errno> {
 /// Tells how many bytes have arrived; the console is not a terminal that could be asked or set
 /// (ioctl(2)).
 #[syscall]
-fn ioctl(fd: i32, request: usize, argument: UserWord) -> Result<(), Errno> {
+fn ioctl(fd: i32, #[trace(IoctlRequest)] request: usize, argument: UserWord) -> Result<(), Errno> {
     known(fd)?;
     if request != FIONREAD {
         return Err(Errno::ENOTTY);
@@ -114,7 +109,7 @@ fn ioctl(fd: i32, request: usize, argument: UserWord) -> Result<(), Errno> {
 
 /// The console has no positions (lseek(2)).
 #[syscall]
-fn lseek(fd: i32, _offset: i64, _whence: i32) -> Result<i64, Errno> {
+fn lseek(fd: i32, _offset: i64, #[trace(Whence)] _whence: i32) -> Result<i64, Errno> {
     known(fd)?;
     Err(Errno::ESPIPE)
 }

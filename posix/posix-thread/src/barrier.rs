@@ -1,6 +1,6 @@
 //! Memory barriers on all CPUs.
 
-use syscall_shim::{Errno, syscall};
+use syscall_shim::{BarrierCommand, Errno, syscall};
 
 // Commands (`linux/membarrier.h`).
 const QUERY: i32 = 0;
@@ -11,7 +11,7 @@ const REGISTER_PRIVATE_EXPEDITED: i32 = 16;
 /// Returns when every thread that ran has passed a memory barrier (membarrier(2)): when every CPU has
 /// switched threads or was idle.
 #[syscall]
-fn membarrier(command: i32, flags: u32) -> Result<i32, Errno> {
+fn membarrier(#[trace(BarrierCommand)] command: i32, flags: u32) -> Result<i32, Errno> {
     if flags != 0 {
         return Err(Errno::EINVAL);
     }

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use syscall_shim::{Errno, Plain, UserPtr, syscall};
+use syscall_shim::{Address, CloneFlags, Errno, Plain, UserPtr, syscall};
 
 #[cfg(feature = "threads")]
 use crate::table;
@@ -34,11 +34,16 @@ const KNOWN: u64 = THREAD
 #[derive(Clone, Copy, Debug, Plain)]
 #[repr(C)]
 pub struct CloneArguments {
+    #[trace(CloneFlags)]
     flags: u64,
     /// Address after the last byte of the stack.
+    #[trace(Address)]
     stack_top: usize,
+    #[trace(Address)]
     parent_id: usize,
+    #[trace(Address)]
     thread_pointer: usize,
+    #[trace(Address)]
     child_id: usize,
 }
 
@@ -48,8 +53,8 @@ pub struct CloneArguments {
 /// Without a scheduler: `ENOSYS`.
 #[syscall(nr = 510)]
 fn clone_thread(
-    function: usize,
-    argument: usize,
+    #[trace(Address)] function: usize,
+    #[trace(Address)] argument: usize,
     how: UserPtr<CloneArguments>,
 ) -> Result<i32, Errno> {
     let how = how.read();

@@ -31,7 +31,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
-use syscall_shim::{Errno, UserPtr, UserWord, syscall};
+use syscall_shim::{Address, ArchCode, Errno, UserOut, UserPtr, UserWord, syscall};
 
 pub use create::begin_program;
 pub use table::{Events, count, exists, find_number, of_program, on_thread_events, wake};
@@ -67,13 +67,13 @@ fn set_tid_address(place: UserWord) -> i32 {
 /// Mutexes whose holders can die (set_robust_list(2)): libc unlocks those of threads that end, and
 /// no thread ends otherwise.
 #[syscall]
-fn set_robust_list(_head: usize, len: usize) -> Result<(), Errno> {
+fn set_robust_list(#[trace(Address)] _head: usize, len: usize) -> Result<(), Errno> {
     if len == ROBUST_HEAD { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 /// See [`set_robust_list`]: there is none (get_robust_list(2)).
 #[syscall]
-fn get_robust_list(thread: i32, head: UserPtr<usize>, len: UserPtr<usize>) -> Result<(), Errno> {
+fn get_robust_list(thread: i32, head: UserOut<usize>, len: UserOut<usize>) -> Result<(), Errno> {
     if thread != 0 && !exists(thread) {
         return Err(Errno::ESRCH);
     }
@@ -84,7 +84,7 @@ fn get_robust_list(thread: i32, head: UserPtr<usize>, len: UserPtr<usize>) -> Re
 
 /// Sets or gets the thread pointer (arch_prctl(2)). The other base is the system's own.
 #[syscall]
-fn arch_prctl(code: i32, address: UserWord) -> Result<(), Errno> {
+fn arch_prctl(#[trace(ArchCode)] code: i32, address: UserWord) -> Result<(), Errno> {
     match code {
         ARCH_SET_FS => {
             // SAFETY: the program says that this is where its thread-local variables are.
@@ -109,7 +109,7 @@ fn exit(code: i32) -> ! {
 
 /// Ends the thread and unmaps its stack: what a detached thread cannot do itself.
 #[syscall(nr = 511)]
-fn exit_and_unmap(start: usize, len: usize) -> ! {
+fn exit_and_unmap(#[trace(Address)] start: usize, len: usize) -> ! {
     create::exit(0, start..start.saturating_add(len))
 }
 

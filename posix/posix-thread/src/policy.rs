@@ -2,7 +2,7 @@
 
 use core::sync::atomic::Ordering::Relaxed;
 
-use syscall_shim::{Errno, UserPtr, syscall};
+use syscall_shim::{Errno, Policy, UserOut, UserPtr, syscall};
 
 use crate::table;
 
@@ -62,7 +62,11 @@ fn set(thread: i32, policy: Option<i32>, priority: i32) -> Result<(), Errno> {
 /// See sched_setscheduler(2). What the numbers mean is up to the image's scheduler: one without
 /// priorities remembers them.
 #[syscall]
-fn sched_setscheduler(thread: i32, policy: i32, priority: UserPtr<i32>) -> Result<(), Errno> {
+fn sched_setscheduler(
+    thread: i32,
+    #[trace(Policy)] policy: i32,
+    priority: UserPtr<i32>,
+) -> Result<(), Errno> {
     set(thread, Some(policy & !RESET_ON_FORK), priority.read())
 }
 
@@ -83,7 +87,7 @@ fn sched_setparam(thread: i32, priority: UserPtr<i32>) -> Result<(), Errno> {
 
 /// See sched_getparam(2).
 #[syscall]
-fn sched_getparam(thread: i32, priority: UserPtr<i32>) -> Result<(), Errno> {
+fn sched_getparam(thread: i32, priority: UserOut<i32>) -> Result<(), Errno> {
     if thread < 0 {
         return Err(Errno::EINVAL);
     }
@@ -93,20 +97,20 @@ fn sched_getparam(thread: i32, priority: UserPtr<i32>) -> Result<(), Errno> {
 
 /// See sched_get_priority_max(2).
 #[syscall]
-fn sched_get_priority_max(policy: i32) -> Result<i32, Errno> {
+fn sched_get_priority_max(#[trace(Policy)] policy: i32) -> Result<i32, Errno> {
     range(policy).map(|(_, highest)| highest)
 }
 
 /// See sched_get_priority_min(2).
 #[syscall]
-fn sched_get_priority_min(policy: i32) -> Result<i32, Errno> {
+fn sched_get_priority_min(#[trace(Policy)] policy: i32) -> Result<i32, Errno> {
     range(policy).map(|(lowest, _)| lowest)
 }
 
 /// The length of a turn, if a thread takes turns with others (sched_rr_get_interval(2)): schedulers
 /// do not tell, so it is none.
 #[syscall]
-fn sched_rr_get_interval(thread: i32, interval: UserPtr<[i64; 2]>) -> Result<(), Errno> {
+fn sched_rr_get_interval(thread: i32, interval: UserOut<[i64; 2]>) -> Result<(), Errno> {
     if thread < 0 {
         return Err(Errno::EINVAL);
     }

@@ -1,8 +1,12 @@
 //! The system calls.
 
+use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use syscall_shim::{ClockId, Errno, Plain, UserPtr, syscall};
+use syscall_shim::{
+    As, ClockId, Errno, Interrupted, Meaning, Plain, TimerFlags, Traced, UserOut, UserPtr,
+    UserWord, syscall,
+};
 
 use crate::{Clock, NANOSECONDS, TimeSpec, sleep_until};
 
@@ -28,14 +32,14 @@ struct TimeVal {
 
 /// See clock_gettime(2).
 #[syscall]
-fn clock_gettime(clock: ClockId, time: UserPtr<TimeSpec>) -> Result<(), Errno> {
+fn clock_gettime(clock: ClockId, time: UserOut<TimeSpec>) -> Result<(), Errno> {
     time.write(TimeSpec::from_ns(Clock::from_number(clock.0)?.now_ns()));
     Ok(())
 }
 
 /// See clock_getres(2).
 #[syscall]
-fn clock_getres(clock: ClockId, resolution: Option<UserPtr<TimeSpec>>) -> Result<(), Errno> {
+fn clock_getres(clock: ClockId, resolution: Option<UserOut<TimeSpec>>) -> Result<(), Errno> {
     Clock::from_number(clock.0)?;
     if let Some(resolution) = resolution {
         resolution.write(TimeSpec::from_ns(RESOLUTION_NS));
@@ -76,7 +80,7 @@ fn clock_settime(clock: ClockId, time: UserPtr<TimeSpec>) -> Result<(), Errno> {
 
 /// See gettimeofday(2).
 #[syscall]
-fn gettimeofday(time: Option<UserPtr<TimeVal>>, zone: Option<UserPtr<[i32; 2]>>) {
+fn gettimeofday(time: Option<UserOut<TimeVal>>, zone: Option<UserOut<[i32; 2]>>) {
     if let Some(time) = time {
         let now = TimeSpec::from_ns(Clock::Real.now_ns());
         time.write(TimeVal { seconds: now.seconds, microseconds: now.nanoseconds / 1000 });
@@ -99,7 +103,7 @@ fn settimeofday(time: Option<UserPtr<TimeVal>>, _zone: usize) -> Result<(), Errn
 
 /// Seconds since 1970 (time(2)).
 #[syscall]
-fn time(place: Option<UserPtr<i64>>) -> i64 {
+fn time(place: Option<UserOut<i64>>) -> i64 {
     let seconds = (Clock::Real.now_ns() / NANOSECONDS) as i64;
     if let Some(place) = place {
         place.write(seconds);
@@ -110,7 +114,7 @@ fn time(place: Option<UserPtr<i64>>) -> i64 {
 /// CPU time of the process and its children, in ticks of 10 ms (times(2)); returns the ticks on the
 /// monotonic clock.
 #[syscall]
-fn times(place: Option<UserPtr<[i64; 4]>>) -> i64 {
+fn times(place: Option<UserOut<[i64; 4]>>) -> i64 {
     let ticks = |clock: Clock| (clock.now_ns() / (NANOSECONDS / CLOCK_TICKS)) as i64;
     if let Some(place) = place {
         place.write([ticks(Clock::Process), 0, 0, 0]);
@@ -120,17 +124,32 @@ fn times(place: Option<UserPtr<[i64; 4]>>) -> i64 {
 
 /// Sleeps for a duration; what is left of it goes to `rest` when a signal comes (nanosleep(2)).
 #[syscall]
-fn nanosleep(duration: UserPtr<TimeSpec>, rest: Option<UserPtr<TimeSpec>>) -> Result<(), Errno> {
+fn nanosleep(
+    duration: UserPtr<TimeSpec>,
+    #[trace(As<Interrupted<TimeSpec>>)] rest: Option<UserOut<TimeSpec>>,
+) -> Result<(), Errno> {
     sleep_for(Clock::Monotonic, duration.read().to_ns()?, rest)
+}
+
+/// What is left of a duration; until a time of a clock nothing is left.
+enum Rest {}
+
+impl Meaning for Rest {
+    fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
+        match call.word(1) as i32 & TIMER_ABSTIME {
+            0 => Interrupted::<TimeSpec>::trace(word, call, out),
+            _ => word.trace_address(out),
+        }
+    }
 }
 
 /// Sleeps for a duration, or until a clock shows a time (clock_nanosleep(2)).
 #[syscall]
 fn clock_nanosleep(
     clock: ClockId,
-    flags: i32,
+    #[trace(TimerFlags)] flags: i32,
     time: UserPtr<TimeSpec>,
-    rest: Option<UserPtr<TimeSpec>>,
+    #[trace(As<Rest>)] rest: Option<UserOut<TimeSpec>>,
 ) -> Result<(), Errno> {
     let kind = Clock::from_number(clock.0)?;
     match clock.0 {
@@ -147,7 +166,7 @@ fn clock_nanosleep(
     sleep_for(if kind == Clock::Real { Clock::Monotonic } else { kind }, ns, rest)
 }
 
-fn sleep_for(clock: Clock, ns: u64, rest: Option<UserPtr<'_, TimeSpec>>) -> Result<(), Errno> {
+fn sleep_for(clock: Clock, ns: u64, rest: Option<UserOut<'_, TimeSpec>>) -> Result<(), Errno> {
     let end = clock.now_ns().saturating_add(ns);
     let result = sleep_until(clock, end);
     if let (Err(_), Some(rest)) = (result, rest) {

@@ -1,6 +1,6 @@
 //! Function signatures, and the code that registers a function.
 
-use proc_macro::{Delimiter, Spacing, Span, TokenStream, TokenTree};
+use proc_macro::{Delimiter, Group, Spacing, Span, TokenStream, TokenTree};
 
 use crate::template::{Error, fill};
 
@@ -16,6 +16,8 @@ pub struct Function {
 struct Parameter {
     name: String,
     kind: TokenStream,
+    /// The type that it is printed as.
+    shown: TokenStream,
 }
 
 impl Function {
@@ -57,8 +59,10 @@ impl Function {
         let mut takes = String::new();
         let mut traces = String::new();
         let mut place = "0".to_owned();
+        let mut checks = String::new();
         for (index, parameter) in self.parameters.iter().enumerate() {
             let hole = format!("__type{index}");
+            let shown = format!("__shown{index}");
             takes += &format!(
                 "let x{index} = match unsafe {{ ::syscall_shim::take::<{hole}>(&words, {place}) }} {{
                     Ok(value) => value,
@@ -69,13 +73,20 @@ impl Function {
                 "::syscall_shim::Parameter {{
                     name: {:?},
                     trace: |words, result, out| unsafe {{
-                        ::syscall_shim::trace::<{hole}>(words, {place}, result, out)
+                        ::syscall_shim::trace::<{shown}>(words, {place}, result, out)
                     }},
                 }},",
                 parameter.name
             );
+            checks += &format!(
+                "const _: () = assert!(
+                    ::syscall_shim::words::<{hole}>() == ::syscall_shim::words::<{shown}>(),
+                    \"what a parameter is printed as has as many words\"
+                );"
+            );
             place += &format!(" + ::syscall_shim::words::<{hole}>()");
             holes.push((hole, parameter.kind.clone()));
+            holes.push((shown, parameter.shown.clone()));
         }
         let given: String = (0..self.parameters.len()).map(|i| format!("x{i},")).collect();
         let call = if self.never_returns {
@@ -87,6 +98,7 @@ impl Function {
         // The number's own hole is filled first: it may contain the name's.
         let text = format!(
             "const _: () = {{
+                {checks}
                 const _: () = assert!(
                     {place} <= ::syscall_shim::WORDS,
                     \"a system call has at most six words of arguments\"
@@ -157,9 +169,49 @@ fn parameters(list: TokenStream) -> Result<Vec<Parameter>, Error> {
                 return Err(Error::new(tokens[0].span(), "a parameter is `name: type`"));
             };
             let name = name.to_string().trim_start_matches("_").to_owned();
-            Ok(Parameter { name, kind: tokens[colon + 1..].iter().cloned().collect() })
+            let kind: TokenStream = tokens[colon + 1..].iter().cloned().collect();
+            let shown = tokens.windows(2).find_map(trace_attribute);
+            Ok(Parameter { name, shown: shown.unwrap_or_else(|| kind.clone()), kind })
         })
         .collect()
+}
+
+/// The type in `#[trace(TYPE)]`, which a value is printed as.
+pub fn trace_attribute(pair: &[TokenTree]) -> Option<TokenStream> {
+    let [hash, TokenTree::Group(attribute)] = pair else { return None };
+    let inside: Vec<TokenTree> = attribute.stream().into_iter().collect();
+    match &inside[..] {
+        [name, TokenTree::Group(kind)] if is_punct(hash, '#') && is_ident(name, "trace") => {
+            Some(kind.stream())
+        }
+        _ => None,
+    }
+}
+
+/// A function without the attributes of its parameters that are for this macro.
+pub fn without_trace_attributes(function: TokenStream) -> TokenStream {
+    let mut parameters_left = true;
+    function
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Group(list)
+                if parameters_left && list.delimiter() == Delimiter::Parenthesis =>
+            {
+                parameters_left = false;
+                let mut kept = Group::new(Delimiter::Parenthesis, strip(list.stream()));
+                kept.set_span(list.span());
+                kept.into()
+            }
+            other => other,
+        })
+        .collect()
+}
+
+fn strip(list: TokenStream) -> TokenStream {
+    let tokens: Vec<TokenTree> = list.into_iter().collect();
+    let is_trace = |at: usize| tokens.get(at..at + 2).and_then(trace_attribute).is_some();
+    let kept = |at: &usize| !is_trace(*at) && !at.checked_sub(1).is_some_and(is_trace);
+    (0..tokens.len()).filter(kept).map(|at| tokens[at].clone()).collect()
 }
 
 /// The pieces between commas that are not inside of `<…>`.

@@ -37,6 +37,25 @@ use proc_macro::TokenStream;
 /// Parameters must implement `syscall_shim::Argument`, the result `syscall_shim::Outcome` or be
 /// `!`. The function itself stays as it is, for callers in Rust.
 ///
+/// The option `strace` prints a parameter as its type says, or as the type in `#[trace(TYPE)]`:
+///
+/// ```
+/// # use syscall_shim::{Errno, Signal, SignalSet, UserPtr, syscall};
+/// #[syscall(nr = 500)]
+/// fn wait_for(
+///     #[trace(Signal)] number: i32,
+///     #[trace(UserPtr<SignalSet>)] others: UserPtr<u64>,
+/// ) -> Result<u64, Errno> {
+///     Ok(others.read() | 1 << (number - 1))
+/// }
+/// ```
+///
+/// ```compile_fail,E0080
+/// # use syscall_shim::{UserSlice, syscall};
+/// #[syscall(nr = 500)] // It has one word, not two.
+/// fn address(#[trace(UserSlice<u8>)] place: usize) {}
+/// ```
+///
 /// ```compile_fail,E0425
 /// # use syscall_shim::syscall;
 /// #[syscall] // There is no call of that name.
@@ -51,13 +70,35 @@ use proc_macro::TokenStream;
 #[proc_macro_attribute]
 pub fn syscall(options: TokenStream, function: TokenStream) -> TokenStream {
     match item::Function::parse(options, function.clone()) {
-        Ok(parsed) => function.into_iter().chain(parsed.registration()).collect(),
+        Ok(parsed) => {
+            let function = item::without_trace_attributes(function);
+            function.into_iter().chain(parsed.registration()).collect()
+        }
         Err(error) => error.at_compile_time(function),
     }
 }
 
 /// Implements `syscall_shim::Plain` for a structure with `repr(C)` or `repr(transparent)`, all of
 /// whose fields are plain, and which has no padding.
+///
+/// The option `strace` prints the fields whose names do not begin with `_` and that have no
+/// `#[trace(_)]`, numbers among them as the type in `#[trace(TYPE)]` if there is one:
+///
+/// ```
+/// # use syscall_shim::{Plain, Signal};
+/// #[derive(Clone, Copy, Debug, Plain)]
+/// #[repr(C)]
+/// struct Sent {
+///     #[trace(Signal)]
+///     signal: i32,
+///     sender: u32,
+///     _padding: u64,
+/// }
+///
+/// let mut text = String::new();
+/// Sent { signal: 9, sender: 1, _padding: 0 }.trace(&mut text).unwrap();
+/// assert_eq!(text, "{signal=SIGKILL, sender=1}");
+/// ```
 ///
 /// ```compile_fail,E0080
 /// # use syscall_shim::Plain;
@@ -75,7 +116,7 @@ pub fn syscall(options: TokenStream, function: TokenStream) -> TokenStream {
 /// #[repr(C)]
 /// struct WithBool(bool);
 /// ```
-#[proc_macro_derive(Plain)]
+#[proc_macro_derive(Plain, attributes(trace))]
 pub fn plain(structure: TokenStream) -> TokenStream {
     match plain::implementation(structure) {
         Ok(tokens) => tokens,

@@ -2,7 +2,7 @@
 
 use proc_macro::{Delimiter, Group, Span, TokenStream, TokenTree};
 
-use crate::item::{is_ident, is_punct, is_single_colon, split_at_commas};
+use crate::item::{is_ident, is_punct, is_single_colon, split_at_commas, trace_attribute};
 use crate::template::{Error, fill};
 
 pub fn implementation(structure: TokenStream) -> Result<TokenStream, Error> {
@@ -25,13 +25,42 @@ pub fn implementation(structure: TokenStream) -> Result<TokenStream, Error> {
     };
     let mut holes = vec![("__name".to_owned(), TokenStream::from(name.clone()))];
     let mut sum = "0".to_owned();
-    for (index, kind) in field_types(fields).into_iter().enumerate() {
+    let mut traces = String::new();
+    let mut shown = 0;
+    for (index, field) in fields_of(fields).into_iter().enumerate() {
         let hole = format!("__type{index}");
         sum += &format!(" + ::syscall_shim::plain::<{hole}>()");
-        holes.push((hole, kind));
+        holes.push((hole, field.kind));
+        let hidden = field.shown.as_ref().is_some_and(|kind| kind.to_string() == "_");
+        if hidden || field.name.starts_with('_') {
+            continue;
+        }
+        let comma = if shown > 0 { ", " } else { "" };
+        shown += 1;
+        traces += &match fields.delimiter() {
+            Delimiter::Brace => format!("out.write_str(\"{comma}{}=\")?;", field.name),
+            _ => format!("out.write_str({comma:?})?;"),
+        };
+        traces += &match field.shown {
+            Some(kind) => {
+                let hole = format!("__shown{index}");
+                holes.push((hole.clone(), kind));
+                format!(
+                    "::syscall_shim::trace_scalar::<{hole}>(self.{} as usize, out)?;",
+                    field.name
+                )
+            }
+            None => format!("::syscall_shim::Plain::trace(&self.{}, out)?;", field.name),
+        };
     }
     let text = format!(
-        "unsafe impl ::syscall_shim::Plain for __name {{}}
+        "unsafe impl ::syscall_shim::Plain for __name {{
+            fn trace(&self, out: &mut dyn ::core::fmt::Write) -> ::core::fmt::Result {{
+                out.write_str(\"{{\")?;
+                {traces}
+                out.write_str(\"}}\")
+            }}
+        }}
         const _: () = assert!(
             size_of::<__name>() == {sum},
             \"a plain structure has no padding: name it as fields\"
@@ -51,27 +80,39 @@ fn has_fixed_layout(pair: &[TokenTree]) -> bool {
     is_punct(hash, '#') && is_ident(name, "repr") && layout.stream().into_iter().any(fixed)
 }
 
-fn field_types(fields: &Group) -> Vec<TokenStream> {
+struct Field {
+    name: String,
+    kind: TokenStream,
+    /// The type that it is printed as, if that is another.
+    shown: Option<TokenStream>,
+}
+
+fn fields_of(fields: &Group) -> Vec<Field> {
     split_at_commas(fields.stream())
         .into_iter()
-        .map(|field| {
-            let start = if fields.delimiter() == Delimiter::Brace {
-                field.iter().position(is_single_colon).map_or(0, |i| i + 1)
-            } else {
-                // Attributes and visibility of an unnamed field come before its type.
-                let mut start = 0;
-                while field.get(start).is_some_and(|t| is_punct(t, '#')) {
-                    start += 2;
-                }
-                if field.get(start).is_some_and(|t| is_ident(t, "pub")) {
-                    start += 1;
-                    let restricted =
-                        |t: &TokenTree| matches!(t, TokenTree::Group(g) if g.delimiter() == Delimiter::Parenthesis);
-                    start += usize::from(field.get(start).is_some_and(restricted));
-                }
-                start
+        .enumerate()
+        .map(|(index, field)| {
+            let shown = field.windows(2).find_map(trace_attribute);
+            let colon = field.iter().position(is_single_colon);
+            let (name, start) = match colon.filter(|_| fields.delimiter() == Delimiter::Brace) {
+                Some(colon) => (field[colon - 1].to_string(), colon + 1),
+                None => (index.to_string(), unnamed_start(&field)),
             };
-            field[start..].iter().cloned().collect()
+            Field { name, kind: field[start..].iter().cloned().collect(), shown }
         })
         .collect()
+}
+
+/// Where the type of an unnamed field is: attributes and visibility come before it.
+fn unnamed_start(field: &[TokenTree]) -> usize {
+    let mut start = 0;
+    while field.get(start).is_some_and(|t| is_punct(t, '#')) {
+        start += 2;
+    }
+    if field.get(start).is_some_and(|t| is_ident(t, "pub")) {
+        start += 1;
+        let restricted = |t: &TokenTree| matches!(t, TokenTree::Group(g) if g.delimiter() == Delimiter::Parenthesis);
+        start += usize::from(field.get(start).is_some_and(restricted));
+    }
+    start
 }

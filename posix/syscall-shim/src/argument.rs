@@ -2,7 +2,7 @@
 
 use core::fmt::{self, Write};
 
-use crate::{Errno, Plain, WORDS};
+use crate::{Errno, Plain, Traced, WORDS};
 
 /// A type of parameter that is made of one word and is no memory: numbers, flags, descriptors.
 pub trait Scalar: Sized {
@@ -36,20 +36,11 @@ pub trait Argument<'a>: Sized {
     /// for, until the end of `'a`.
     unsafe fn from_words(words: &[usize; WORDS], at: usize) -> Result<Self, Errno>;
 
-    /// Prints it for `strace`.
+    /// Prints it for `strace`, before the call or after it, with what it has written.
     ///
     /// # Errors
     /// Those of `out`.
-    fn trace(&self, out: &mut dyn Write) -> fmt::Result;
-
-    /// Prints it when the call has ended with `result`: of bytes that the call fills, those that it has
-    /// filled.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    fn trace_after(&self, _result: isize, out: &mut dyn Write) -> fmt::Result {
-        self.trace(out)
-    }
+    fn trace(&self, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result;
 }
 
 impl<T: Scalar> Argument<'_> for T {
@@ -58,7 +49,7 @@ impl<T: Scalar> Argument<'_> for T {
         T::from_word(words[at])
     }
 
-    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+    fn trace(&self, _: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
         Scalar::trace(self, out)
     }
 }
@@ -161,12 +152,21 @@ pub unsafe fn trace<'a, T: Argument<'a>>(
 ) -> fmt::Result {
     // SAFETY: the caller's promise.
     match unsafe { T::from_words(words, at) } {
-        Ok(value) => match result {
-            Some(result) => value.trace_after(result, out),
-            None => value.trace(out),
-        },
+        Ok(value) => value.trace(&Traced::new(words, at, result), out),
         Err(_) if words[at] == 0 => out.write_str("NULL"),
         Err(_) => write!(out, "{:#x}", words[at]),
+    }
+}
+
+/// Prints a number of a plain structure as a named one.
+///
+/// # Errors
+/// Those of `out`.
+#[doc(hidden)]
+pub fn trace_scalar<T: Scalar>(word: usize, out: &mut dyn Write) -> fmt::Result {
+    match T::from_word(word) {
+        Ok(value) => value.trace(out),
+        Err(_) => write!(out, "{word:#x}"),
     }
 }
 

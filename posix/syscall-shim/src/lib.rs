@@ -23,7 +23,7 @@
 //! the application has no call of, and the table with all that it refers to when nothing calls by
 //! number.
 //!
-//! Handlers take words as the types they mean. Memory of the application comes as [`UserPtr`],
+//! Handlers take words as the types they mean. Memory of the application comes as [`UserPtr`], [`UserOut`],
 //! [`UserSlice`], [`UserSliceMut`], [`CStrPtr`] and [`UserWord`], all valid for the length of the call. The
 //! application is linked with the system and shares its address space: null and addresses that
 //! can never be memory give `EFAULT`; any other wrong pointer has the same effect as in a call of any
@@ -43,12 +43,17 @@ pub mod host;
 mod missing;
 mod named;
 pub mod nr;
+mod out;
+mod plain;
 #[cfg(feature = "strace")]
 mod strace;
 mod table;
 #[cfg(test)]
 mod tests;
+mod text;
+mod traced;
 mod user;
+mod vectors;
 
 #[cfg(feature = "after-call")]
 pub use after::{
@@ -56,17 +61,21 @@ pub use after::{
 };
 pub use argument::{Argument, Outcome, Scalar, Value};
 #[doc(hidden)]
-pub use argument::{plain, take, trace, words};
+pub use argument::{plain, take, trace, trace_scalar, words};
 #[cfg(feature = "counters")]
 pub use counters::calls;
 pub use missing::missing;
-pub use named::{ClockId, FileFlags, MapFlags, Mode, Protection, Signal, signal_name};
+pub use named::*;
+pub use out::UserOut;
+pub use plain::Plain;
 pub use syscall_macros::{Plain, syscall};
 pub use table::{Entry, Parameter, Syscall, WORDS, by_number, dispatch, registered};
+pub use traced::{As, Interrupted, Meaning, Returned, Traced};
 pub use ukerrno::Errno;
-pub use user::{CStrPtr, Plain, Raw, Scope, UserPtr, UserSlice, UserSliceMut, UserWord};
+pub use user::{CStrPtr, Raw, Scope, UserPtr, UserSlice, UserSliceMut, UserWord};
+pub use vectors::{FilledBuffers, FullBuffers, IoVec};
 
-#[cfg(test)]
+// What the macros make names the crate from outside.
 extern crate self as syscall_shim;
 
 /// Waits with other signals blocked than usual, if a mask is given: as `ppoll` and `epoll_pwait`.

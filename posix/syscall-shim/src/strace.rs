@@ -8,17 +8,24 @@ use crate::{Errno, Syscall, WORDS, nr};
 const ADDRESSES: isize = 1 << 24;
 /// Longest line, in bytes; what does not fit is cut off.
 const LINE: usize = 512;
+/// Bytes at its end that parameters leave to the result.
+const RESULT: usize = 128;
 
 /// A line that is printed at once, so that those of several threads do not mix.
 struct Line {
     bytes: [u8; LINE],
     len: usize,
+    /// Bytes up to which it is filled now.
+    limit: usize,
+    /// Whether something did not fit.
+    cut: bool,
 }
 
 impl Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = LINE - 1 - self.len;
+        let room = self.limit - self.len;
         let cut = text.floor_char_boundary(room.min(text.len()));
+        self.cut |= cut < text.len();
         self.bytes[self.len..self.len + cut].copy_from_slice(&text.as_bytes()[..cut]);
         self.len += cut;
         Ok(())
@@ -27,7 +34,7 @@ impl Write for Line {
 
 impl Line {
     fn new() -> Self {
-        Self { bytes: [0; LINE], len: 0 }
+        Self { bytes: [0; LINE], len: 0, limit: LINE - RESULT, cut: false }
     }
 
     fn print(mut self) {
@@ -43,11 +50,18 @@ impl Line {
     ) -> fmt::Result {
         write!(self, "{}(", call.name)?;
         for (index, parameter) in call.parameters.iter().enumerate() {
+            let before = self.len;
             let comma = if index > 0 { ", " } else { "" };
             write!(self, "{comma}{} ", parameter.name)?;
+            let named = self.len;
             (parameter.trace)(words, result, self)?;
+            // A word that means nothing in this call.
+            if self.len == named {
+                self.len = before;
+            }
         }
-        self.write_str(")")
+        self.limit = LINE - 1;
+        self.write_str(if self.cut { "…)" } else { ")" })
     }
 }
 
@@ -93,4 +107,13 @@ pub(crate) fn missing(number: usize) {
     }
     .and_then(|()| line.result(Errno::ENOSYS.to_raw()));
     line.print();
+}
+
+/// What is printed of a call that has ended, without its time.
+#[cfg(test)]
+pub(crate) fn line(call: &Syscall, words: &[usize; WORDS], result: Option<isize>) -> String {
+    let mut line = Line::new();
+    line.call(call, words, result).unwrap();
+    line.result(result.unwrap_or_default()).unwrap();
+    String::from_utf8(line.bytes[..line.len].to_vec()).unwrap()
 }

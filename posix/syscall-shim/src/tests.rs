@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use crate::{
-    CStrPtr, Errno, Plain, Raw, UserPtr, UserSlice, UserSliceMut, WORDS, by_number, dispatch,
+    CStrPtr, Errno, FilledBuffers, FullBuffers, Interrupted, IoVec, Plain, Raw, Returned, Signal,
+    SignalSet, UserOut, UserPtr, UserSlice, UserSliceMut, UserWord, WORDS, by_number, dispatch,
     missing, nr, registered, syscall,
 };
 
@@ -59,6 +60,47 @@ fn stop(code: i32) -> ! {
     panic!("{code}")
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Plain)]
+#[repr(C)]
+struct Report {
+    #[trace(Signal)]
+    signal: i32,
+    _padding: u32,
+    name: [u8; 8],
+    times: [i64; 2],
+}
+
+#[syscall(nr = 505)]
+fn report(
+    place: UserOut<Report>,
+    other: Option<UserOut<u32>>,
+    #[trace(Option<UserPtr<SignalSet>>)] set: Option<UserPtr<u64>>,
+) -> Result<(), Errno> {
+    let signal = set.ok_or(Errno::EINVAL)?.read().trailing_zeros() as i32 + 1;
+    place.write(Report { signal, _padding: 0, name: *b"of\0all\0\0", times: [1, 2] });
+    if let Some(other) = other {
+        other.write(9);
+    }
+    Ok(())
+}
+
+#[syscall(nr = 506)]
+fn gather(#[trace(FullBuffers)] buffers: UserSlice<IoVec>) -> usize {
+    buffers.iter().map(|buffer| buffer.len).sum()
+}
+
+#[syscall(nr = 507)]
+fn scatter(#[trace(FilledBuffers)] buffers: UserSlice<IoVec>) -> usize {
+    gather(buffers)
+}
+
+#[syscall(nr = 508)]
+fn list(
+    #[trace(crate::As<Returned<[u32; 1]>>)] _list: UserWord,
+    #[trace(crate::As<Interrupted<u64>>)] _rest: UserWord,
+) {
+}
+
 fn call<const N: usize>(number: usize, given: [usize; N]) -> isize {
     let mut words = [usize::MAX; WORDS];
     words[..N].copy_from_slice(&given);
@@ -80,7 +122,13 @@ fn a_handler_is_a_function_a_symbol_and_a_number() {
     assert!(!by_number(504).unwrap().returns);
     let mut names: Vec<&str> = registered().iter().map(|call| call.name).collect();
     names.sort_unstable();
-    assert_eq!(names, ["copy", "getpid", "half", "length", "lengths", "stop"]);
+    assert_eq!(
+        names,
+        [
+            "copy", "gather", "getpid", "half", "length", "lengths", "list", "report", "scatter",
+            "stop"
+        ]
+    );
 }
 
 #[test]
@@ -186,22 +234,105 @@ fn parameters_are_decoded() {
     assert_eq!(traced(500, [3, &raw const number as usize]), "number 3;at -5;");
     assert_eq!(traced(500, [3, 0]), "number 3;at NULL;");
     assert_eq!(traced(500, [3, 16]), "number 3;at 0x10;");
-    assert_eq!(
-        traced(501, [at(bytes.as_ptr()), 3, at(long.as_ptr()), 40]),
-        format!("from \"a\\n\\x00\", 3;to \"{}\"…, 40;", "x".repeat(32))
-    );
+    let (address, from) = (at(long.as_ptr()), "from \"a\\n\\x00\", 3;");
+    // What is there before the call, or after it has failed, is nobody's business.
+    let unfilled = format!("{from}to {address:#x}, 40;");
+    assert_eq!(traced(501, [at(bytes.as_ptr()), 3, address, 40]), unfilled);
     let filled =
         |result| traced_after(501, [at(bytes.as_ptr()), 3, at(long.as_ptr()), 40], Some(result));
-    let from = "from \"a\\n\\x00\", 3;";
     assert_eq!(filled(2), format!("{from}to \"xx\", 40;"), "what was there before is not shown");
-    assert_eq!(filled(Errno::EIO.to_raw()), format!("{from}to \"\", 40;"));
+    assert_eq!(filled(40), format!("{from}to \"{}\"…, 40;", "x".repeat(32)));
+    assert_eq!(filled(Errno::EIO.to_raw()), unfilled);
     assert_eq!(traced(502, [at(c"/etc".as_ptr().cast())]), "text \"/etc\";");
     assert_eq!(traced(502, [0]), "text NULL;");
     let buffers = [[4096usize, 5]];
     assert_eq!(
         traced(503, [&raw const buffers as usize, 1, 0]),
-        "buffers [Buffer { start: 0x1000, len: 5 }], 1;sums NULL;"
+        "buffers [{start=0x1000, len=5}], 1;sums NULL;"
     );
+}
+
+#[cfg(feature = "strace")]
+#[test]
+fn what_a_call_writes_is_shown_when_it_has() {
+    let mut place = Report { signal: -1, _padding: 0, name: [0xff; 8], times: [-1; 2] };
+    let (mut other, set) = (77u32, 0x4002u64);
+    let (at_place, at_other) = (&raw mut place as usize, &raw mut other as usize);
+    let words = [at_place, at_other, &raw const set as usize];
+    let unwritten = format!("place {at_place:#x};other {at_other:#x};set [SIGINT SIGTERM];");
+    assert_eq!(traced(505, words), unwritten);
+    let failed = Some(Errno::EINVAL.to_raw());
+    assert_eq!(traced_after(505, words, failed), unwritten);
+    assert_eq!(call(505, words), 0);
+    assert_eq!(
+        traced_after(505, words, Some(0)),
+        "place {signal=SIGINT, name=\"of\\x00all\", times=[1, 2]};other 9;set [SIGINT SIGTERM];"
+    );
+    assert_eq!(traced_after(505, [0; 3], failed), "place NULL;other NULL;set NULL;");
+    assert_eq!(call(505, [at_place, 0, 0]), Errno::EINVAL.to_raw());
+    assert_eq!(call(505, [0, 0, words[2]]), Errno::EFAULT.to_raw());
+}
+
+#[cfg(feature = "strace")]
+#[test]
+fn lists_of_buffers_are_shown_with_what_they_have() {
+    let (hello, long) = (b"Hello\n", [b'x'; 40]);
+    let vectors = [
+        [hello.as_ptr() as usize, 6],
+        [0, 0],
+        [long.as_ptr() as usize, 40],
+        // Memory that nobody has.
+        [16, 1],
+    ];
+    let at = vectors.as_ptr() as usize;
+    let xs = |count| "x".repeat(count);
+    assert_eq!(
+        traced(506, [at, 4]),
+        format!(
+            "buffers [{{\"Hello\\n\", 6}}, {{\"\", 0}}, {{\"{}\"…, 40}}, {{0x10, 1}}], 4;",
+            xs(32)
+        )
+    );
+    let filled = |result| traced_after(507, [at, 3], Some(result));
+    assert_eq!(filled(3), "buffers [{\"Hel\", 6}, {\"\", 0}, {\"\", 40}], 3;");
+    assert_eq!(filled(8), "buffers [{\"Hello\\n\", 6}, {\"\", 0}, {\"xx\", 40}], 3;");
+    let (first, third) = (vectors[0][0], vectors[2][0]);
+    assert_eq!(
+        filled(Errno::EIO.to_raw()),
+        format!("buffers [{{{first:#x}, 6}}, {{NULL, 0}}, {{{third:#x}, 40}}], 3;")
+    );
+    assert_eq!((call(506, [at, 4]), call(507, [at, 1])), (47, 6));
+    let many = [[0usize; 2]; 33];
+    let shown = traced(506, [many.as_ptr() as usize, 33]);
+    assert!(shown.ends_with("{\"\", 0}, …], 33;"), "{shown}");
+    assert_eq!(shown.matches('{').count(), 32);
+}
+
+#[cfg(feature = "strace")]
+#[test]
+fn words_are_shown_by_their_meaning() {
+    let (numbers, rest) = ([7u32, 8, 9], 5u64);
+    let words = [numbers.as_ptr() as usize, &raw const rest as usize];
+    let [list, place] = words;
+    let shown = |result| traced_after(508, words, result);
+    assert_eq!(shown(None), format!("list {list:#x};rest {place:#x};"));
+    assert_eq!(shown(Some(2)), format!("list [[7], [8]];rest {place:#x};"));
+    assert_eq!(shown(Some(Errno::EINTR.to_raw())), format!("list {list:#x};rest 5;"));
+    assert_eq!(call(508, words), 0);
+}
+
+#[cfg(feature = "strace")]
+#[test]
+fn a_long_line_keeps_its_result() {
+    const LONG: [u8; 32] = [b'x'; 32];
+    let many = [[LONG.as_ptr() as usize, 32]; 33];
+    let mut words = [0; WORDS];
+    words[..2].copy_from_slice(&[many.as_ptr() as usize, 33]);
+    let mut long = crate::strace::line(by_number(506).unwrap(), &words, Some(0));
+    assert!(long.ends_with("…) = 0") && long.len() < 512, "{long}");
+    words[1] = 2;
+    long = crate::strace::line(by_number(506).unwrap(), &words, Some(-5));
+    assert!(long.ends_with("], 2) = -1 EIO (Input/output error)"), "{long}");
 }
 
 #[cfg(feature = "counters")]

@@ -5,33 +5,12 @@ use core::fmt::{self, Debug, Write};
 use core::marker::PhantomData;
 use core::sync::atomic::AtomicU32;
 
-use crate::{Argument, Errno, WORDS};
+use crate::{Argument, Errno, Plain, Traced, WORDS, text};
 
 /// The first page is never memory, so that null pointers to fields of structures are found too.
 const FIRST_PAGE: usize = 4096;
 /// Longest path in bytes with its terminator, as in `limits.h`.
 const PATH_MAX: usize = 4096;
-/// Bytes of a buffer that `strace` prints.
-const SHOWN: usize = 32;
-
-/// Types that applications pass in memory: any bytes are a value, and all bytes belong to it.
-/// Structures get it by `#[derive(Plain)]`.
-///
-/// # Safety
-/// Every bit pattern must be valid, and there must be no padding and no reference inside.
-pub unsafe trait Plain: Copy + Debug + 'static {}
-
-macro_rules! plain {
-    ($($number:ty)*) => {
-        // SAFETY: numbers have no padding and no invalid values.
-        $(unsafe impl Plain for $number {})*
-    };
-}
-
-plain!(i8 u8 i16 u16 i32 u32 i64 u64 i128 u128 isize usize f32 f64);
-
-// SAFETY: elements of an array follow each other without padding.
-unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
 /// Whether `len` elements of this size can lie at an address; says nothing about what is there.
 #[inline(always)]
@@ -57,7 +36,11 @@ pub struct Raw<T> {
 }
 
 // SAFETY: it is an address, of which every value is valid.
-unsafe impl<T: 'static> Plain for Raw<T> {}
+unsafe impl<T: 'static> Plain for Raw<T> {
+    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+        text::address(self.address, out)
+    }
+}
 
 impl<T> Clone for Raw<T> {
     fn clone(&self) -> Self {
@@ -145,6 +128,25 @@ impl<'a> UserWord<'a> {
     pub fn scope(self) -> Scope<'a> {
         self.scope
     }
+
+    /// Prints it for `strace`, as an address.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn trace_address(self, out: &mut dyn Write) -> fmt::Result {
+        text::address(self.word, out)
+    }
+
+    /// Prints the object at the address for `strace`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn trace_target<T: Plain>(self, out: &mut dyn Write) -> fmt::Result {
+        match self.pointer::<T>() {
+            Ok(place) => place.read().trace(out),
+            Err(_) => self.trace_address(out),
+        }
+    }
 }
 
 impl<'a> Argument<'a> for UserWord<'a> {
@@ -153,7 +155,7 @@ impl<'a> Argument<'a> for UserWord<'a> {
         Ok(Self { word: words[at], scope: Scope(PhantomData) })
     }
 
-    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+    fn trace(&self, _: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
         write!(out, "{:#x}", self.word)
     }
 }
@@ -210,8 +212,8 @@ impl<'a, T: Plain> Argument<'a> for UserPtr<'a, T> {
         Self::checked(words[at])
     }
 
-    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
-        write!(out, "{:?}", self.read())
+    fn trace(&self, _: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
+        self.read().trace(out)
     }
 }
 
@@ -221,9 +223,9 @@ impl<'a, T: Plain> Argument<'a> for Option<UserPtr<'a, T>> {
         if words[at] == 0 { Ok(None) } else { UserPtr::checked(words[at]).map(Some) }
     }
 
-    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+    fn trace(&self, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
         match self {
-            Some(pointer) => pointer.trace(out),
+            Some(pointer) => pointer.trace(call, out),
             None => out.write_str("NULL"),
         }
     }
@@ -245,7 +247,7 @@ impl<'a> UserPtr<'a, u32> {
 }
 
 macro_rules! slice {
-    ($slice:ident, $doc:literal, $filled:expr) => {
+    ($slice:ident, $doc:literal, $shown:expr) => {
         #[doc = $doc]
         ///
         /// As a parameter it takes two words, the address and the number of elements.
@@ -307,23 +309,17 @@ macro_rules! slice {
                 Self::checked(words[at], words[at + 1])
             }
 
-            fn trace(&self, out: &mut dyn Write) -> fmt::Result {
-                self.trace_after(isize::MAX, out)
-            }
-
-            fn trace_after(&self, result: isize, out: &mut dyn Write) -> fmt::Result {
+            fn trace(&self, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
                 if size_of::<T>() == 1 {
-                    let filled: fn(isize, usize) -> usize = $filled;
-                    let len = filled(result, self.len);
-                    let bytes = UserSlice::<u8>::checked(self.address, len.min(SHOWN));
-                    trace_bytes(bytes.as_ref().map_or(&[], |b| b.as_slice()), len, out)?;
-                } else {
-                    out.write_str("[")?;
-                    for (index, value) in self.iter().take(SHOWN).enumerate() {
-                        let comma = if index > 0 { ", " } else { "" };
-                        write!(out, "{comma}{value:?}")?;
+                    let shown: fn(&Traced<'_>, usize) -> Option<usize> = $shown;
+                    let bytes = shown(call, self.len)
+                        .and_then(|len| UserSlice::<u8>::checked(self.address, len).ok());
+                    match bytes {
+                        Some(bytes) => text::bytes(bytes.as_slice(), out)?,
+                        None => text::address(self.address, out)?,
                     }
-                    out.write_str(if self.len > SHOWN { ", …]" } else { "]" })?;
+                } else {
+                    text::list(self.iter(), self.len, out)?;
                 }
                 write!(out, ", {}", self.len)
             }
@@ -331,10 +327,10 @@ macro_rules! slice {
     };
 }
 
-slice!(UserSlice, "Memory of the application that a call reads.", |_, len| len);
+slice!(UserSlice, "Memory of the application that a call reads.", |_, len| Some(len));
 // What an error left there, or was there before, is nobody's business.
-slice!(UserSliceMut, "Memory of the application that a call writes.", |result, len| {
-    usize::try_from(result).map_or(0, |filled| filled.min(len))
+slice!(UserSliceMut, "Memory of the application that a call writes.", |call, len| {
+    call.returned().map(|filled| filled.min(len))
 });
 
 impl<'a> UserSlice<'a, u8> {
@@ -416,9 +412,8 @@ impl<'a> Argument<'a> for CStrPtr<'a> {
         Ok(Self { text: unsafe { CStr::from_ptr(words[at] as *const core::ffi::c_char) } })
     }
 
-    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
-        let bytes = self.as_bytes();
-        trace_bytes(&bytes[..bytes.len().min(SHOWN)], bytes.len(), out)
+    fn trace(&self, _: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
+        text::bytes(self.as_bytes(), out)
     }
 }
 
@@ -432,15 +427,10 @@ impl<'a> Argument<'a> for Option<CStrPtr<'a>> {
         unsafe { CStrPtr::from_words(words, at) }.map(Some)
     }
 
-    fn trace(&self, out: &mut dyn Write) -> fmt::Result {
+    fn trace(&self, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
         match self {
-            Some(text) => text.trace(out),
+            Some(text) => text.trace(call, out),
             None => out.write_str("NULL"),
         }
     }
-}
-
-/// Bytes as a C string literal; `…` when there are more than shown.
-fn trace_bytes(shown: &[u8], len: usize, out: &mut dyn Write) -> fmt::Result {
-    write!(out, "\"{}\"{}", shown.escape_ascii(), if len > shown.len() { "…" } else { "" })
 }

@@ -1,7 +1,10 @@
 //! The system calls.
 
 use posix_time::{Clock, NANOSECONDS, TimeSpec};
-use syscall_shim::{ClockId, Errno, Plain, UserPtr, syscall};
+use syscall_shim::{
+    ClockId, Errno, Hexadecimal, IntervalTimer, Notify, Plain, Signal, TimerFlags, UserOut,
+    UserPtr, syscall,
+};
 
 use super::{MOST, TIMERS, Timer, engine};
 use crate::number::{SIGALRM, SIGPROF, SIGVTALRM, is_signal};
@@ -24,10 +27,14 @@ const SIGEV_THREAD_ID: i32 = 4;
 #[derive(Clone, Copy, Debug, Plain)]
 #[repr(C)]
 struct SignalEvent {
+    #[trace(Hexadecimal)]
     value: u64,
+    #[trace(Signal)]
     signal: i32,
+    #[trace(Notify)]
     notify: i32,
     thread: i32,
+    #[trace(_)]
     padding: [i32; 11],
 }
 
@@ -65,7 +72,7 @@ fn find<R>(id: i32, f: impl FnOnce(&mut Timer) -> R) -> Result<R, Errno> {
 fn timer_create(
     clock: ClockId,
     event: Option<UserPtr<SignalEvent>>,
-    place: UserPtr<i32>,
+    place: UserOut<i32>,
 ) -> Result<(), Errno> {
     // Clocks that are for looking at.
     if [COARSE_REAL, COARSE_MONOTONIC, MONOTONIC_RAW].contains(&clock.0) {
@@ -108,9 +115,9 @@ fn timer_create(
 #[syscall]
 fn timer_settime(
     id: i32,
-    flags: i32,
+    #[trace(TimerFlags)] flags: i32,
     new: UserPtr<TimerSpec>,
-    old: Option<UserPtr<TimerSpec>>,
+    old: Option<UserOut<TimerSpec>>,
 ) -> Result<(), Errno> {
     let new = new.read();
     let (value, interval) = (new.value.to_ns()?, new.interval.to_ns()?);
@@ -129,7 +136,7 @@ fn timer_settime(
 
 /// See timer_gettime(2).
 #[syscall]
-fn timer_gettime(id: i32, place: UserPtr<TimerSpec>) -> Result<(), Errno> {
+fn timer_gettime(id: i32, place: UserOut<TimerSpec>) -> Result<(), Errno> {
     place.write(find(id, |timer| TimerSpec::of(timer))?);
     Ok(())
 }
@@ -201,9 +208,9 @@ fn set(which: i32, value: u64, interval: u64) -> Result<(u64, u64), Errno> {
 /// See setitimer(2).
 #[syscall]
 fn setitimer(
-    which: i32,
+    #[trace(IntervalTimer)] which: i32,
     new: Option<UserPtr<TimerValue>>,
-    old: Option<UserPtr<TimerValue>>,
+    old: Option<UserOut<TimerValue>>,
 ) -> Result<(), Errno> {
     let (value, interval) = match new.map(UserPtr::read) {
         Some(new) => (from_micros(new.value)?, from_micros(new.interval)?),
@@ -218,7 +225,7 @@ fn setitimer(
 
 /// See getitimer(2).
 #[syscall]
-fn getitimer(which: i32, place: UserPtr<TimerValue>) -> Result<(), Errno> {
+fn getitimer(#[trace(IntervalTimer)] which: i32, place: UserOut<TimerValue>) -> Result<(), Errno> {
     let (key, ..) = interval_timer(which)?;
     let timers = TIMERS.lock();
     let (left, interval) = timers.get(&key).map_or((0, 0), |timer| (timer.left(), timer.interval));
