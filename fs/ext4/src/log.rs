@@ -454,19 +454,26 @@ impl Volume {
         self.write_range(block, from as u64, &bytes, false)
     }
 
-    /// Commits, and leaves the disk so that nobody needs the journal.
+    /// Commits, and leaves the disk so that nobody needs the journal. Without memory for the latter
+    /// it is needed still, as it was before: what is committed survives all the same.
     pub fn settle(&mut self) -> Result<(), Ext4Error> {
         if self.log.is_none() || self.failed {
             return Ok(());
         }
         self.commit()?;
-        let result = self.checkpoint();
-        self.rely_on(result)?;
+        let result = match self.checkpoint().and_then(|()| self.settle_journal()) {
+            Err(Ext4Error::OutOfMemory) => Ok(()),
+            result => result,
+        };
+        // Else transactions might go to a journal that nobody reads any more.
+        self.rely_on(result)
+    }
+
+    fn settle_journal(&mut self) -> Result<(), Ext4Error> {
         let Some(mut log) = self.log.take() else { return Ok(()) };
         let result = self.settle_log(&mut log);
         self.log = Some(log);
-        // Else transactions might go to a journal that nobody reads any more.
-        self.rely_on(result)
+        result
     }
 
     fn settle_log(&self, log: &mut Log) -> Result<(), Ext4Error> {

@@ -35,8 +35,8 @@ pub struct Ext4Node {
     place: Mutex<Place>,
     /// It has no name any more, and is deleted with its last user.
     removed: AtomicBool,
-    /// It was made without a name, and may get one.
-    linkable: bool,
+    /// It was made without a name, and may get one: its first.
+    linkable: AtomicBool,
     fifo: Fifo,
     me: Weak<Self>,
 }
@@ -56,7 +56,7 @@ impl Ext4Node {
             special: inode.metadata.special,
             place: Mutex::new(place),
             removed: AtomicBool::new(inode.metadata.links == 0),
-            linkable,
+            linkable: AtomicBool::new(linkable),
             fifo: Fifo::default(),
             me: me.clone(),
         }))
@@ -343,7 +343,9 @@ impl Node for Ext4Node {
         self.must_be(Kind::Directory, Errno::ENOTDIR)?;
         let node = self.of_this(node).ok_or(Errno::EXDEV)?;
         self.shared.change(|volume| {
-            volume.link(self.number, name, node.number, node.linkable)?;
+            let linkable = node.linkable.load(Ordering::Relaxed);
+            volume.link(self.number, name, node.number, linkable)?;
+            node.linkable.store(false, Ordering::Relaxed);
             node.removed.store(false, Ordering::Release);
             Ok(())
         })

@@ -353,6 +353,27 @@ fn what_is_open_without_a_name_is_deleted_by_the_next_mount() {
     }
 }
 
+/// What lost its last name gets no other one, whatever it was made as.
+#[test]
+fn a_file_without_a_name_gets_its_first_one_once() {
+    if !tools() {
+        return;
+    }
+    let disk = Recorder::new(make(SHAPES[0], "4M"));
+    {
+        let (_fs, files) = disk.mount();
+        let temporary = OpenFlags::READ_WRITE | OpenFlags::TEMPORARY | OpenFlags::DIRECTORY;
+        let file = files.open(None, b"/", temporary, 0o600).unwrap();
+        let place = vfs::location_of(&file).unwrap();
+        files.make_link(place, None, b"/a").unwrap();
+        files.make_link(place, None, b"/b").unwrap();
+        files.unlink(None, b"/a").unwrap();
+        files.unlink(None, b"/b").unwrap();
+        assert_eq!(files.make_link(place, None, b"/a"), Err(Errno::ENOENT));
+    }
+    clean(&disk, "closed");
+}
+
 #[test]
 fn what_cannot_be_written_safely_is_only_read() {
     if !tools() {
