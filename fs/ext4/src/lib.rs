@@ -41,13 +41,12 @@
 //!   64 KiB; the numbers of files, their links, owners and times are the disk's.
 //! - Checksums of metadata (`metadata_csum`) are checked. What contradicts itself is `EUCLEAN`, never
 //!   a panic; a file system with a feature that is not known here is refused by name.
-//! - Names in large directories are found by the hash trees that these have. They are given up when a
-//!   name is added, and the directory is searched from its beginning then.
+//! - Names in directories of more than one block are found by the hash trees that these have.
 //!
 //! From the disk up: `cache` (what was read lately), `volume` (blocks, inodes), `transaction` and
 //! `log` (changes and the journal), `group`, `allocate` and `draft` (blocks and inodes that are taken
-//! and given back), `extents` and `content` (files), `index` and `hash` (finding names), `names` and
-//! `tree` (directories), `orphans`,
+//! and given back), `extents` and `content` (files), `directory` and `names` (blocks of entries), `index`,
+//! `insert`, `order` and `hash` (hash trees of directories), `tree` (names and inodes), `orphans`,
 //! `node` and `fs` (the tree of files), `committer` (what waits is committed).
 //!
 //! Structures and names are those of Linux's *ext4 Data Structures and Algorithms*
@@ -73,11 +72,13 @@ mod group;
 mod hash;
 mod index;
 mod inode;
+mod insert;
 mod journal;
 mod log;
 mod map;
 mod names;
 mod node;
+mod order;
 mod orphans;
 mod superblock;
 mod transaction;

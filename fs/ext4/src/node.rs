@@ -224,9 +224,9 @@ impl Node for Ext4Node {
             if inode.metadata.links == 0 {
                 return Err(Errno::ENOENT);
             }
-            // Positions are bytes of the directory: none of a later entry is smaller than 12.
+            // Those of `.` and `..`, which are not among these, are smaller than all others.
             let from = if from <= 2 { 0 } else { from };
-            volume.entries(&inode, from, &mut |entry| {
+            volume.list(&inode, from, &mut |entry| {
                 let kind = match entry.kind {
                     Some(kind) => kind,
                     None => volume.inode(entry.inode)?.metadata.kind,
