@@ -423,3 +423,33 @@ fn a_disk_that_fails_ends_writing_and_damages_nothing() {
         check_after_replay(&disk.content()).unwrap();
     }
 }
+
+/// Times go on in steps: what replaces something again within one changes nothing else.
+#[test]
+fn writing_again_at_once_needs_no_transaction() {
+    if !tools() {
+        return;
+    }
+    let disk = Recorder::new(make(SHAPES[0], "8M"));
+    let (_fs, files) = disk.mount();
+    let file = files.open(None, b"/file", OpenFlags::READ_WRITE | OpenFlags::CREATE, 0).unwrap();
+    file.write(&[&[1; 1024]]).unwrap();
+    file.file().sync(SyncKind::All).unwrap();
+    let (mut same, mut other) = (0, 0);
+    disk.record();
+    for n in 0..200 {
+        let (before, seen) = (file.file().metadata().unwrap(), disk.count());
+        file.write_at(0, &[&[n; 1024]], OpenFlags::empty()).unwrap();
+        let after = file.file().metadata().unwrap();
+        file.file().sync(SyncKind::All).unwrap();
+        let events = &disk.events()[seen..];
+        if before.modified == after.modified {
+            same += 1;
+            assert!(matches!(events, [Event::Write(..), Event::Flush]), "{}", events.len());
+        } else {
+            other += 1;
+            assert!(before.modified < after.modified && events.len() > 2);
+        }
+    }
+    assert!(same > 0 && same + other == 200, "{same} {other}");
+}
