@@ -285,7 +285,7 @@ fn move_entries(node: &Node, index: usize, to: &mut Node) {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::collections::HashMap;
     use std::sync::{Arc, Mutex};
 
@@ -298,7 +298,7 @@ mod tests {
     use crate::inode::ROOT as TOP;
 
     #[derive(Clone)]
-    struct Disk(Arc<Mutex<Vec<u8>>>);
+    pub struct Disk(pub Arc<Mutex<Vec<u8>>>);
 
     impl Source for Disk {
         fn bytes(&self) -> u64 {

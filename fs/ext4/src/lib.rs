@@ -35,7 +35,8 @@
 //! has a journal and extents.
 //!
 //! - Metadata is changed in memory, in transactions, which go to the journal and then to their
-//!   places; data is on the disk before what leads to it. A crash leaves what was committed.
+//!   places; data waits in memory too, and is on the disk before what leads to it. A crash leaves what
+//!   was committed.
 //! - A journal that was not finished is replayed or, for reading, read as if it had been.
 //! - Sparse files, extents that were reserved and not written, indirect blocks, blocks of 1 to
 //!   64 KiB; the numbers of files, their links, owners and times are the disk's.
@@ -43,7 +44,7 @@
 //!   a panic; a file system with a feature that is not known here is refused by name.
 //! - Names in directories of more than one block are found by the hash trees that these have.
 //!
-//! From the disk up: `cache` (what was read lately), `volume` (blocks, inodes), `transaction` and
+//! From the disk up: `cache` and `waiting` (what was read and written lately), `volume` (blocks, inodes), `transaction` and
 //! `log` (changes and the journal), `group`, `allocate` and `draft` (blocks and inodes that are taken
 //! and given back), `extents` and `content` (files), `directory` and `names` (blocks of entries), `index`,
 //! `insert`, `order` and `hash` (hash trees of directories), `tree` (names and inodes), `orphans`,
@@ -85,6 +86,7 @@ mod superblock;
 mod transaction;
 mod tree;
 mod volume;
+mod waiting;
 
 pub use cache::Source;
 pub use error::Ext4Error;
