@@ -12,6 +12,7 @@ use uklock::Mutex;
 use ukmap::SortedMap;
 
 use crate::Ext4Error;
+use crate::waiting::Waiting;
 
 /// Bytes that are read at a time: eight blocks of the usual size, so that going through a file or a
 /// directory waits for one of eight. A multiple of the blocks of all disks.
@@ -19,6 +20,7 @@ const LINE: usize = 32 << 10;
 /// Lines that are kept: half a mebibyte.
 const LINES: usize = 16;
 /// Bytes of neighbours that are written at once, at most: a block of any size, and more of small ones.
+/// What is as long does not wait for others.
 pub const RUN: usize = 64 << 10;
 
 /// Where the bytes come from.
@@ -172,7 +174,10 @@ pub struct Cache {
     bytes: u64,
     /// The one that was used last comes last.
     lines: Mutex<Vec<Line>>,
-    /// Something was written, and not flushed yet.
+    /// What was written, and the source does not have yet. Nobody reads while it changes: who writes
+    /// excludes them.
+    waiting: Mutex<Waiting>,
+    /// The source was written to, and not flushed yet.
     unflushed: AtomicBool,
 }
 
@@ -180,7 +185,14 @@ impl Cache {
     pub fn new(source: Box<dyn Source>) -> Self {
         // Whole sectors: what is behind the last one cannot be read.
         let bytes = source.bytes() & !511;
-        Self { source, bytes, lines: Mutex::default(), unflushed: AtomicBool::new(false) }
+        let waiting = Mutex::new(Waiting::new(1024));
+        let unflushed = AtomicBool::new(false);
+        Self { source, bytes, lines: Mutex::default(), waiting, unflushed }
+    }
+
+    /// Says what all that is written is a multiple of. Nothing was written before.
+    pub fn set_block_size(&mut self, bytes: u32) {
+        *self.waiting.get_mut() = Waiting::new(bytes as usize);
     }
 
     /// Bytes of the source.
@@ -198,7 +210,11 @@ impl Cache {
             let length = if from == 0 && into.len() >= LINE {
                 let whole = into.len() / LINE * LINE;
                 self.source.read(at, &mut into[..whole]).map_err(error_of)?;
+                self.waiting.lock().put_over(at, &mut into[..whole]);
                 whole
+            } else if let Some(bytes) = self.waiting.lock().get(at, into.len()) {
+                into.copy_from_slice(bytes);
+                into.len()
             } else {
                 let line = self.line(number)?;
                 // The last line may be short, but not shorter than what was asked for.
@@ -221,18 +237,59 @@ impl Cache {
             .then_some("its blocks are smaller than those of the device")
     }
 
-    /// Writes `bytes` from `at` on, at once. Nobody else reads or writes meanwhile: the caller
+    /// Writes `bytes` from `at` on: blocks of the file system, which readers see from now on, and
+    /// which are on the disk when this is flushed. Nobody else reads or writes meanwhile: the caller
     /// excludes them, so that no line is filled with what was there before.
     pub fn write(&self, at: u64, bytes: &[u8]) -> Result<(), Ext4Error> {
-        let end = at.checked_add(bytes.len() as u64).filter(|end| *end <= self.bytes);
-        end.ok_or(BEHIND)?;
-        self.unflushed.store(true, Ordering::Relaxed);
-        let result = self.source.write(at, bytes).map_err(error_of);
+        self.must_be_inside(at, bytes)?;
+        if bytes.len() < RUN {
+            let mut waiting = self.waiting.lock();
+            if !waiting.has_room(bytes.len()) {
+                self.write_out(&mut waiting)?;
+            }
+            if waiting.put(at, bytes).is_ok() {
+                drop(waiting);
+                self.note(at, bytes, true);
+                return Ok(());
+            }
+        }
+        self.write_through(at, bytes)
+    }
+
+    /// As [`write`](Self::write), but what the disk says of it is known at once.
+    pub fn write_through(&self, at: u64, bytes: &[u8]) -> Result<(), Ext4Error> {
+        self.must_be_inside(at, bytes)?;
+        // In the order in which it was written, wherever that is.
+        let result = self.write_out(&mut self.waiting.lock()).and_then(|()| {
+            self.unflushed.store(true, Ordering::Relaxed);
+            self.source.write(at, bytes).map_err(error_of)
+        });
         self.note(at, bytes, result.is_ok());
         result
     }
 
-    /// Writes blocks of `size` bytes in any order, by their numbers; as [`write`](Self::write).
+    fn must_be_inside(&self, at: u64, bytes: &[u8]) -> Result<(), Ext4Error> {
+        let end = at.checked_add(bytes.len() as u64).filter(|end| *end <= self.bytes);
+        end.map(drop).ok_or(BEHIND)
+    }
+
+    /// Gives the source what waits. When that fails it waits still.
+    fn write_out(&self, waiting: &mut Waiting) -> Result<(), Ext4Error> {
+        if !waiting.is_empty() {
+            self.unflushed.store(true, Ordering::Relaxed);
+            self.source.write_blocks(&mut waiting.iter()).map_err(error_of)?;
+            waiting.clear();
+        }
+        Ok(())
+    }
+
+    /// Whether something was written that the source does not have yet.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.lock().is_empty()
+    }
+
+    /// Writes blocks of `size` bytes in any order, by their numbers; as
+    /// [`write_through`](Self::write_through).
     pub fn write_blocks(
         &self,
         size: u64,
@@ -241,6 +298,7 @@ impl Cache {
         if blocks.keys().next_back().is_some_and(|last| *last >= self.bytes / size) {
             return Err(BEHIND);
         }
+        self.write_out(&mut self.waiting.lock())?;
         self.unflushed.store(true, Ordering::Relaxed);
         let mut all = blocks.iter().map(|(block, bytes)| (block * size, &**bytes));
         let result = self.source.write_blocks(&mut all).map_err(error_of);
@@ -270,6 +328,7 @@ impl Cache {
 
     /// Makes all that was written survive a loss of power.
     pub fn flush(&self) -> Result<(), Ext4Error> {
+        self.write_out(&mut self.waiting.lock())?;
         if self.unflushed.swap(false, Ordering::Relaxed)
             && let Err(error) = self.source.flush()
         {
@@ -288,6 +347,7 @@ impl Cache {
         let length = (self.bytes - start).min(LINE as u64) as usize;
         let mut bytes = fallible::zeroed(length).map_err(|_| Ext4Error::OutOfMemory)?;
         self.source.read(start, &mut bytes).map_err(error_of)?;
+        self.waiting.lock().put_over(start, &mut bytes);
         let bytes = fallible::arc(bytes).map_err(|_| Ext4Error::OutOfMemory)?;
         if self.known(number).is_none() {
             let mut lines = self.lines.lock();

@@ -1,7 +1,8 @@
 //! Contents of files that are changed.
 //!
-//! Data goes to the disk at once, to blocks that nobody has according to what is committed, or to
-//! those that the file has already: what a crash leaves never leads to blocks of somebody else.
+//! Data goes to blocks that nobody has according to what is committed, or to those that the file has
+//! already, and is there before that is committed: what a crash leaves never leads to blocks of
+//! somebody else, nor to what these had before.
 
 use ukerrno::Errno;
 use ukfile::Timestamp;

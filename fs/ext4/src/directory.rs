@@ -25,13 +25,13 @@ pub struct DirectoryEntry<'a> {
     pub inode: u32,
     /// `None` when only the inode tells.
     pub kind: Option<Kind>,
-    /// The byte of the directory after this entry.
+    /// The position from which on what comes after this entry is found.
     pub next: u64,
 }
 
 impl Volume {
     /// Visits the entries from byte `from` of a directory on, without `.` and `..`, until `visit`
-    /// returns false. Those of large ones are not in the order of their names.
+    /// returns false, in the order of their blocks.
     pub fn entries(
         &self,
         directory: &Inode,
@@ -52,7 +52,7 @@ impl Volume {
             };
             self.read_blocks(first, 0, &mut bytes)?;
             if self.has_entries(directory, block, &bytes)?
-                && !self.in_block(&bytes, block * size, from, visit)?
+                && !self.in_block(&bytes, block * size, from, &mut |entry| visit(entry))?
             {
                 return Ok(());
             }
@@ -94,12 +94,12 @@ impl Volume {
     }
 
     /// Visits entries of a block that begins at byte `start` of the directory.
-    fn in_block(
+    pub fn in_block<'a>(
         &self,
-        block: &[u8],
+        block: &'a [u8],
         start: u64,
         from: u64,
-        visit: &mut dyn FnMut(&DirectoryEntry<'_>) -> Result<bool, Ext4Error>,
+        visit: &mut dyn FnMut(&DirectoryEntry<'a>) -> Result<bool, Ext4Error>,
     ) -> Result<bool, Ext4Error> {
         let mut at = 0;
         while at < block.len() {

@@ -158,8 +158,11 @@ impl Volume {
         Ok(())
     }
 
-    /// [`store`](Self::store) when nothing but times was changed.
+    /// [`store`](Self::store) when nothing but times was changed, if these were.
     pub fn store_times(&mut self, draft: &mut Draft) -> Result<(), Ext4Error> {
+        if self.inode_bytes(draft.number)? == draft.bytes {
+            return Ok(());
+        }
         let essential = self.changes.essential;
         self.store(draft)?;
         self.changes.essential = essential;

@@ -39,6 +39,11 @@ pub fn of_name(sb: &Superblock, version: u8, name: &[u8]) -> Option<u32> {
     })
 }
 
+/// Whether hashes of such a function can be made.
+pub fn is_known(sb: &Superblock, version: u8) -> bool {
+    sb.signed_hash.is_some() && matches!(version, LEGACY | HALF_MD4 | TEA)
+}
+
 fn legacy(name: &[u8], byte: &impl Fn(u8) -> u32) -> u32 {
     let (mut last, mut before) = (0x12a3_fe2du32, 0x37ab_e8f9u32);
     for n in name {

@@ -8,25 +8,30 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::Ext4Error;
-use crate::bytes::{crc32c, le16, le32};
+use crate::bytes::{crc32c, le16, le32, put16, put32};
+use crate::directory::DAMAGED;
 use crate::hash;
 use crate::inode::Inode;
 use crate::volume::Volume;
 
 /// Where the entries of the root begin, and those of a node below it.
-const ROOT: usize = 32;
-const NODE: usize = 8;
+pub const ROOT: usize = 32;
+pub const NODE: usize = 8;
 /// Bytes of an entry: a hash and a block. The first has two counts in place of its hash, which is 0.
-const ENTRY: usize = 8;
+pub const ENTRY: usize = 8;
 /// Bytes behind the last entry for which there is room, with the checksum.
 const TAIL: usize = 8;
-/// What root says of itself: its length.
-const INFO_LENGTH: u8 = 8;
+/// What the root says of itself: the function of the hashes, its length, levels below it.
+pub const VERSION: usize = 28;
+pub const LENGTH: usize = 29;
+pub const LEVELS: usize = 30;
+/// Its length.
+pub const INFO_LENGTH: u8 = 8;
 /// Bits of the number of a block.
 const BLOCK: u32 = 0x0fff_ffff;
 
 /// A block of entries: where it is on the disk, and what is in it.
-type Leaf = (u64, Box<[u8]>);
+pub type Leaf = (u64, Box<[u8]>);
 
 /// What came of a search.
 #[derive(Debug, PartialEq, Eq)]
@@ -38,23 +43,67 @@ pub enum Search<T> {
 }
 
 /// A node, and which of its entries is the one in use.
-struct Node {
-    bytes: Box<[u8]>,
-    entries: usize,
-    at: usize,
+pub struct Node {
+    /// Where it is on the disk.
+    pub place: u64,
+    pub bytes: Box<[u8]>,
+    /// Where its entries begin.
+    pub entries: usize,
+    pub at: usize,
 }
 
 impl Node {
-    fn count(&self) -> usize {
+    pub fn count(&self) -> usize {
         le16(&self.bytes, self.entries + 2).into()
     }
 
-    fn hash(&self, index: usize) -> u32 {
+    pub fn set_count(&mut self, count: usize) {
+        put16(&mut self.bytes, self.entries + 2, count as u16);
+    }
+
+    fn limit(&self) -> usize {
+        le16(&self.bytes, self.entries).into()
+    }
+
+    /// Lets a new node have as many entries as it has room for.
+    pub fn set_limit(&mut self, has_checksum: bool) {
+        let limit = limit(self.bytes.len(), self.entries, has_checksum);
+        put16(&mut self.bytes, self.entries, limit as u16);
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.count() < self.limit()
+    }
+
+    pub fn hash(&self, index: usize) -> u32 {
         if index == 0 { 0 } else { le32(&self.bytes, self.entries + index * ENTRY) }
     }
 
     fn block(&self) -> u64 {
         (le32(&self.bytes, self.entries + self.at * ENTRY + 4) & BLOCK).into()
+    }
+
+    /// Lets its first entry lead to a block.
+    pub fn set_first(&mut self, block: u32) {
+        put32(&mut self.bytes, self.entries + 4, block);
+    }
+
+    /// Puts an entry, for which there is room, behind the one in use.
+    pub fn insert(&mut self, hash: u32, block: u32) -> Result<(), Ext4Error> {
+        if block > BLOCK {
+            return Err(Ext4Error::NoSpace);
+        }
+        let (index, count) = (self.at + 1, self.count());
+        let is_next = index == count || hash <= self.hash(index);
+        if !self.has_room() || hash < self.hash(self.at) || !is_next {
+            return Err(DAMAGED);
+        }
+        let (from, end) = (self.entries + index * ENTRY, self.entries + count * ENTRY);
+        self.bytes.copy_within(from..end, from + ENTRY);
+        put32(&mut self.bytes, from, hash);
+        put32(&mut self.bytes, from + 4, block);
+        self.set_count(count + 1);
+        Ok(())
     }
 
     /// Goes to the entry whose range has a hash.
@@ -65,6 +114,50 @@ impl Node {
             if self.hash(middle) <= hash { low = middle + 1 } else { high = middle }
         }
         self.at = low - 1;
+    }
+
+    fn checksum(&self, seed: u32) -> u32 {
+        let used = self.entries + self.count() * ENTRY;
+        let end = self.entries + self.limit() * ENTRY;
+        let crc = crc32c(crc32c(seed, &self.bytes[..used]), &self.bytes[end..end + 4]);
+        crc32c(crc, &[0; 4])
+    }
+
+    /// Makes its checksum, if it is to have one.
+    pub fn seal(&mut self, seed: Option<u32>) {
+        if let Some(seed) = seed {
+            let end = self.entries + self.limit() * ENTRY;
+            let crc = self.checksum(seed);
+            put32(&mut self.bytes, end + 4, crc);
+        }
+    }
+}
+
+/// Entries for which a node has room.
+fn limit(size: usize, entries: usize, has_checksum: bool) -> usize {
+    (size - entries - if has_checksum { TAIL } else { 0 }) / ENTRY
+}
+
+/// The way down a tree: its nodes from the root on.
+pub struct Path {
+    pub nodes: Vec<Node>,
+    /// The function of the hashes.
+    pub version: u8,
+    /// Levels below the root.
+    pub levels: u8,
+}
+
+impl Path {
+    /// Goes on to the next entry, wherever it is, and returns its hash.
+    pub fn advance(&mut self) -> Option<u32> {
+        loop {
+            let last = self.nodes.last_mut()?;
+            last.at += 1;
+            if last.at < last.count() {
+                return Some(last.hash(last.at));
+            }
+            self.nodes.pop();
+        }
     }
 }
 
@@ -77,16 +170,14 @@ impl Volume {
         name: &[u8],
         visit: &mut dyn FnMut(u64, Box<[u8]>) -> Result<Option<T>, Ext4Error>,
     ) -> Result<Search<T>, Ext4Error> {
-        if !directory.has_index() || matches!(name, b"." | b"..") {
+        if matches!(name, b"." | b"..") {
             return Ok(Search::NoTree);
         }
-        let Some(root) = self.tree_node(directory, 0, ROOT)? else { return Ok(Search::NoTree) };
-        let (version, levels) = (root.bytes[28], root.bytes[30]);
-        let Some(hash) = hash::of_name(&self.sb, version, name) else { return Ok(Search::NoTree) };
-        let mut path = Vec::new();
-        path.try_reserve_exact(usize::from(levels) + 1).map_err(|_| Ext4Error::OutOfMemory)?;
-        path.push(root);
-        let Some(mut leaf) = self.descend(directory, &mut path, levels, Some(hash))? else {
+        let Some(mut path) = self.tree(directory)? else { return Ok(Search::NoTree) };
+        let Some(hash) = hash::of_name(&self.sb, path.version, name) else {
+            return Ok(Search::NoTree);
+        };
+        let Some(mut leaf) = self.descend(directory, &mut path, Some(hash))? else {
             return Ok(Search::NoTree);
         };
         // Each block of entries is there once.
@@ -96,50 +187,64 @@ impl Volume {
                 return Ok(Search::Found(found));
             }
             // Names with one hash may be in several blocks.
-            loop {
-                let Some(last) = path.last_mut() else { return Ok(Search::Missing) };
-                last.at += 1;
-                if last.at < last.count() {
-                    break;
-                }
-                path.pop();
-            }
-            let next = path.last().map(|node| node.hash(node.at));
-            if next.is_none_or(|next| next & !1 != hash) {
+            if path.advance().is_none_or(|next| next & !1 != hash) {
                 return Ok(Search::Missing);
             }
-            let Some(next) = self.descend(directory, &mut path, levels, None)? else { break };
+            let Some(next) = self.descend(directory, &mut path, None)? else { break };
             leaf = next;
         }
         Ok(Search::NoTree)
     }
 
-    /// Goes down to a block of entries: to that with a hash, or the first one.
-    fn descend(
+    /// The root of the hash tree of a directory, if it has one that could be used.
+    pub fn tree(&self, directory: &Inode) -> Result<Option<Path>, Ext4Error> {
+        if !directory.has_index() {
+            return Ok(None);
+        }
+        let Some(root) = self.tree_node(directory, 0, ROOT)? else { return Ok(None) };
+        let (version, levels) = (root.bytes[VERSION], root.bytes[LEVELS]);
+        if !hash::is_known(&self.sb, version) {
+            return Ok(None);
+        }
+        let mut nodes = Vec::new();
+        // With one level more than it has.
+        let room = nodes.try_reserve_exact(usize::from(levels) + 2);
+        room.map_err(|_| Ext4Error::OutOfMemory)?;
+        nodes.push(root);
+        Ok(Some(Path { nodes, version, levels }))
+    }
+
+    /// Goes down to a block of entries: to that with a hash, or the first one. `None`: the tree
+    /// contradicts itself.
+    pub fn descend(
         &self,
         directory: &Inode,
-        path: &mut Vec<Node>,
-        levels: u8,
+        path: &mut Path,
         hash: Option<u32>,
     ) -> Result<Option<u64>, Ext4Error> {
-        if let (Some(root), Some(hash)) = (path.last_mut(), hash) {
-            root.seek(hash);
+        if let (Some(last), Some(hash)) = (path.nodes.last_mut(), hash) {
+            last.seek(hash);
         }
         loop {
-            let Some(block) = path.last().map(Node::block) else { return Ok(None) };
-            if path.len() > usize::from(levels) {
+            let Some(block) = path.nodes.last().map(Node::block) else { return Ok(None) };
+            if path.nodes.len() > usize::from(path.levels) {
                 return Ok(Some(block));
             }
             let Some(mut node) = self.tree_node(directory, block, NODE)? else { return Ok(None) };
             if let Some(hash) = hash {
                 node.seek(hash);
             }
-            path.push(node);
+            path.nodes.push(node);
         }
     }
 
+    /// Levels that a tree may have below its root.
+    pub fn most_levels(&self) -> u8 {
+        if self.sb.large_directories { 2 } else { 1 }
+    }
+
     /// A node of the tree, if it is one.
-    fn tree_node(
+    pub fn tree_node(
         &self,
         directory: &Inode,
         at: u64,
@@ -148,8 +253,8 @@ impl Volume {
         if at >= self.blocks_of(directory.metadata.size)? {
             return Ok(None);
         }
-        let Some(block) = self.run(directory, at)?.first else { return Ok(None) };
-        let bytes = self.block(block)?;
+        let Some(place) = self.run(directory, at)?.first else { return Ok(None) };
+        let bytes = self.block(place)?;
         let size = bytes.len();
         let is_right = if entries == ROOT {
             self.record_length(&bytes) == 12
@@ -157,32 +262,30 @@ impl Volume {
                 && self.record_length(&bytes[12..]) == size - 12
                 && (bytes[18], &bytes[20..22]) == (2, &b".."[..])
                 && le32(&bytes, 24) == 0
-                && bytes[29] == INFO_LENGTH
-                && bytes[30] <= if self.sb.large_directories { 2 } else { 1 }
+                && bytes[LENGTH] == INFO_LENGTH
+                && bytes[LEVELS] <= self.most_levels()
                 && bytes[31] & 1 == 0
         } else {
             le32(&bytes, 0) == 0 && self.record_length(&bytes) == size && bytes[6] == 0
         };
-        let tail = if directory.seed.is_some() { TAIL } else { 0 };
-        let (limit, count) = (le16(&bytes, entries), le16(&bytes, entries + 2));
+        let node = Node { place, bytes, entries, at: 0 };
         if !is_right
-            || usize::from(limit) != (size - entries - tail) / ENTRY
-            || !(1..=limit).contains(&count)
+            || node.limit() != limit(size, entries, directory.seed.is_some())
+            || !(1..=node.limit()).contains(&node.count())
         {
             return Ok(None);
         }
         if let Some(seed) = directory.seed {
-            let used = entries + usize::from(count) * ENTRY;
-            let end = entries + usize::from(limit) * ENTRY;
-            let crc = crc32c(crc32c(seed, &bytes[..used]), &bytes[end..end + 4]);
-            if crc32c(crc, &[0; 4]) != le32(&bytes, end + 4) {
+            let end = entries + node.limit() * ENTRY;
+            if node.checksum(seed) != le32(&node.bytes, end + 4) {
                 return Err(Ext4Error::Damaged("the checksum of a directory is wrong"));
             }
         }
-        Ok(Some(Node { bytes, entries, at: 0 }))
+        Ok(Some(node))
     }
 
-    fn tree_leaf(&self, directory: &Inode, at: u64) -> Result<Option<Leaf>, Ext4Error> {
+    /// A block of entries, if it is one.
+    pub fn tree_leaf(&self, directory: &Inode, at: u64) -> Result<Option<Leaf>, Ext4Error> {
         if at >= self.blocks_of(directory.metadata.size)? {
             return Ok(None);
         }
@@ -194,7 +297,7 @@ impl Volume {
 
 #[cfg(test)]
 #[path = "../tests/disks/mod.rs"]
-mod disks;
+pub mod disks;
 
 #[cfg(test)]
 mod tests {

@@ -35,19 +35,19 @@
 //! has a journal and extents.
 //!
 //! - Metadata is changed in memory, in transactions, which go to the journal and then to their
-//!   places; data is on the disk before what leads to it. A crash leaves what was committed.
+//!   places; data waits in memory too, and is on the disk before what leads to it. A crash leaves what
+//!   was committed.
 //! - A journal that was not finished is replayed or, for reading, read as if it had been.
 //! - Sparse files, extents that were reserved and not written, indirect blocks, blocks of 1 to
 //!   64 KiB; the numbers of files, their links, owners and times are the disk's.
 //! - Checksums of metadata (`metadata_csum`) are checked. What contradicts itself is `EUCLEAN`, never
 //!   a panic; a file system with a feature that is not known here is refused by name.
-//! - Names in large directories are found by the hash trees that these have. They are given up when a
-//!   name is added, and the directory is searched from its beginning then.
+//! - Names in directories of more than one block are found by the hash trees that these have.
 //!
-//! From the disk up: `cache` (what was read lately), `volume` (blocks, inodes), `transaction` and
+//! From the disk up: `cache` and `waiting` (what was read and written lately), `volume` (blocks, inodes), `transaction` and
 //! `log` (changes and the journal), `group`, `allocate` and `draft` (blocks and inodes that are taken
-//! and given back), `extents` and `content` (files), `index` and `hash` (finding names), `names` and
-//! `tree` (directories), `orphans`,
+//! and given back), `extents` and `content` (files), `directory` and `names` (blocks of entries), `index`,
+//! `insert`, `order` and `hash` (hash trees of directories), `tree` (names and inodes), `orphans`,
 //! `node` and `fs` (the tree of files), `committer` (what waits is committed).
 //!
 //! Structures and names are those of Linux's *ext4 Data Structures and Algorithms*
@@ -61,6 +61,7 @@ mod allocate;
 mod bytes;
 mod cache;
 mod claim;
+mod clock;
 #[cfg_attr(not(feature = "threads"), path = "no_committer.rs")]
 mod committer;
 mod content;
@@ -73,16 +74,19 @@ mod group;
 mod hash;
 mod index;
 mod inode;
+mod insert;
 mod journal;
 mod log;
 mod map;
 mod names;
 mod node;
+mod order;
 mod orphans;
 mod superblock;
 mod transaction;
 mod tree;
 mod volume;
+mod waiting;
 
 pub use cache::Source;
 pub use error::Ext4Error;

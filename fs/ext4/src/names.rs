@@ -27,6 +27,14 @@ struct Found {
     before: Option<usize>,
 }
 
+/// An entry that is put into a directory.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEntry<'a> {
+    pub name: &'a [u8],
+    pub inode: u32,
+    pub kind: Kind,
+}
+
 /// The number that an entry has for a type.
 const fn number_of(kind: Kind) -> u8 {
     match kind {
@@ -42,18 +50,23 @@ const fn number_of(kind: Kind) -> u8 {
 }
 
 /// Bytes of an entry with such a name.
-const fn length_of(name: usize) -> usize {
+pub const fn length_of(name: usize) -> usize {
     (HEAD + name).next_multiple_of(4)
 }
 
 impl Volume {
     /// Where the entries of a block end.
-    fn entries_end(&self, draft: &Draft) -> usize {
+    pub fn entries_end(&self, draft: &Draft) -> usize {
         self.sb.block_size as usize - if draft.seed.is_some() { TAIL } else { 0 }
     }
 
     /// Length of the entry at a byte, and of its name; both are inside.
-    fn entry_at(&self, bytes: &[u8], at: usize, end: usize) -> Result<(usize, usize), Ext4Error> {
+    pub fn entry_at(
+        &self,
+        bytes: &[u8],
+        at: usize,
+        end: usize,
+    ) -> Result<(usize, usize), Ext4Error> {
         let rest = bytes.get(at..end).filter(|rest| rest.len() >= HEAD).ok_or(DAMAGED)?;
         let (length, name) = (self.record_length(rest), usize::from(rest[6]));
         if length < HEAD + name || !length.is_multiple_of(4) || length > rest.len() {
@@ -62,29 +75,45 @@ impl Volume {
         Ok((length, name))
     }
 
-    fn put_entry(
-        &self,
-        bytes: &mut [u8],
-        at: usize,
-        length: usize,
-        inode: u32,
-        name: &[u8],
-        kind: Kind,
-    ) {
-        put32(bytes, at, inode);
+    pub fn put_entry(&self, bytes: &mut [u8], at: usize, length: usize, entry: &NewEntry<'_>) {
+        put32(bytes, at, entry.inode);
         self.put_length(bytes, at, length);
-        bytes[at + 6] = name.len() as u8;
+        bytes[at + 6] = entry.name.len() as u8;
         let typed = self.sb.features & FILE_TYPE != 0;
-        bytes[at + 7] = if typed { number_of(kind) } else { 0 };
-        bytes[at + HEAD..at + HEAD + name.len()].copy_from_slice(name);
+        bytes[at + 7] = if typed { number_of(entry.kind) } else { 0 };
+        bytes[at + HEAD..at + HEAD + entry.name.len()].copy_from_slice(entry.name);
     }
 
-    fn put_length(&self, bytes: &mut [u8], at: usize, length: usize) {
+    pub fn put_length(&self, bytes: &mut [u8], at: usize, length: usize) {
         put16(bytes, at + 4, u16::try_from(length).unwrap_or(u16::MAX));
     }
 
+    /// Puts an entry into a block where there is room for it. Whether there was.
+    pub fn put_in_block(
+        &self,
+        draft: &Draft,
+        bytes: &mut [u8],
+        entry: &NewEntry<'_>,
+    ) -> Result<bool, Ext4Error> {
+        let (needed, end) = (length_of(entry.name.len()), self.entries_end(draft));
+        let mut at = 0;
+        while at < end {
+            let (length, name) = self.entry_at(bytes, at, end)?;
+            let used = if le32(bytes, at) == 0 { 0 } else { length_of(name) };
+            if length.saturating_sub(used) >= needed {
+                if used > 0 {
+                    self.put_length(bytes, at, used);
+                }
+                self.put_entry(bytes, at + used, length - used, entry);
+                return Ok(true);
+            }
+            at += length;
+        }
+        Ok(false)
+    }
+
     /// Makes the checksum of a block of entries, and writes it.
-    fn store_entries(
+    pub fn store_entries(
         &mut self,
         draft: &Draft,
         block: u64,
@@ -154,43 +183,39 @@ impl Volume {
         inode: u32,
         kind: Kind,
     ) -> Result<(), Ext4Error> {
-        self.drop_index(draft)?;
-        let (needed, end) = (length_of(name.len()), self.entries_end(draft));
-        let found = self.in_blocks(draft, &mut |block, bytes| {
-            let mut at = 0;
-            while at < end {
-                let (length, name) = self.entry_at(&bytes, at, end)?;
-                let used = if le32(&bytes, at) == 0 { 0 } else { length_of(name) };
-                if length.saturating_sub(used) >= needed {
-                    return Ok(Some((block, bytes, at, length, used)));
-                }
-                at += length;
-            }
-            Ok(None)
-        })?;
-        let Some((block, mut bytes, at, length, used)) = found else {
-            let (block, mut bytes) = self.add_block(draft)?;
-            self.put_entry(&mut bytes, 0, end, inode, name, kind);
-            return self.store_entries(draft, block, &mut bytes);
-        };
-        if used > 0 {
-            self.put_length(&mut bytes, at, used);
+        let entry = NewEntry { name, inode, kind };
+        if self.insert_in_tree(draft, &entry)? {
+            return Ok(());
         }
-        self.put_entry(&mut bytes, at + used, length - used, inode, name, kind);
+        self.drop_index(draft)?;
+        let found = self.in_blocks(draft, &mut |block, mut bytes| {
+            Ok(self.put_in_block(draft, &mut bytes, &entry)?.then_some((block, bytes)))
+        })?;
+        if let Some((block, mut bytes)) = found {
+            return self.store_entries(draft, block, &mut bytes);
+        }
+        if self.make_tree(draft)? {
+            return if self.insert_in_tree(draft, &entry)? { Ok(()) } else { Err(DAMAGED) };
+        }
+        let (_, block, mut bytes) = self.add_block(draft)?;
+        self.put_entry(&mut bytes, 0, self.entries_end(draft), &entry);
         self.store_entries(draft, block, &mut bytes)
     }
 
     /// Makes the first block of a new directory.
     pub fn make_entries(&mut self, draft: &mut Draft, parent: u32) -> Result<(), Ext4Error> {
-        let (block, mut bytes) = self.add_block(draft)?;
+        let (_, block, mut bytes) = self.add_block(draft)?;
         let (own, end) = (length_of(1), self.entries_end(draft));
-        self.put_entry(&mut bytes, 0, own, draft.number, b".", Kind::Directory);
-        self.put_entry(&mut bytes, own, end - own, parent, b"..", Kind::Directory);
+        let names = [(0, own, draft.number, &b"."[..]), (own, end - own, parent, b"..")];
+        for (at, length, inode, name) in names {
+            let entry = NewEntry { name, inode, kind: Kind::Directory };
+            self.put_entry(&mut bytes, at, length, &entry);
+        }
         self.store_entries(draft, block, &mut bytes)
     }
 
-    /// Adds a block to a directory.
-    fn add_block(&mut self, draft: &mut Draft) -> Result<(u64, Box<[u8]>), Ext4Error> {
+    /// Adds a block to a directory: its number there, where it is on the disk, and zeros.
+    pub fn add_block(&mut self, draft: &mut Draft) -> Result<(u32, u64, Box<[u8]>), Ext4Error> {
         if !draft.has_extents() {
             return Err(Ext4Error::ReadOnly("directories with indirect blocks cannot grow"));
         }
@@ -203,7 +228,7 @@ impl Volume {
         draft.count_blocks(1, size);
         draft.set_size((u64::from(at) + 1) * u64::from(size));
         let bytes = ukfile::fallible::zeroed(size as usize).map_err(|_| Ext4Error::OutOfMemory)?;
-        Ok((first, bytes))
+        Ok((at, first, bytes))
     }
 
     /// Takes a name out of a directory.
@@ -232,16 +257,19 @@ impl Volume {
     ) -> Result<(), Ext4Error> {
         // The root of a hash tree has `..` too, but is none of the blocks of entries.
         if name == b".." {
+            if self.change_parent_in_tree(draft, inode)? {
+                return Ok(());
+            }
             self.drop_index(draft)?;
         }
         let Found { block, mut bytes, at, .. } = self.find_entry(draft, name)?;
         let length = self.record_length(&bytes[at..]);
-        self.put_entry(&mut bytes, at, length, inode, name, kind);
+        self.put_entry(&mut bytes, at, length, &NewEntry { name, inode, kind });
         self.store_entries(draft, block, &mut bytes)
     }
 
-    /// A hash tree would have to be kept right: it is given up, as systems do that do not know it.
-    /// Its nodes become blocks without entries.
+    /// A hash tree that cannot be used is given up, as systems do that do not know it. Its nodes
+    /// become blocks without entries.
     pub fn drop_index(&mut self, draft: &mut Draft) -> Result<(), Ext4Error> {
         if draft.flags() & INDEX == 0 {
             return Ok(());

@@ -7,11 +7,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use pipe::Fifo;
 use ukerrno::Errno;
-use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, Timestamp, fallible};
+use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, fallible};
 use uklock::Mutex;
 use vfs::{Allocate, Change, Entry, New, Node, NodeRef, Rename, WriteAt};
 
 use crate::Ext4Error;
+use crate::clock;
 use crate::fs::Shared;
 use crate::inode::Inode;
 use crate::tree::Move;
@@ -35,8 +36,8 @@ pub struct Ext4Node {
     place: Mutex<Place>,
     /// It has no name any more, and is deleted with its last user.
     removed: AtomicBool,
-    /// It was made without a name, and may get one.
-    linkable: bool,
+    /// It was made without a name, and may get one: its first.
+    linkable: AtomicBool,
     fifo: Fifo,
     me: Weak<Self>,
 }
@@ -56,7 +57,7 @@ impl Ext4Node {
             special: inode.metadata.special,
             place: Mutex::new(place),
             removed: AtomicBool::new(inode.metadata.links == 0),
-            linkable,
+            linkable: AtomicBool::new(linkable),
             fifo: Fifo::default(),
             me: me.clone(),
         }))
@@ -224,9 +225,9 @@ impl Node for Ext4Node {
             if inode.metadata.links == 0 {
                 return Err(Errno::ENOENT);
             }
-            // Positions are bytes of the directory: none of a later entry is smaller than 12.
+            // Those of `.` and `..`, which are not among these, are smaller than all others.
             let from = if from <= 2 { 0 } else { from };
-            volume.entries(&inode, from, &mut |entry| {
+            volume.list(&inode, from, &mut |entry| {
                 let kind = match entry.kind {
                     Some(kind) => kind,
                     None => volume.inode(entry.inode)?.metadata.kind,
@@ -279,7 +280,7 @@ impl Node for Ext4Node {
         if !written {
             return self.note_read();
         }
-        let now = Some(Timestamp::now());
+        let now = Some(clock::now());
         let _ = self.change(&Change { modified: now, ..Change::default() });
     }
 
@@ -343,7 +344,9 @@ impl Node for Ext4Node {
         self.must_be(Kind::Directory, Errno::ENOTDIR)?;
         let node = self.of_this(node).ok_or(Errno::EXDEV)?;
         self.shared.change(|volume| {
-            volume.link(self.number, name, node.number, node.linkable)?;
+            let linkable = node.linkable.load(Ordering::Relaxed);
+            volume.link(self.number, name, node.number, linkable)?;
+            node.linkable.store(false, Ordering::Relaxed);
             node.removed.store(false, Ordering::Release);
             Ok(())
         })
@@ -374,7 +377,7 @@ impl Node for Ext4Node {
 
     fn write(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
         self.must_be_file()?;
-        let now = Timestamp::now();
+        let now = clock::now();
         self.shared.change(|volume| {
             let offset = match at {
                 WriteAt::Offset(offset) => offset,
@@ -399,13 +402,13 @@ impl Node for Ext4Node {
 
     fn resize(&self, size: u64) -> Result<(), Errno> {
         self.must_be_file()?;
-        let now = Timestamp::now();
+        let now = clock::now();
         self.shared.change(|volume| volume.resize_file(self.number, size, now))
     }
 
     fn allocate(&self, how: Allocate, offset: u64, length: u64) -> Result<(), Errno> {
         self.must_be_file()?;
-        let now = Timestamp::now();
+        let now = clock::now();
         self.shared.change(|volume| volume.allocate_file(self.number, how, offset, length, now))
     }
 

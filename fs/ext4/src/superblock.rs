@@ -35,6 +35,8 @@ const EXTENTS: u32 = 0x40;
 /// `s_feature_compat`: there is a journal; backups of the superblock are elsewhere.
 const JOURNAL: u32 = 0x4;
 const SPARSE_2: u32 = 0x200;
+/// Directories have hash trees.
+const DIRECTORY_INDEX: u32 = 0x20;
 
 /// Places in it that are changed.
 pub const FREE_BLOCKS: (usize, usize) = (0xc, 0x158);
@@ -98,6 +100,8 @@ pub struct Superblock {
     pub extra_inode: u16,
     /// What hashes of names begin with; zeros: with what is usual.
     pub hash_seed: [u32; 4],
+    /// The function of the hashes in new trees; `None`: directories get none.
+    pub new_trees: Option<u8>,
     /// Whether the bytes of names have a sign for them, if it says so.
     pub signed_hash: Option<bool>,
     /// Whether hash trees may have a third level.
@@ -209,6 +213,7 @@ impl Superblock {
             large_files: read_only & LARGE_FILE != 0,
             checksum_seed,
             hash_seed: [0xec, 0xf0, 0xf4, 0xf8].map(|at| le32(bytes, at)),
+            new_trees: (compatible & DIRECTORY_INDEX != 0).then_some(bytes[0xfc]),
             signed_hash: match le32(bytes, 0x160) & 3 {
                 1 => Some(true),
                 2 => Some(false),

@@ -1,8 +1,9 @@
 //! What was changed and is not in the journal yet.
 //!
 //! Metadata is changed in copies of its blocks, which hide those on the disk until the transaction
-//! is committed and a checkpoint has written them to their places. An operation changes all that belongs to it or nothing: blocks are as before when
-//! it fails. Data is not here: it is on the disk before the metadata that leads to it.
+//! is committed and a checkpoint has written them to their places. An operation changes all that
+//! belongs to it or nothing: blocks are as before when it fails. Data is not here: it is on the disk before the
+//! metadata that leads to it.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -37,7 +38,7 @@ pub struct Transaction {
     pub essential: bool,
     /// What the blocks that the running operation changed were before.
     undo: Vec<(u64, Option<Box<[u8]>>)>,
-    /// When the first change was made.
+    /// When the first change was made, or data was written.
     since: Option<u64>,
 }
 
@@ -88,7 +89,8 @@ impl Volume {
             self.commit()?;
             result = self.attempt(&mut work);
         }
-        if self.changes.since.is_none() && !self.changes.is_empty() {
+        let is_clean = self.changes.is_empty() && !self.cache.has_waiting();
+        if self.changes.since.is_none() && !is_clean {
             self.changes.since = Some(now);
         }
         result
@@ -189,6 +191,11 @@ impl Transaction {
         self.undo.clear();
     }
 
+    /// Nothing was changed, and the data is on the disk.
+    pub fn settle(&mut self) {
+        self.since = None;
+    }
+
     /// All of it is in the journal. `committed` gets the blocks, for which it has room, and forgets
     /// those whose content does not count any more: they may become data, which is written to its
     /// place at once.
@@ -200,5 +207,45 @@ impl Transaction {
         for (block, bytes) in blocks {
             committed.insert(block, bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use ukfile::{Kind, Timestamp};
+    use vfs::New;
+
+    use super::*;
+    use crate::index::disks;
+    use crate::inode::ROOT;
+    use crate::insert::tests::Disk;
+
+    /// Data that replaces other data changes no block of metadata when it comes soon enough.
+    #[test]
+    fn data_alone_waits_no_longer_than_metadata() {
+        if !disks::tools() {
+            return;
+        }
+        let disk = Disk(Arc::new(Mutex::new(disks::make(&["-t", "ext4", "-b", "1024"], "4M"))));
+        let mut volume = Volume::new(Box::new(disk.clone())).unwrap();
+        volume.make_writable().unwrap();
+        let kind = Kind::Regular;
+        let new = New { kind, permissions: 0o600, user: 0, group: 0, special: 0, target: b"" };
+        let file = volume.create(ROOT, b"file", &new).unwrap();
+        let now = Timestamp { seconds: 1_000_000_000, nanoseconds: 0 };
+        volume.write_file(file, 0, &[1; 1024], now).unwrap();
+        volume.commit().unwrap();
+        assert_eq!(volume.commit_at(), None);
+        let there = |byte: u8| disk.0.lock().unwrap().chunks(1024).any(|b| *b == [byte; 1024]);
+        volume.write_file(file, 0, &[0x5a; 1024], now).unwrap();
+        assert!(volume.changes.is_empty() && there(1) && !there(0x5a));
+        assert!(volume.commit_at().is_some());
+        // What comes next after that time.
+        volume.commit_after = 0;
+        volume.operation(|_| Ok(())).unwrap();
+        assert!(there(0x5a) && !there(1));
+        assert_eq!(volume.commit_at(), None);
     }
 }

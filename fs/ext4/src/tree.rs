@@ -5,6 +5,7 @@ use ukfile::{Kind, Timestamp};
 use vfs::{Change, New};
 
 use crate::Ext4Error;
+use crate::clock;
 use crate::draft::{Draft, MAX_LINKS};
 use crate::extents::Extent;
 use crate::volume::Volume;
@@ -58,7 +59,7 @@ impl Volume {
     /// Makes a node in a directory; returns its number.
     pub fn create(&mut self, directory: u32, name: &[u8], new: &New<'_>) -> Result<u32, Ext4Error> {
         self.operation(|volume| {
-            let now = Timestamp::now();
+            let now = clock::now();
             let mut above = volume.draft(directory)?;
             if above.links() == 0 {
                 return Err(Ext4Error::Call(Errno::ENOENT));
@@ -107,7 +108,7 @@ impl Volume {
     /// Makes a file without a name.
     pub fn create_unnamed(&mut self, near: u32, new: &New<'_>) -> Result<u32, Ext4Error> {
         self.operation(|volume| {
-            let mut draft = volume.allocate_inode(new, near, Timestamp::now())?;
+            let mut draft = volume.allocate_inode(new, near, clock::now())?;
             volume.add_orphan(&mut draft)?;
             volume.store(&mut draft)?;
             Ok(draft.number)
@@ -123,7 +124,7 @@ impl Volume {
         linkable: bool,
     ) -> Result<(), Ext4Error> {
         self.operation(|volume| {
-            let now = Timestamp::now();
+            let now = clock::now();
             let kind = volume.kind_of(node)?;
             let above = volume.draft(directory)?;
             if above.links() == 0 {
@@ -158,7 +159,7 @@ impl Volume {
     /// Takes a name from an inode that is no directory. Whether it was the last one.
     pub fn unlink(&mut self, directory: u32, name: &[u8], node: u32) -> Result<bool, Ext4Error> {
         self.operation(|volume| {
-            let now = Timestamp::now();
+            let now = clock::now();
             volume.must_be((directory, name), Some(node))?;
             volume.with(directory, |volume, above| {
                 above.note_write(now);
@@ -192,7 +193,7 @@ impl Volume {
         node: u32,
     ) -> Result<(), Ext4Error> {
         self.operation(|volume| {
-            let now = Timestamp::now();
+            let now = clock::now();
             volume.must_be((directory, name), Some(node))?;
             volume.must_be_empty(node)?;
             volume.with(directory, |volume, above| {
@@ -210,7 +211,7 @@ impl Volume {
 
     /// Moves a name. Whether the inode that was replaced lost its last one.
     pub fn rename(&mut self, rename: &Move<'_>) -> Result<bool, Ext4Error> {
-        self.operation(|volume| volume.move_name(rename, Timestamp::now()))
+        self.operation(|volume| volume.move_name(rename, clock::now()))
     }
 
     fn move_name(&mut self, rename: &Move<'_>, now: Timestamp) -> Result<bool, Ext4Error> {
@@ -299,7 +300,7 @@ impl Volume {
             if let Some(time) = change.modified {
                 draft.set_modified(time);
             }
-            draft.set_changed(Timestamp::now());
+            draft.set_changed(clock::now());
             volume.store(&mut draft)
         })
     }
@@ -308,7 +309,7 @@ impl Volume {
     pub fn note_read(&mut self, number: u32) -> Result<(), Ext4Error> {
         self.operation(|volume| {
             let mut draft = volume.draft(number)?;
-            draft.set_accessed(Timestamp::now());
+            draft.set_accessed(clock::now());
             volume.store_times(&mut draft)
         })
     }

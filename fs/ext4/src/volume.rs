@@ -36,13 +36,14 @@ pub struct Volume {
 impl Volume {
     /// Looks what is there, and reads the journal if it was not finished.
     pub fn new(source: Box<dyn Source>) -> Result<Self, Ext4Error> {
-        let cache = Cache::new(source);
+        let mut cache = Cache::new(source);
         let mut bytes = [0; superblock::LENGTH];
         if cache.bytes() < superblock::AT + superblock::LENGTH as u64 {
             return Err(Ext4Error::Other);
         }
         cache.read(superblock::AT, &mut bytes)?;
         let sb = Superblock::parse(&bytes, cache.bytes())?;
+        cache.set_block_size(sb.block_size);
         let (journal, changes) = (Journal::default(), Transaction::default());
         let commit_after = COMMIT_AFTER;
         let mut volume = Self {
@@ -189,7 +190,8 @@ impl Volume {
         }
         Ok((hole && offset < end).then_some(end))
     }
-    /// Writes `bytes` to where they begin `from` bytes behind the start of a block, at once. The rest
+
+    /// Writes `bytes` to where they begin `from` bytes behind the start of a block. The rest
     /// of the first and of the last block stays as it is, or becomes zeros when they are `fresh`.
     pub fn write_range(
         &self,

@@ -45,6 +45,11 @@ enum Step {
         name: usize,
         length: usize,
     },
+    /// Makes names of one file, or removes them: enough for a hash tree.
+    Names {
+        from: usize,
+        count: usize,
+    },
     SyncAll,
 }
 
@@ -60,6 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => name().prop_map(|name| Step::Remove { name }),
         2 => (name(), name()).prop_map(|(from, to)| Step::Rename { from, to }),
         2 => (name(), length()).prop_map(|(name, length)| Step::Cut { name, length }),
+        2 => (0..60usize, 1..20usize).prop_map(|(from, count)| Step::Names { from, count }),
         1 => Just(Step::SyncAll),
     ]
 }
@@ -105,6 +111,8 @@ fn version(n: usize, length: usize) -> Vec<u8> {
 /// Does the steps; what each makes certain.
 fn run(disk: &Recorder, files: &Context, fs: &Ext4, steps: &[Step]) -> Result<Vec<Promise>, Errno> {
     files.make_directory(None, b"/dir", 0o755)?;
+    files.make_directory(None, b"/many", 0o755)?;
+    files.open(None, b"/one", WRITE, 0o600)?;
     let mut promises = Vec::new();
     let (mut lengths, mut safe) = ([0; LOGS], [0; LOGS]);
     let (mut now, mut safe_version) = (0, 0);
@@ -150,6 +158,15 @@ fn run(disk: &Recorder, files: &Context, fs: &Ext4, steps: &[Step]) -> Result<Ve
             Step::Cut { name, length } => {
                 if let Ok(place) = files.resolve(None, &path_of(name), Follow::No) {
                     let _ = files.set_size(&place, length as i64);
+                }
+            }
+            Step::Names { from, count } => {
+                let file = files.resolve(None, b"/one", Follow::No)?;
+                for n in from..from + count {
+                    let path = format!("/many/{n:-<150}").into_bytes();
+                    if files.make_link(&file, None, &path) == Err(Errno::EEXIST) {
+                        files.unlink(None, &path)?;
+                    }
                 }
             }
             Step::SyncAll => {
@@ -347,6 +364,9 @@ fn script() -> Vec<Step> {
             3 => Step::Remove { name: n % 6 },
             _ => Step::Rename { from: n % 6, to: (n + 1) % 6 },
         });
+        if n % 8 == 0 {
+            steps.push(Step::Names { from: n, count: 12 });
+        }
     }
     steps
 }

@@ -3,11 +3,11 @@
 
 mod disks;
 
-use disks::{Recorder, check, make, tools};
+use disks::{Fault, Recorder, check, make, tools};
 use limited_memory::{Limited, with_limit};
 use ukerrno::Errno;
 use ukfile::{OpenFlags, SyncKind};
-use vfs::{Context, Follow, RenameFlags};
+use vfs::{Context, FileSystem as _, Follow, RenameFlags};
 
 #[global_allocator]
 static ALLOCATOR: Limited = Limited;
@@ -63,5 +63,31 @@ fn what_lacked_memory_can_be_done_later() {
                 break;
             }
         }
+    }
+}
+
+/// What `sync` does beyond that, for which there is no memory, can be done at any other time.
+#[test]
+fn what_is_in_the_journal_is_safe() {
+    if !tools() {
+        return;
+    }
+    // For anything; for the first write, which is of blocks to their places; for a later one.
+    let (none, enough) = (-(1 << 20), 1 << 20);
+    for (limit, fault) in [(none, None), (enough, Some(0)), (enough, Some(2))] {
+        let disk = Recorder::new(make(&["-t", "ext4", "-b", "4096"], "16M"));
+        let (fs, files) = disk.mount();
+        files.make_directory(None, b"/dir", 0o755).unwrap();
+        fs.root().sync(SyncKind::All).unwrap();
+        if let Some(after) = fault {
+            disk.fail_once(Fault::Memory, after);
+        }
+        assert_eq!(with_limit(limit, || fs.sync()), Ok(()), "{limit} {fault:?}");
+        let crashed = disk.content();
+        assert!(check(&crashed).is_err(), "{limit} {fault:?}: there was enough memory");
+        let (_fs, after) = Recorder::new(crashed).mount();
+        assert!(after.resolve(None, b"/dir", Follow::No).is_ok(), "{limit} {fault:?}");
+        fs.sync().unwrap();
+        check(&disk.content()).unwrap();
     }
 }

@@ -257,11 +257,14 @@ fn what_is_synchronised_takes_few_requests() {
         // The journal may go on elsewhere on the disk in between.
         each.sort_unstable();
         assert_eq!(each[..4], [(3, 2); 4], "{shape:?}");
-        // Parts of blocks go with those between them.
+        // Parts of blocks go with those between them, when they are to be safe.
         file.write_at(0, &[&[2; 9000]], OpenFlags::empty()).unwrap();
+        file.file().sync(SyncKind::All).unwrap();
         requests();
         file.write_at(500, &[&[3; 8000]], OpenFlags::empty()).unwrap();
-        assert_eq!(requests(), (1, 0), "{shape:?}");
+        assert_eq!(requests(), (0, 0), "{shape:?}");
+        file.file().sync(SyncKind::Data).unwrap();
+        assert_eq!(requests(), (1, 1), "{shape:?}");
         // More than a hundred blocks go to their places, in the order of these.
         for n in 0..100 {
             files.make_directory(None, format!("/d{n}").as_bytes(), 0o755).unwrap();
@@ -353,6 +356,27 @@ fn what_is_open_without_a_name_is_deleted_by_the_next_mount() {
     }
 }
 
+/// What lost its last name gets no other one, whatever it was made as.
+#[test]
+fn a_file_without_a_name_gets_its_first_one_once() {
+    if !tools() {
+        return;
+    }
+    let disk = Recorder::new(make(SHAPES[0], "4M"));
+    {
+        let (_fs, files) = disk.mount();
+        let temporary = OpenFlags::READ_WRITE | OpenFlags::TEMPORARY | OpenFlags::DIRECTORY;
+        let file = files.open(None, b"/", temporary, 0o600).unwrap();
+        let place = vfs::location_of(&file).unwrap();
+        files.make_link(place, None, b"/a").unwrap();
+        files.make_link(place, None, b"/b").unwrap();
+        files.unlink(None, b"/a").unwrap();
+        files.unlink(None, b"/b").unwrap();
+        assert_eq!(files.make_link(place, None, b"/a"), Err(Errno::ENOENT));
+    }
+    clean(&disk, "closed");
+}
+
 #[test]
 fn what_cannot_be_written_safely_is_only_read() {
     if !tools() {
@@ -401,4 +425,34 @@ fn a_disk_that_fails_ends_writing_and_damages_nothing() {
         assert_eq!(get(&files, b"/file").unwrap(), b"as it was");
         check_after_replay(&disk.content()).unwrap();
     }
+}
+
+/// Times go on in steps: what replaces something again within one changes nothing else.
+#[test]
+fn writing_again_at_once_needs_no_transaction() {
+    if !tools() {
+        return;
+    }
+    let disk = Recorder::new(make(SHAPES[0], "8M"));
+    let (_fs, files) = disk.mount();
+    let file = files.open(None, b"/file", OpenFlags::READ_WRITE | OpenFlags::CREATE, 0).unwrap();
+    file.write(&[&[1; 1024]]).unwrap();
+    file.file().sync(SyncKind::All).unwrap();
+    let (mut same, mut other) = (0, 0);
+    disk.record();
+    for n in 0..200 {
+        let (before, seen) = (file.file().metadata().unwrap(), disk.count());
+        file.write_at(0, &[&[n; 1024]], OpenFlags::empty()).unwrap();
+        let after = file.file().metadata().unwrap();
+        file.file().sync(SyncKind::All).unwrap();
+        let events = &disk.events()[seen..];
+        if before.modified == after.modified {
+            same += 1;
+            assert!(matches!(events, [Event::Write(..), Event::Flush]), "{}", events.len());
+        } else {
+            other += 1;
+            assert!(before.modified < after.modified && events.len() > 2);
+        }
+    }
+    assert!(same > 0 && same + other == 200, "{same} {other}");
 }

@@ -122,6 +122,7 @@ struct State {
     fault: Option<(Fault, usize)>,
     /// Bytes of a block of the device, unless 512.
     block_size: Option<u32>,
+    reads: usize,
 }
 
 impl State {
@@ -178,6 +179,11 @@ impl Recorder {
         self.0.lock().unwrap().fault = Some((what, after));
     }
 
+    /// How often it was read.
+    pub fn reads(&self) -> usize {
+        self.0.lock().unwrap().reads
+    }
+
     /// Whether what was to fail has failed.
     pub fn has_failed(&self) -> bool {
         self.0.lock().unwrap().fault.is_none()
@@ -220,6 +226,7 @@ impl Source for Recorder {
     fn read(&self, at: u64, into: &mut [u8]) -> Result<(), BlockError> {
         let mut state = self.0.lock().unwrap();
         state.try_to(Fault::Read)?;
+        state.reads += 1;
         let bytes = state.bytes.get(at as usize..).and_then(|rest| rest.get(..into.len()));
         into.copy_from_slice(bytes.ok_or(BlockError::OutOfRange)?);
         Ok(())
