@@ -66,9 +66,10 @@ unsafe impl GlobalAlloc for Limited {
     }
 }
 
-/// Does something with at most so many bytes more than the thread has.
-pub fn with_limit<R>(bytes: usize, work: impl FnOnce() -> R) -> R {
-    let before = LIMIT.replace(USED.get() + bytes as isize);
+/// Does something with at most so many bytes more than the thread has; with a negative number it has to give
+/// back some before it gets any.
+pub fn with_limit<R>(bytes: isize, work: impl FnOnce() -> R) -> R {
+    let before = LIMIT.replace(USED.get() + bytes);
     let result = work();
     LIMIT.set(before);
     result

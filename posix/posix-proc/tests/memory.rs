@@ -13,7 +13,7 @@ static ALLOCATOR: Limited = Limited;
 
 /// Steps of the limit in bytes, and where it ends: more than any text here has.
 const STEP: usize = 8;
-const MOST: usize = 1 << 20;
+const MOST: isize = 1 << 20;
 
 /// Does something with more and more memory, until there is enough; returns how often there was not.
 fn with_little_memory(path: &str, action: impl Fn() -> Result<(), Errno>) -> usize {
