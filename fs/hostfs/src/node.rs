@@ -70,10 +70,10 @@ impl HostNode {
     }
 
     /// Notes where a directory is.
-    pub fn set_place(&self, place: Option<(&Arc<Self>, &[u8])>) -> Result<(), Errno> {
+    pub fn set_place(self: &Arc<Self>, place: Option<(&Arc<Self>, &[u8])>) -> Result<(), Errno> {
         match place {
             Some((parent, name)) if self.kind == Kind::Directory => {
-                Place::note(&self.place, parent, name).map(drop)
+                Place::note(self, |node| &node.place, parent, name).map(drop)
             }
             _ => Ok(()),
         }

@@ -14,3 +14,10 @@ proptest! {
         vfscheck::compare(HostFs::new(path.as_bytes()).unwrap(), &Abilities::ALL, &steps)?;
     }
 }
+
+#[test]
+fn the_host_moves_directories() {
+    let folder = tempfile::tempdir().unwrap();
+    let fs = HostFs::new(folder.path().to_str().unwrap().as_bytes()).unwrap();
+    vfscheck::moved_outside(fs, folder.path());
+}

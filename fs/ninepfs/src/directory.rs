@@ -120,7 +120,7 @@ impl RemoteNode {
             replaced.after_unlink();
         }
         to.changed_entries();
-        node.set_place(Some((&to.me()?, rename.to)))?;
+        node.me()?.set_place(Some((&to.me()?, rename.to)))?;
         Ok(())
     }
 

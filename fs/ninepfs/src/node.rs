@@ -81,13 +81,13 @@ impl RemoteNode {
     }
 
     /// Notes where a directory is; returns whether that is news.
-    pub fn set_place(&self, place: Option<(&Arc<Self>, &[u8])>) -> Result<bool, Errno> {
+    pub fn set_place(self: &Arc<Self>, place: Option<(&Arc<Self>, &[u8])>) -> Result<bool, Errno> {
         let Some((parent, name)) = place else { return Ok(false) };
         if self.kind != Kind::Directory {
             // A file may have several names; the one it was found by now is there.
             return Ok(true);
         }
-        Place::note(&self.place, parent, name)
+        Place::note(self, |node| &node.place, parent, name)
     }
 
     /// Opens it, for what `flags` say; those of `Lopen` are Linux's.
