@@ -186,7 +186,7 @@ impl Context {
                 _ => Some(location.node.open(flags)?.ok_or(Errno::ENXIO)?),
             }
         };
-        let node = OpenNode::new(location, flags, self.credentials.is_root());
+        let node = OpenNode::new(location, flags, self.credentials.is_root())?;
         match special {
             None => Description::new(node, flags),
             Some(file) => Description::new(OpenSpecial::new(node, file), flags),

@@ -29,22 +29,30 @@ pub struct OpenNode {
     touch: bool,
     keeps_set_id: bool,
     synchronous: bool,
+    /// Whether its mount counts it as one that is written to.
+    writes: bool,
 }
 
 impl OpenNode {
-    pub(crate) fn new(location: Location, flags: OpenFlags, root: bool) -> Self {
+    /// `EROFS`
+    pub(crate) fn new(location: Location, flags: OpenFlags, root: bool) -> Result<Self, Errno> {
+        let writes = flags.writes() && location.node.kind() == Kind::Regular;
+        if writes {
+            location.mount.add_writer()?;
+        }
         let mount = location.mount.flags();
         let quiet = if location.node.kind() == Kind::Directory {
             mount.intersects(MountFlags::NO_ATIME | MountFlags::NO_DIRECTORY_ATIME)
         } else {
             mount.contains(MountFlags::NO_ATIME)
         };
-        Self {
+        Ok(Self {
             touch: !quiet && !flags.contains(OpenFlags::NO_ATIME),
             keeps_set_id: root,
             synchronous: mount.contains(MountFlags::SYNCHRONOUS),
+            writes,
             location,
-        }
+        })
     }
 
     /// Where it is, or was when it was opened.
@@ -210,6 +218,14 @@ impl File for OpenNode {
     }
 }
 
+impl Drop for OpenNode {
+    fn drop(&mut self) {
+        if self.writes {
+            self.location.mount.remove_writer();
+        }
+    }
+}
+
 impl fmt::Debug for OpenNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenNode").field("location", &self.location).finish_non_exhaustive()
@@ -304,9 +320,9 @@ pub fn location_of(file: &Description) -> Option<&Location> {
 /// Opens what is at `location`, a regular file or a directory, without looking at permissions.
 ///
 /// # Errors
-/// `ENOMEM`
+/// `ENOMEM`; `EROFS`
 pub fn describe(location: Location, flags: OpenFlags) -> Result<Arc<Description>, Errno> {
-    Description::new(OpenNode::new(location, flags, true), flags)
+    Description::new(OpenNode::new(location, flags, true)?, flags)
 }
 
 /// `ftruncate`.

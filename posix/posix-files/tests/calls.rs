@@ -763,6 +763,7 @@ fn mounts() {
     assert_eq!(call!(nr::mkdir, c"/bound", 0o755), 0);
     assert_eq!(mount(c"/mnt", c"/bound", c"", 4096, c""), 0);
     assert_eq!(stat(c"/bound/file")[6], 8192);
+    assert_eq!(call!(nr::open, c"/bound/new", CREATE, 0o600), error(Errno::EROFS), "as its source");
     assert_eq!(call!(nr::umount2, c"/bound", 0u32), 0);
     assert_eq!(call!(nr::umount2, c"/mnt", 2u32), 0);
     assert_eq!(call!(nr::open, c"/mnt/file", 0, 0), error(Errno::ENOENT));
@@ -772,6 +773,38 @@ fn mounts() {
     assert_eq!(mount(c"none", c"/mnt", c"ramfs", 0, c"bad"), error(Errno::EINVAL));
     assert_eq!(mount(c"none", c"/mnt", c"ramfs", 1 << 30, c""), error(Errno::EINVAL));
     assert_eq!(mount(c"none", c"/none", c"ramfs", 0, c""), error(Errno::ENOENT));
+}
+
+#[test]
+fn mounts_become_read_only() {
+    const READ_ONLY: u64 = 1;
+    const REMOUNT: u64 = 32;
+    const BIND: u64 = 4096;
+    let _one = process();
+    let mount = |source: &CStr, target: &CStr, kind: &CStr, flags: u64| {
+        call!(nr::mount, source, target, kind, flags, c"")
+    };
+    assert_eq!(call!(nr::mkdir, c"/whole", 0o755), 0);
+    assert_eq!(call!(nr::mkdir, c"/part", 0o755), 0);
+    assert_eq!(mount(c"none", c"/whole", c"ramfs", 0), 0);
+    assert_eq!(mount(c"/whole", c"/part", c"", BIND), 0);
+    let writer = open(c"/part/file", CREATE);
+    let reader = open(c"/part/file", 0);
+    for bind in [0, BIND] {
+        let flags = REMOUNT | READ_ONLY | bind;
+        assert_eq!(mount(c"none", c"/part", c"", flags), error(Errno::EBUSY));
+        assert_eq!(call!(nr::write, writer, &b"x"[..]), 1, "nothing has changed");
+    }
+    close(writer);
+    assert_eq!(mount(c"none", c"/part", c"", REMOUNT | READ_ONLY | BIND), 0);
+    assert_eq!(call!(nr::open, c"/part/file", 1, 0), error(Errno::EROFS));
+    close(reader);
+    close(open(c"/whole/other", CREATE));
+    assert_eq!(mount(c"none", c"/part", c"", REMOUNT | BIND), 0);
+    close(open(c"/part/file", 1));
+    for path in [c"/part", c"/whole"] {
+        assert_eq!(call!(nr::umount2, path, 0u32), 0, "{path:?}");
+    }
 }
 
 #[test]
