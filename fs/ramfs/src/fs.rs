@@ -63,10 +63,9 @@ impl Shared {
         self.pages.fetch_sub(count as u64, Ordering::Relaxed);
     }
 
-    /// Whether that many pages would be below the limit now.
-    pub fn could_take(&self, count: u64) -> bool {
-        let used = self.pages.load(Ordering::Relaxed);
-        used.checked_add(count).is_some_and(|sum| sum <= self.limit_pages)
+    /// Whether that many pages could ever be below the limit.
+    pub fn could_hold(&self, count: u64) -> bool {
+        count <= self.limit_pages
     }
 
     pub fn take_node(&self) -> Result<u64, Errno> {
