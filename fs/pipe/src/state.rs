@@ -4,9 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use ukerrno::Errno;
-use ukfile::{
-    Control, Description, Events, File, Gather, Kind, Metadata, OpenFlags, Scatter, Watchers,
-};
+use ukfile::{Control, Events, File, Gather, Kind, Metadata, OpenFlags, Scatter, Watchers};
 use uklock::{Mutex, WaitQueue};
 
 use crate::ring::Ring;
@@ -146,6 +144,30 @@ impl Pipe {
         self.watchers.notify(Events::READABLE);
         Ok(count)
     }
+
+    /// As [`set_capacity`](crate::set_capacity).
+    fn set_capacity(&self, bytes: usize) -> Result<usize, Errno> {
+        if bytes > 1 << 31 {
+            return Err(Errno::EINVAL);
+        }
+        let capacity = bytes.max(ATOMIC).next_power_of_two();
+        if capacity > MAX_CAPACITY {
+            return Err(Errno::EPERM);
+        }
+        let mut state = self.state.lock();
+        if state.ring.len() > capacity {
+            return Err(Errno::EBUSY);
+        }
+        let had_room = state.is_writable();
+        state.capacity = capacity;
+        let has_room = state.is_writable();
+        drop(state);
+        self.writable.wake_one();
+        if has_room && !had_room {
+            self.watchers.notify(Events::WRITABLE);
+        }
+        Ok(capacity)
+    }
 }
 
 impl State {
@@ -278,46 +300,9 @@ impl File for End {
                 *bytes = self.pipe.state.lock().ring.len() as i32;
                 Ok(0)
             }
+            Control::PipeSize => Ok(self.pipe.state.lock().capacity),
+            Control::SetPipeSize(bytes) => self.pipe.set_capacity(bytes),
             _ => Err(Errno::ENOTTY),
         }
     }
-}
-
-/// Bytes that the pipe holds at most (`F_GETPIPE_SZ`).
-///
-/// # Errors
-/// `EBADF` when it is no pipe.
-pub fn capacity(file: &Description) -> Result<usize, Errno> {
-    let end: &End = file.downcast().ok_or(Errno::EBADF)?;
-    Ok(end.pipe.state.lock().capacity)
-}
-
-/// Makes the pipe hold at least `bytes`, rounded up to a power of two of pages; returns how many
-/// (`F_SETPIPE_SZ`).
-///
-/// # Errors
-/// `EBADF` when it is no pipe; `EBUSY` when there is more in it; `EINVAL`; `EPERM` beyond
-/// [`MAX_CAPACITY`].
-pub fn set_capacity(file: &Description, bytes: usize) -> Result<usize, Errno> {
-    let end: &End = file.downcast().ok_or(Errno::EBADF)?;
-    if bytes > 1 << 31 {
-        return Err(Errno::EINVAL);
-    }
-    let capacity = bytes.max(ATOMIC).next_power_of_two();
-    if capacity > MAX_CAPACITY {
-        return Err(Errno::EPERM);
-    }
-    let mut state = end.pipe.state.lock();
-    if state.ring.len() > capacity {
-        return Err(Errno::EBUSY);
-    }
-    let had_room = state.is_writable();
-    state.capacity = capacity;
-    let has_room = state.is_writable();
-    drop(state);
-    end.pipe.writable.wake_one();
-    if has_room && !had_room {
-        end.pipe.watchers.notify(Events::WRITABLE);
-    }
-    Ok(capacity)
 }

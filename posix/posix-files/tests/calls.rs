@@ -579,6 +579,16 @@ fn descriptors() {
     assert_eq!(call!(nr::pipe2, &mut ends, 0o2000000u32), 0);
     assert_eq!(call!(nr::fcntl, ends[1], 1031, 100_000), 131_072);
     assert_eq!(call!(nr::fcntl, ends[1], 1032, 0), 131_072);
+    assert_eq!(call!(nr::mknod, c"/named", 0o010_600, 0u64), 0);
+    let named = open(c"/named", 2);
+    assert_eq!(call!(nr::fcntl, named, 1032, 0), 65_536);
+    assert_eq!(call!(nr::fcntl, named, 1031, 1), 4096);
+    assert_eq!(call!(nr::fcntl, named, 1032, 0), 4096);
+    close(named);
+    let file = open(c"/no pipe", CREATE);
+    assert_eq!(call!(nr::fcntl, file, 1032, 0), error(Errno::EBADF));
+    assert_eq!(call!(nr::fcntl, file, 1031, 1), error(Errno::EBADF));
+    close(file);
     assert_eq!(call!(nr::write, ends[1], &b"abcd"[..]), 4);
     assert_eq!((call!(nr::ioctl, ends[0], 0x541bu32, &mut bytes), bytes), (0, 4));
     assert_eq!(call!(nr::lseek, ends[0], 0i64, 0), error(Errno::ESPIPE));
