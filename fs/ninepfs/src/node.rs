@@ -27,8 +27,10 @@ pub struct RemoteNode {
     last_known: Mutex<Option<Metadata>>,
     /// Held while it is written to, so that the end stays where it was seen.
     pub writing: Mutex<()>,
-    /// Whether [`Written`](crate::written::Written) has it.
+    /// Whether it has changed since the server was last asked to write it.
     pub noted: AtomicBool,
+    /// Held while the server is asked to.
+    pub syncing: Mutex<()>,
     pub ahead: Mutex<Ahead>,
     pub fifo: Fifo,
     me: Weak<RemoteNode>,
@@ -48,6 +50,7 @@ impl RemoteNode {
             last_known: Mutex::new(None),
             writing: Mutex::new(()),
             noted: AtomicBool::new(false),
+            syncing: Mutex::new(()),
             ahead: Mutex::default(),
             fifo: Fifo::default(),
             me: me.clone(),

@@ -4,7 +4,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use ninepfs::{NinePFs, Options};
 use p9::{Request, Response};
@@ -63,6 +64,17 @@ struct Asked {
 struct Noted {
     local: Local,
     asked: Mutex<Asked>,
+    /// What is done with a request to write a file.
+    on_sync: Mutex<OnSync>,
+}
+
+#[derive(Default)]
+enum OnSync {
+    #[default]
+    Write,
+    Fail,
+    /// Tells that it came, and waits to be told to go on.
+    Wait(mpsc::Sender<()>, mpsc::Receiver<()>),
 }
 
 impl Channel for Noted {
@@ -76,8 +88,17 @@ impl Channel for Noted {
             match Request::decode(&message.request).unwrap().1 {
                 Request::Write { fid, .. } => drop(asked.changed.insert(fid)),
                 Request::Fsync { fid, .. } => {
-                    asked.changed.remove(&fid);
                     asked.syncs += 1;
+                    drop(asked);
+                    match std::mem::take(&mut *self.on_sync.lock().unwrap()) {
+                        OnSync::Write => {}
+                        OnSync::Fail => return Err(ChannelError::NoMemory),
+                        OnSync::Wait(came, go) => {
+                            came.send(()).unwrap();
+                            go.recv().unwrap();
+                        }
+                    }
+                    self.asked.lock().unwrap().changed.remove(&fid);
                 }
                 Request::Readdir { .. } => asked.lists += 1,
                 Request::Clunk { .. } => asked.clunked += 1,
@@ -101,7 +122,11 @@ struct Share {
 impl Share {
     fn new(folder: &Path) -> Self {
         let local = Local::new(Server::new(folder, Access::ReadWrite).unwrap());
-        let channel = Box::leak(Box::new(Noted { local, asked: Mutex::default() }));
+        let channel = Box::leak(Box::new(Noted {
+            local,
+            asked: Mutex::default(),
+            on_sync: Mutex::default(),
+        }));
         let fs = NinePFs::new(channel, Options::default()).unwrap();
         let mount = Mount::new(fs.clone(), b"share", MountFlags::empty()).unwrap();
         Self { files: Context::new(Location::root_of(mount)), fs, channel }
@@ -160,6 +185,52 @@ fn sync_is_about_all_that_was_changed() {
     drop(gone);
     assert!(share.look().clunked >= 2);
     assert_eq!(share.sync().1, 1, "the directory");
+}
+
+#[test]
+fn sync_waits_for_what_others_have_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    let file = share.open("/file");
+    let by_sync = || share.fs.sync().unwrap();
+    let by_fsync = || file.file().sync(SyncKind::Data).unwrap();
+    let others: [&(dyn Fn() + Sync); 2] = [&by_sync, &by_fsync];
+    for other in others {
+        share.sync();
+        file.write(&[b"x"]).unwrap();
+        let ((came, has_come), (go, gone)) = (mpsc::channel(), mpsc::channel());
+        *share.channel.on_sync.lock().unwrap() = OnSync::Wait(came, gone);
+        std::thread::scope(|threads| {
+            threads.spawn(other);
+            let go = go;
+            has_come.recv().unwrap();
+            let (done, is_done) = mpsc::channel();
+            let fs = &share.fs;
+            threads.spawn(move || {
+                fs.sync().unwrap();
+                done.send(()).unwrap();
+            });
+            assert!(is_done.recv_timeout(Duration::from_millis(100)).is_err(), "too early");
+            go.send(()).unwrap();
+            is_done.recv().unwrap();
+        });
+    }
+}
+
+#[test]
+fn what_could_not_be_written_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    let file = share.open("/file");
+    let ways: [&dyn Fn() -> Result<(), Errno>; 2] =
+        [&|| file.file().sync(SyncKind::Data), &|| share.fs.sync()];
+    for way in ways {
+        share.sync();
+        file.write(&[b"x"]).unwrap();
+        *share.channel.on_sync.lock().unwrap() = OnSync::Fail;
+        assert_eq!(way(), Err(Errno::ENOMEM));
+        assert_eq!(share.sync(), (BTreeSet::new(), 1));
+    }
 }
 
 #[test]
