@@ -29,6 +29,25 @@ impl Default for Limits {
     }
 }
 
+/// Bytes of the limit for which there can be a node.
+const NODE: u64 = 512;
+
+impl Limits {
+    /// So many bytes, and nodes for them. A node takes less: files that are empty cannot use up memory
+    /// either.
+    pub const fn of(bytes: u64) -> Self {
+        Self { bytes, nodes: if bytes == u64::MAX { bytes } else { bytes / NODE } }
+    }
+
+    /// As tmpfs of Linux: whoever fills it is told that it is full, and all others still have memory.
+    pub fn half_of_memory() -> Self {
+        match ukalloc::default_heap() {
+            Some(heap) => Self::of(heap.alloc.stats().total_memory as u64 / 2),
+            None => Self::default(),
+        }
+    }
+}
+
 /// What all nodes of a file system share.
 pub struct Shared {
     /// Number of the file system.
