@@ -63,9 +63,9 @@ impl Pipe {
                     let had_room = state.is_writable();
                     let read = state.ring.pop(&mut Scatter::new(buffers));
                     let left = state.ring.len() > 0;
-                    let has_room = state.is_writable();
+                    let (room, has_room) = (state.room(), state.is_writable());
                     drop(state);
-                    self.writable.wake_one();
+                    self.tell_of_room(room);
                     if left {
                         self.readable.wake_one();
                     }
@@ -135,14 +135,21 @@ impl Pipe {
             return Ok(0);
         }
         state.ring.push(source, count)?;
-        let room = state.room() > 0;
+        let room = state.room();
         drop(state);
         self.readable.wake_one();
-        if room {
-            self.writable.wake_one();
-        }
+        self.tell_of_room(room);
         self.watchers.notify(Events::READABLE);
         Ok(count)
+    }
+
+    /// Wakes writers. Where the first may not have enough room another may.
+    fn tell_of_room(&self, room: usize) {
+        if room >= ATOMIC {
+            self.writable.wake_one();
+        } else if room > 0 {
+            self.writable.wake_all();
+        }
     }
 
     /// As [`set_capacity`](crate::set_capacity).
