@@ -44,8 +44,10 @@ impl Shared {
     ) -> Result<Arc<HostNode>, Errno> {
         let metadata = fd.metadata()?;
         let key = (metadata.device, metadata.inode);
+        // Dropped without the lock, which the end of a node takes.
+        let known;
         let mut nodes = self.nodes.lock();
-        let known = nodes.get(&key).and_then(Weak::upgrade);
+        known = nodes.get(&key).and_then(Weak::upgrade);
         let node = match &known {
             // Else the number was given to another file, and the old one is gone.
             Some(node) if node.kind == metadata.kind => node.clone(),
