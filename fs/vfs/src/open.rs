@@ -8,8 +8,8 @@ use ukfile::{Description, Kind, OpenFlags};
 use crate::context::Context;
 use crate::credentials::{EXECUTE, READ, WRITE};
 use crate::mount::{Location, MountFlags};
-use crate::node::New;
-use crate::open_node::{OpenNode, OpenSpecial};
+use crate::node::{New, NodeRef};
+use crate::open_node::{OpenNode, OpenSpecial, drop_set_id};
 use crate::shared;
 use crate::walk::{End, Follow, Name, Walk};
 
@@ -150,9 +150,15 @@ impl Context {
         self.check_open(&location, flags)?;
         if flags.contains(OpenFlags::TRUNCATE) && kind == Kind::Regular {
             check_writable(&location)?;
-            shared::resize(&location.node, 0)?;
+            self.resize(&location.node, 0)?;
         }
         self.describe(location, flags)
+    }
+
+    /// Makes a file shorter or longer.
+    pub(crate) fn resize(&self, node: &NodeRef, size: u64) -> Result<(), Errno> {
+        shared::resize(node, size)?;
+        if self.credentials.is_root() { Ok(()) } else { drop_set_id(node) }
     }
 
     fn check_open(&self, location: &Location, flags: OpenFlags) -> Result<(), Errno> {

@@ -9,7 +9,7 @@ use ukfile::{
 };
 
 use crate::mount::{Location, MountFlags};
-use crate::node::{Allocate, Change, Entry, WriteAt};
+use crate::node::{Allocate, Change, Entry, NodeRef, WriteAt};
 use crate::shared;
 
 /// Where files end at last, as on Linux.
@@ -116,24 +116,28 @@ impl OpenNode {
         } else {
             node.write(at, buffers)?
         };
-        if !self.keeps_set_id && written > 0 {
+        if written > 0 {
             self.drop_set_id()?;
         }
         Ok((start, written))
     }
 
-    /// What users who are not privileged have written to gives nobody the rights of its owner.
     fn drop_set_id(&self) -> Result<(), Errno> {
-        let permissions = self.location.node.metadata()?.permissions;
-        let mut kept = permissions & !0o4000;
-        if permissions & 0o10 != 0 {
-            kept &= !0o2000;
-        }
-        if kept != permissions {
-            self.location.node.change(&Change { permissions: Some(kept), ..Change::default() })?;
-        }
-        Ok(())
+        if self.keeps_set_id { Ok(()) } else { drop_set_id(&self.location.node) }
     }
+}
+
+/// What users who are not privileged have changed gives nobody the rights of its owner.
+pub(crate) fn drop_set_id(node: &NodeRef) -> Result<(), Errno> {
+    let permissions = node.metadata()?.permissions;
+    let mut kept = permissions & !0o4000;
+    if permissions & 0o10 != 0 {
+        kept &= !0o2000;
+    }
+    if kept != permissions {
+        node.change(&Change { permissions: Some(kept), ..Change::default() })?;
+    }
+    Ok(())
 }
 
 impl File for OpenNode {
@@ -335,7 +339,10 @@ pub fn resize_open(file: &Description, size: i64) -> Result<(), Errno> {
         return Err(Errno::EBADF);
     }
     match file.downcast::<OpenNode>() {
-        Some(node) if file.flags().writes() => shared::resize(&node.location.node, size),
+        Some(node) if file.flags().writes() => {
+            shared::resize(&node.location.node, size)?;
+            node.drop_set_id()
+        }
         _ => Err(Errno::EINVAL),
     }
 }
@@ -368,7 +375,8 @@ pub fn allocate_open(
     if offset + length > MAX_OFFSET {
         return Err(Errno::EFBIG);
     }
-    shared::allocate(&node.location.node, how, offset, length)
+    shared::allocate(&node.location.node, how, offset, length)?;
+    node.drop_set_id()
 }
 
 /// `getdents64`: visits entries from the position on until `visit` returns false; the position

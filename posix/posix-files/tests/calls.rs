@@ -2,7 +2,7 @@
 //! `fs/ramfs`; here it is about arguments, structures, and errors.
 
 use std::ffi::{CStr, CString};
-use std::sync::{Mutex, MutexGuard, Once, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, Once, mpsc};
 use std::time::Duration;
 
 use syscall_shim::{call, nr};
@@ -21,7 +21,9 @@ fn process() -> MutexGuard<'static, ()> {
         vfs::register(&ramfs::KIND).unwrap();
         let fs = ramfs::RamFs::new(ramfs::Limits::default()).unwrap();
         let mount = vfs::Mount::new(fs, b"root", vfs::MountFlags::empty()).unwrap();
-        posix_files::start(vfs::Location::root_of(mount)).unwrap();
+        let root = vfs::Location::root_of(mount);
+        vfs::set_root(root.clone());
+        posix_files::start(root).unwrap();
     });
     guard
 }
@@ -750,6 +752,149 @@ fn storage() {
     assert_eq!(call!(nr::fadvise64, ends[0], 0i64, 0i64, 1u32), error(Errno::ESPIPE));
     assert_eq!(call!(nr::fsync, 999), error(Errno::EBADF));
     [fd, ends[0], ends[1]].into_iter().for_each(close);
+}
+
+/// A file whose contents cannot be read to their end, on a file system of its own.
+struct Torn(std::sync::atomic::AtomicUsize);
+
+impl vfs::Node for Torn {
+    fn kind(&self) -> ukfile::Kind {
+        ukfile::Kind::Regular
+    }
+    fn metadata(&self) -> Result<ukfile::Metadata, Errno> {
+        Ok(ukfile::Metadata { size: 1 << 20, ..ukfile::Metadata::default() })
+    }
+    fn read(&self, at: u64, buffers: &mut [&mut [u8]], _: bool) -> Result<usize, Errno> {
+        if at < 65536 { Ok(ukfile::total_mut(buffers)) } else { Err(Errno::EIO) }
+    }
+}
+
+struct TornFs(Arc<Torn>);
+
+impl vfs::FileSystem for TornFs {
+    fn name(&self) -> &'static str {
+        "torn"
+    }
+    fn root(&self) -> vfs::NodeRef {
+        self.0.clone()
+    }
+    fn statistics(&self) -> Result<vfs::Statistics, Errno> {
+        Ok(vfs::Statistics::default())
+    }
+    fn sync(&self) -> Result<(), Errno> {
+        self.0.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_was_copied_before_an_error_is_told() {
+    let _one = process();
+    let fs = Arc::new(TornFs(Arc::new(Torn(0.into()))));
+    let mount = vfs::Mount::new(fs, b"torn", vfs::MountFlags::empty()).unwrap();
+    let open_torn = || {
+        let location = vfs::Location::root_of(mount.clone());
+        let file = vfs::describe(location, ukfile::OpenFlags::READ_ONLY).unwrap();
+        fdtab::TABLE.insert(file, false).unwrap()
+    };
+    let to = open(c"/copied", CREATE);
+    let torn = open_torn();
+    assert_eq!(call!(nr::sendfile, to, torn, 0usize, 1usize << 20), 65536);
+    assert_eq!(call!(nr::lseek, torn, 0i64, 1), 65536);
+    assert_eq!(stat(c"/copied")[6], 65536);
+    assert_eq!(call!(nr::sendfile, to, torn, 0usize, 1usize), error(Errno::EIO));
+    [to, torn].into_iter().for_each(close);
+}
+
+#[test]
+fn a_file_behind_a_device_is_sent_to() {
+    let _one = process();
+    let file = open(c"/behind", CREATE);
+    assert_eq!(call!(nr::write, file, &b"abc"[..]), 3);
+    assert_eq!(call!(nr::mknod, c"/number", 0o020_600, 240u64 << 8 | file as u64), 0);
+    let to = open(c"/number", 2);
+    let mut at = 1i64;
+    assert_eq!(call!(nr::sendfile, to, file, &mut at, 2usize), 2);
+    assert_eq!(read_all(file), b"bcc");
+    [file, to].into_iter().for_each(close);
+}
+
+#[test]
+fn parts_of_a_file_are_copied_up_to_its_end() {
+    let _one = process();
+    let fd = open(c"/parts", CREATE);
+    assert_eq!(call!(nr::write, fd, &[7u8; 100][..]), 100);
+    let copy = |mut from: i64, mut to: i64, length: usize| {
+        call!(nr::copy_file_range, fd, &mut from, fd, &mut to, length, 0u32)
+    };
+    assert_eq!(copy(0, 200, 1 << 20), 100);
+    assert_eq!(copy(0, 299, 1 << 20), error(Errno::EINVAL));
+    assert_eq!(copy(300, 300, 10), 0);
+    assert_eq!(copy(1, 0, usize::MAX), error(Errno::EOVERFLOW));
+    assert_eq!(call!(nr::lseek, fd, 0i64, 2), 300);
+    assert_eq!(call!(nr::copy_file_range, fd, 0usize, fd, 0usize, 10usize, 0u32), 0);
+    close(fd);
+}
+
+#[test]
+fn sync_is_about_what_the_process_does_not_see_too() {
+    let _one = process();
+    let torn = Arc::new(Torn(0.into()));
+    let fs = Arc::new(TornFs(torn.clone()));
+    let mount = vfs::Mount::new(fs, b"torn", vfs::MountFlags::empty()).unwrap();
+    close(open(c"/outside", CREATE));
+    assert_eq!(call!(nr::mkdir, c"/jail", 0o755), 0);
+    // The root directory is that of a mount.
+    assert_eq!(call!(nr::mount, c"none", c"/jail", c"ramfs", 0u64, c""), 0);
+    let outside = posix_files::context().unwrap().resolve(None, b"/outside", vfs::Follow::Yes);
+    outside.unwrap().mount(&mount).unwrap();
+    let root = open(c"/", 0);
+    assert_eq!(call!(nr::chroot, c"/jail"), 0);
+    assert_eq!(call!(nr::sync), 0);
+    assert_eq!(call!(nr::fchdir, root), 0);
+    assert_eq!(call!(nr::chroot, c"."), 0);
+    close(root);
+    assert_eq!(torn.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(call!(nr::umount2, c"/outside", 2u32), 0);
+    assert_eq!(call!(nr::umount2, c"/jail", 0u32), 0);
+}
+
+#[test]
+fn what_others_change_has_no_set_id_bits() {
+    const USER: u32 = 65534;
+    const READ_WRITE: u32 = 2;
+    const TRUNCATE: u32 = 0o1000;
+    let _one = process();
+    close(open(c"/set-id", CREATE));
+    let changes: [&dyn Fn() -> isize; 4] = [
+        &|| call!(nr::truncate, c"/set-id", 5i64),
+        &|| {
+            close(open(c"/set-id", READ_WRITE | TRUNCATE));
+            0
+        },
+        &|| {
+            let fd = open(c"/set-id", READ_WRITE);
+            let result = call!(nr::ftruncate, fd, 7i64);
+            close(fd);
+            result
+        },
+        &|| {
+            let fd = open(c"/set-id", READ_WRITE);
+            let result = call!(nr::fallocate, fd, 0, 0i64, 100i64);
+            close(fd);
+            result
+        },
+    ];
+    for (index, change) in changes.iter().enumerate() {
+        for (user, kept) in [(0, 0o6755), (USER, 0o755)] {
+            assert_eq!(call!(nr::chown, c"/set-id", USER, USER), 0);
+            assert_eq!(call!(nr::chmod, c"/set-id", 0o6755), 0);
+            assert_eq!(call!(nr::setresuid, user, user, 0u32), 0);
+            assert_eq!(change(), 0, "{index}");
+            assert_eq!(call!(nr::setresuid, 0u32, 0u32, 0u32), 0);
+            assert_eq!(mode(c"/set-id") & 0o7777, kept, "{index} {user}");
+        }
+    }
 }
 
 #[test]
