@@ -107,7 +107,7 @@ impl Shared {
             _ => None,
         })?;
         let Attributes { valid, qid, mode, user, group, links, special, size, .. } = told;
-        if valid & attribute::BASIC != attribute::BASIC {
+        if valid & attribute::BASIC != attribute::BASIC || i64::try_from(size).is_err() {
             return Err(Errno::EIO);
         }
         let time = |seconds: u64, nanoseconds: u64| Timestamp {

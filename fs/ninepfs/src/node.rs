@@ -19,7 +19,7 @@ pub struct RemoteNode {
     fid: Mutex<Arc<Fid>>,
     kind: Kind,
     /// The server's number.
-    path: u64,
+    pub path: u64,
     pub place: Mutex<Place<RemoteNode>>,
     opened: Mutex<Handles<Fid>>,
     /// What was known of an open file when it lost a name here. Servers that know files by their

@@ -3,7 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -253,6 +253,125 @@ fn many_changed_files_are_few_open_ones() {
     let asked = channel.asked.lock().unwrap();
     assert_eq!((asked.syncs, asked.changed.len()), (2, 0), "the file and its directory");
     assert_eq!(asked.walked + 2, asked.clunked, "those of the root were there before");
+}
+
+/// A channel whose replies somebody changes. It finds no file of the name `hidden`.
+struct Changed {
+    local: Local,
+    /// What is done to the reply to a request.
+    change: fn(&Request<'_>, &mut Vec<u8>, &Path),
+    folder: PathBuf,
+}
+
+impl Channel for Changed {
+    fn max_message(&self) -> usize {
+        self.local.max_message()
+    }
+
+    fn exchange(&self, message: Message) -> Result<Message, ChannelError> {
+        let request = message.request.clone();
+        let hidden = matches!(Request::decode(&request).unwrap().1,
+            Request::Walk { names, .. } if names.iter().any(|name| name == b"hidden"));
+        let mut done = if hidden { message } else { self.local.exchange(message)? };
+        let mut reply = if hidden { request.clone() } else { done.reply().to_vec() };
+        if hidden {
+            answer(&mut reply, &Response::Error { errno: Errno::ENOENT.number().into() });
+        }
+        (self.change)(&Request::decode(&request).unwrap().1, &mut reply, &self.folder);
+        done.length = reply.len();
+        done.reply[..reply.len()].copy_from_slice(&reply);
+        Ok(done)
+    }
+}
+
+fn changed(folder: &Path, change: fn(&Request<'_>, &mut Vec<u8>, &Path)) -> Context {
+    let local = Local::new(Server::new(folder, Access::ReadWrite).unwrap());
+    let channel = Box::leak(Box::new(Changed { local, change, folder: folder.into() }));
+    let fs = NinePFs::new(channel, Options::default()).unwrap();
+    let mount = Mount::new(fs, b"share", MountFlags::empty()).unwrap();
+    Context::new(Location::root_of(mount))
+}
+
+/// Puts another response in place of a reply.
+fn answer(reply: &mut Vec<u8>, response: &Response<'_>) {
+    let (_, _, tag) = p9::peek(reply).unwrap();
+    let mut bytes = vec![0; 9000];
+    let length = response.encode(tag, &mut bytes).unwrap();
+    *reply = bytes[..length].to_vec();
+}
+
+#[test]
+fn sizes_are_those_that_files_can_have() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "text").unwrap();
+    let files = changed(folder.path(), |_, reply, _| {
+        let Ok((_, Response::Getattr { mut attributes })) = Response::decode(reply) else { return };
+        if attributes.size == 4 {
+            attributes.size = u64::MAX - 1;
+            answer(reply, &Response::Getattr { attributes });
+        }
+    });
+    let flags = OpenFlags::WRITE_ONLY | OpenFlags::APPEND;
+    let appended = files.open(None, b"/file", flags, 0).and_then(|file| file.write(&[b"more"]));
+    assert_eq!(appended, Err(Errno::EIO));
+}
+
+#[test]
+fn what_is_made_is_what_is_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = changed(folder.path(), |request, _, folder| {
+        if matches!(request, Request::Lcreate { .. }) {
+            std::fs::write(folder.join("other"), "").unwrap();
+            std::fs::rename(folder.join("other"), folder.join("file")).unwrap();
+        }
+    });
+    let flags = OpenFlags::READ_WRITE | OpenFlags::CREATE;
+    let file = files.open(None, b"/file", flags, 0o600).unwrap();
+    assert_eq!(file.write(&[b"text"]), Ok(4));
+    assert_eq!(std::fs::read(folder.path().join("file")).unwrap(), b"text");
+}
+
+#[test]
+fn a_server_that_contradicts_itself_is_asked_so_often_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hidden"), "").unwrap();
+    let files = changed(folder.path(), |_, _, _| {});
+    let flags = OpenFlags::READ_WRITE | OpenFlags::CREATE;
+    assert_eq!(files.open(None, b"/hidden", flags, 0o600).err(), Some(Errno::ESTALE));
+}
+
+#[test]
+fn entries_without_names_end_some_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = |name: &'static [u8]| {
+        move |files: &Context| {
+            let directory = files.open(None, b"/", OpenFlags::DIRECTORY, 0).unwrap();
+            let mut names = Vec::new();
+            let listed = vfs::list_open(&directory, &mut |entry| {
+                names.push(entry.name.to_vec());
+                true
+            });
+            assert_eq!((listed, names.len()), (Err(Errno::EIO), 2), "{}", name.len());
+        }
+    };
+    // Always the directory itself, and a name that is too long.
+    list(b".")(&changed(folder.path(), |request, reply, _| entry(request, reply, b".")));
+    list(&LONG)(&changed(folder.path(), |request, reply, _| entry(request, reply, &LONG)));
+}
+
+const LONG: [u8; 256] = [b'a'; 256];
+
+/// Answers with one entry, of this name.
+fn entry(request: &Request<'_>, reply: &mut Vec<u8>, name: &[u8]) {
+    if !matches!(request, Request::Readdir { .. }) {
+        return;
+    }
+    let qid = p9::Qid { kind: 0, version: 0, path: 1 };
+    let mut bytes = [0; 1000];
+    let mut entries = p9::EntryWriter::new(&mut bytes);
+    assert!(entries.push(&p9::DirectoryEntry { qid, next: 1, kind: 8, name }));
+    let length = entries.len();
+    answer(reply, &Response::Readdir { data: p9::Data(&bytes[..length]) });
 }
 
 #[test]

@@ -27,13 +27,8 @@ impl Context {
         permissions: u16,
     ) -> Result<Arc<Description>, Errno> {
         let flags = check_flags(flags)?;
-        loop {
-            match self.try_open(at, path, flags, permissions) {
-                // Somebody else made or removed it in between.
-                Err(Errno::ESTALE) => {}
-                result => return result,
-            }
-        }
+        // Somebody else may make or remove it in between.
+        self.again(|| self.try_open(at, path, flags, permissions))
     }
 
     fn try_open(
