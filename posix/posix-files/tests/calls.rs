@@ -623,6 +623,32 @@ fn flock(kind: u64, start: u64, length: u64) -> &'static [u64; 4] {
 }
 
 #[test]
+fn locks_side_by_side_are_one() {
+    const SET: i32 = 37;
+    const GET: i32 = 36;
+    let _one = process();
+    let (a, b) = (open(c"/joined", CREATE), open(c"/joined", CREATE));
+    let of_a = |kind, start, length| call!(nr::fcntl, a, SET, flock(kind, start, length));
+    let found = || {
+        let mut found = *flock(1, 0, 0);
+        assert_eq!(call!(nr::fcntl, b, GET, &mut found), 0);
+        found
+    };
+    for at in [1, 3, 0, 2, 4] {
+        assert_eq!(of_a(1, at, 1), 0);
+    }
+    assert_eq!(found()[..3], [1, 0, 5]);
+    assert_eq!(of_a(0, 5, 5), 0);
+    assert_eq!(found()[..3], [1, 0, 5], "of another kind");
+    assert_eq!(of_a(0, 2, 1), 0);
+    assert_eq!(of_a(1, 2, 4), 0);
+    assert_eq!(found()[..3], [1, 0, 6]);
+    assert_eq!(of_a(2, 0, 6), 0);
+    assert_eq!(found()[..3], [0, 6, 4]);
+    [a, b].into_iter().for_each(close);
+}
+
+#[test]
 fn locks() {
     let _one = process();
     let (a, b) = (open(c"/locks", CREATE), open(c"/locks", CREATE));
