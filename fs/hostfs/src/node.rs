@@ -108,7 +108,11 @@ impl HostNode {
         if let Some(fd) = &opened.locker {
             return Ok(fd.clone());
         }
-        let fd = match self.open_as(OpenFlags::READ_WRITE) {
+        let first = match self.shared.reads_only {
+            true => OpenFlags::READ_ONLY,
+            false => OpenFlags::READ_WRITE,
+        };
+        let fd = match self.open_as(first) {
             Err(Errno::EACCES | Errno::EROFS) => self.open_as(OpenFlags::READ_ONLY)?,
             opened => opened?,
         };
