@@ -30,7 +30,7 @@ pub struct Termios {
     pub characters: [u8; 19],
 }
 
-/// What `ioctl` asks for.
+/// What `ioctl`, and `fcntl` of pipes, ask for.
 #[derive(Debug)]
 pub enum Control<'a> {
     /// `FIONREAD`: bytes that can be read without waiting.
@@ -45,6 +45,10 @@ pub enum Control<'a> {
     SetWindowSize(&'a WindowSize),
     /// `BLKGETSIZE64`: bytes of a block device.
     DeviceSize(&'a mut u64),
+    /// `F_GETPIPE_SZ`: bytes that a pipe holds at most.
+    PipeSize,
+    /// `F_SETPIPE_SZ`: at least so many from now on; the result is how many.
+    SetPipeSize(usize),
     /// Any other, with its number and argument.
     Other(u32, usize),
 }

@@ -157,10 +157,6 @@ impl<'a> Entries<'a> {
         // The padding of the last one may be missing.
         let next = data_end.checked_next_multiple_of(4).unwrap_or(data_end);
         self.at = next.min(self.archive.len());
-        if name == TRAILER {
-            self.inside = false;
-            return self.entry();
-        }
         Ok(Some(entry))
     }
 }
@@ -172,7 +168,11 @@ impl<'a> Iterator for Entries<'a> {
         if self.failed {
             return None;
         }
-        let entry = self.entry();
+        let mut entry = self.entry();
+        while matches!(entry, Ok(Some(Entry { name: TRAILER, .. }))) {
+            self.inside = false;
+            entry = self.entry();
+        }
         self.failed = !matches!(entry, Ok(Some(_)));
         entry.transpose()
     }

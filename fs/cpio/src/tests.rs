@@ -56,6 +56,12 @@ fn archives_may_follow_each_other() {
 }
 
 #[test]
+fn trailers_in_a_row_need_no_stack() {
+    let bytes = archive(&[]).repeat(100_000);
+    assert_eq!(all(&bytes), Ok(vec![]));
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place() {
     let good = archive(&[(b"a", b"text")]);
     assert_eq!(all(b""), Err(Error::NoTrailer(0)));

@@ -128,12 +128,13 @@ pub fn register() -> Result<(), Errno> {
     vfs::register(&KIND)
 }
 
-/// A directory with the device files.
+/// A directory with the device files. Others in it, also those of `shm_open`, take at most half of the
+/// memory.
 ///
 /// # Errors
 /// `ENOMEM`
 pub fn file_system() -> Result<Arc<dyn FileSystem>, Errno> {
-    let fs = ramfs::RamFs::new(ramfs::Limits::default())?;
+    let fs = ramfs::RamFs::new(ramfs::Limits::half_of_memory())?;
     let mount = Mount::new(fs.clone(), b"devfs", MountFlags::empty())?;
     let mut files = Context::new(Location::root_of(mount));
     files.umask = 0;

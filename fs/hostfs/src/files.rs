@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use ukerrno::Errno;
-use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, fallible};
+use ukfile::{File, Gather, Kind, Metadata, OpenFlags, SyncKind, fallible};
 use vfs::{
     Ahead, Allocate, Change, Entry, LockKind, New, Node, NodeRef, RangeLock, Rename, WriteAt,
 };
@@ -48,6 +48,12 @@ impl HostNode {
     fn write_all(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
         let writer = self.writer()?;
         let _position = self.position.lock();
+        if at == WriteAt::End && buffers.len() > MAX_BUFFERS {
+            // In one step, as others may write behind the end at the same time.
+            let mut all = fallible::zeroed(ukfile::total(buffers))?;
+            Gather::new(buffers).copy_to(&mut all);
+            return writer.append(&[&all]);
+        }
         let mut chunks = buffers.chunks(MAX_BUFFERS);
         let first = chunks.next().unwrap_or_default();
         let (start, mut done) = match at {

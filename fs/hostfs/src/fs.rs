@@ -27,6 +27,8 @@ pub struct Shared {
     /// Whether anything was changed since the host was last asked to write all of it. Its `syncfs`
     /// is about the whole file system, and takes as long as that has something to write.
     changed: AtomicBool,
+    /// Locks need no files that are open for writing.
+    pub reads_only: bool,
 }
 
 impl Shared {
@@ -44,8 +46,10 @@ impl Shared {
     ) -> Result<Arc<HostNode>, Errno> {
         let metadata = fd.metadata()?;
         let key = (metadata.device, metadata.inode);
+        // Dropped without the lock, which the end of a node takes.
+        let known;
         let mut nodes = self.nodes.lock();
-        let known = nodes.get(&key).and_then(Weak::upgrade);
+        known = nodes.get(&key).and_then(Weak::upgrade);
         let node = match &known {
             // Else the number was given to another file, and the old one is gone.
             Some(node) if node.kind == metadata.kind => node.clone(),
@@ -101,6 +105,19 @@ impl HostFs {
     /// # Errors
     /// As `open(2)`, also for `/proc/self/fd`, which must be there.
     pub fn new(path: &[u8]) -> Result<Arc<Self>, Errno> {
+        Self::with(path, false)
+    }
+
+    /// The same for who only reads: no file is opened for writing, and nobody gets a lock against
+    /// others that read.
+    ///
+    /// # Errors
+    /// As [`HostFs::new`].
+    pub fn for_reading(path: &[u8]) -> Result<Arc<Self>, Errno> {
+        Self::with(path, true)
+    }
+
+    fn with(path: &[u8], reads_only: bool) -> Result<Arc<Self>, Errno> {
         let path = crate::node::with_zero(path)?;
         let root = Fd::open(crate::node::as_c(&path)?, O_PATH | O_DIRECTORY)?;
         let shared = fallible::arc(Shared {
@@ -108,6 +125,7 @@ impl HostFs {
             nodes: Mutex::default(),
             devices: Mutex::new(Vec::new()),
             changed: AtomicBool::new(false),
+            reads_only,
         })?;
         let root = shared.node(root, None)?;
         fallible::arc(Self { root })

@@ -70,10 +70,10 @@ impl HostNode {
     }
 
     /// Notes where a directory is.
-    pub fn set_place(&self, place: Option<(&Arc<Self>, &[u8])>) -> Result<(), Errno> {
+    pub fn set_place(self: &Arc<Self>, place: Option<(&Arc<Self>, &[u8])>) -> Result<(), Errno> {
         match place {
             Some((parent, name)) if self.kind == Kind::Directory => {
-                Place::note(&self.place, parent, name).map(drop)
+                Place::note(self, |node| &node.place, parent, name).map(drop)
             }
             _ => Ok(()),
         }
@@ -108,7 +108,11 @@ impl HostNode {
         if let Some(fd) = &opened.locker {
             return Ok(fd.clone());
         }
-        let fd = match self.open_as(OpenFlags::READ_WRITE) {
+        let first = match self.shared.reads_only {
+            true => OpenFlags::READ_ONLY,
+            false => OpenFlags::READ_WRITE,
+        };
+        let fd = match self.open_as(first) {
             Err(Errno::EACCES | Errno::EROFS) => self.open_as(OpenFlags::READ_ONLY)?,
             opened => opened?,
         };

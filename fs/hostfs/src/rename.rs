@@ -22,10 +22,10 @@ impl HostNode {
         };
         renamed?;
         Ahead::forget(&to.ahead);
-        node.set_place(Some((&to.me()?, rename.to)))?;
+        node.me()?.set_place(Some((&to.me()?, rename.to)))?;
         if let Some(replaced) = rename.replaced.and_then(|r| self.from(r)) {
             if rename.exchange {
-                replaced.set_place(Some((&self.me()?, rename.from)))?;
+                replaced.me()?.set_place(Some((&self.me()?, rename.from)))?;
             } else {
                 replaced.place.lock().name = None;
             }

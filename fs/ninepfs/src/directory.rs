@@ -11,6 +11,8 @@ use crate::node::RemoteNode;
 
 /// Bytes of entries that are asked for at a time.
 const ENTRIES: usize = 8 << 10;
+/// How often the server may be asked for entries without one that is taken.
+const MOST_IN_VAIN: usize = 1000;
 /// `AT_REMOVEDIR`
 const REMOVE_DIRECTORY: u32 = 0x200;
 
@@ -23,7 +25,9 @@ fn qid_of(response: &Response<'_>) -> Option<Qid> {
 
 /// Refuses what is no name: the tree above has taken them out already.
 fn check_name(name: &[u8]) -> Result<(), Errno> {
-    if matches!(name, b"" | b"." | b"..") || name.iter().any(|b| matches!(b, b'/' | 0)) {
+    let dots = matches!(name, b"" | b"." | b"..");
+    // Programs have no room for longer ones.
+    if dots || name.len() > vfs::MAX_NAME || name.iter().any(|b| matches!(b, b'/' | 0)) {
         return Err(Errno::EINVAL);
     }
     Ok(())
@@ -51,11 +55,15 @@ impl RemoteNode {
                 let flags = OpenFlags::READ_WRITE | OpenFlags::CREATE | OpenFlags::EXCLUSIVE;
                 let flags = flags.bits();
                 let create = Request::Lcreate { fid: opened.number(), name, flags, mode, group };
-                client.ask(&create, |response| {
-                    matches!(response, Response::Lcreate { .. }).then_some(())
+                let made = client.ask(&create, |response| match response {
+                    Response::Lcreate { qid, .. } => Some(qid.path),
+                    _ => None,
                 })?;
                 let node = self.child(name)?;
-                node.keep(opened)?;
+                // Else somebody has put another in its place meanwhile.
+                if node.path == made {
+                    node.keep(opened)?;
+                }
                 return Ok(node);
             }
             Kind::Directory => Request::Mkdir { directory, name, mode, group },
@@ -120,7 +128,7 @@ impl RemoteNode {
             replaced.after_unlink();
         }
         to.changed_entries();
-        node.set_place(Some((&to.me()?, rename.to)))?;
+        node.me()?.set_place(Some((&to.me()?, rename.to)))?;
         Ok(())
     }
 
@@ -141,7 +149,13 @@ impl RemoteNode {
         }
         let (reader, client) = (self.reader()?, &self.shared.client);
         let count = ENTRIES.min(client.max_data());
-        loop {
+        let mut in_vain = 0;
+        while in_vain < MOST_IN_VAIN {
+            in_vain += 1;
+            let visit = &mut |entry: &Entry<'_>| {
+                in_vain = 0;
+                visit(entry)
+            };
             let request =
                 Request::Readdir { fid: reader.number(), offset: at, count: count as u32 };
             let more = client.call(&request, READ_HEADER + count, |response| {
@@ -159,6 +173,7 @@ impl RemoteNode {
                 return Ok(());
             }
         }
+        Err(Errno::EIO)
     }
 
     /// Visits entries as they came from the server; `at` moves on behind those that were taken. Returns

@@ -256,20 +256,20 @@ impl Node for RemoteNode {
     }
 
     fn sync(&self, what: SyncKind) -> Result<(), Errno> {
-        // Before: what is written meanwhile may come too late.
-        self.shared.written.forget(self);
-        let fid = match self.any_open() {
-            Some(fid) => fid,
-            // Permissions may allow to write alone.
-            None => match self.reader() {
-                Err(Errno::EACCES) if self.kind() == Kind::Regular => self.writer()?,
-                reader => reader?,
-            },
-        };
-        let data_only = u32::from(what == SyncKind::Data);
-        let request = Request::Fsync { fid: fid.number(), data_only };
-        self.shared
-            .client
-            .ask(&request, |response| matches!(response, Response::Fsync {}).then_some(()))
+        self.shared.written.write(self, || {
+            let fid = match self.any_open() {
+                Some(fid) => fid,
+                // Permissions may allow to write alone.
+                None => match self.reader() {
+                    Err(Errno::EACCES) if self.kind() == Kind::Regular => self.writer()?,
+                    reader => reader?,
+                },
+            };
+            let data_only = u32::from(what == SyncKind::Data);
+            let request = Request::Fsync { fid: fid.number(), data_only };
+            self.shared
+                .client
+                .ask(&request, |response| matches!(response, Response::Fsync {}).then_some(()))
+        })
     }
 }

@@ -62,8 +62,10 @@ impl Shared {
             Some(kind) => kind,
             None => self.metadata(&fid)?.kind,
         };
+        // Dropped without the lock, which the end of a node takes.
+        let known;
         let mut nodes = self.nodes.lock();
-        let known = nodes.get(&qid.path).and_then(Weak::upgrade);
+        known = nodes.get(&qid.path).and_then(Weak::upgrade);
         let (node, spare) = match &known {
             // Else the number was given to another file, and the old one is gone.
             Some(node) if node.kind() == kind => (node.clone(), Some(fid)),
@@ -105,7 +107,7 @@ impl Shared {
             _ => None,
         })?;
         let Attributes { valid, qid, mode, user, group, links, special, size, .. } = told;
-        if valid & attribute::BASIC != attribute::BASIC {
+        if valid & attribute::BASIC != attribute::BASIC || i64::try_from(size).is_err() {
             return Err(Errno::EIO);
         }
         let time = |seconds: u64, nanoseconds: u64| Timestamp {

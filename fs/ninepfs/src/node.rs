@@ -19,7 +19,7 @@ pub struct RemoteNode {
     fid: Mutex<Arc<Fid>>,
     kind: Kind,
     /// The server's number.
-    path: u64,
+    pub path: u64,
     pub place: Mutex<Place<RemoteNode>>,
     opened: Mutex<Handles<Fid>>,
     /// What was known of an open file when it lost a name here. Servers that know files by their
@@ -27,8 +27,10 @@ pub struct RemoteNode {
     last_known: Mutex<Option<Metadata>>,
     /// Held while it is written to, so that the end stays where it was seen.
     pub writing: Mutex<()>,
-    /// Whether [`Written`](crate::written::Written) has it.
+    /// Whether it has changed since the server was last asked to write it.
     pub noted: AtomicBool,
+    /// Held while the server is asked to.
+    pub syncing: Mutex<()>,
     pub ahead: Mutex<Ahead>,
     pub fifo: Fifo,
     me: Weak<RemoteNode>,
@@ -48,6 +50,7 @@ impl RemoteNode {
             last_known: Mutex::new(None),
             writing: Mutex::new(()),
             noted: AtomicBool::new(false),
+            syncing: Mutex::new(()),
             ahead: Mutex::default(),
             fifo: Fifo::default(),
             me: me.clone(),
@@ -81,13 +84,13 @@ impl RemoteNode {
     }
 
     /// Notes where a directory is; returns whether that is news.
-    pub fn set_place(&self, place: Option<(&Arc<Self>, &[u8])>) -> Result<bool, Errno> {
+    pub fn set_place(self: &Arc<Self>, place: Option<(&Arc<Self>, &[u8])>) -> Result<bool, Errno> {
         let Some((parent, name)) = place else { return Ok(false) };
         if self.kind != Kind::Directory {
             // A file may have several names; the one it was found by now is there.
             return Ok(true);
         }
-        Place::note(&self.place, parent, name)
+        Place::note(self, |node| &node.place, parent, name)
     }
 
     /// Opens it, for what `flags` say; those of `Lopen` are Linux's.

@@ -17,9 +17,14 @@ const MOST: usize = 128;
 /// Files that were written to, and directories whose entries changed, since the server was last asked
 /// to write them: the protocol has words for one file at a time, and `sync` is about all.
 ///
-/// A node that is in here stays, so that it can be asked for after its last user is gone.
+/// A node that is in here stays, so that it can be asked for after its last user is gone. It is in here
+/// until the server has answered, so that whoever calls `sync` meanwhile asks too.
 #[derive(Default)]
-pub struct Written(Mutex<List>);
+pub struct Written {
+    list: Mutex<List>,
+    /// Held by `sync`: it goes round the list.
+    syncing: Mutex<()>,
+}
 
 #[derive(Default)]
 struct List {
@@ -29,6 +34,19 @@ struct List {
     failed: Option<Errno>,
     /// Nobody can ask for all any more.
     ended: bool,
+}
+
+impl List {
+    fn position(&self, node: &RemoteNode) -> Option<usize> {
+        self.nodes.iter().position(|other| core::ptr::eq(&**other, node))
+    }
+
+    /// The oldest, which counts as the latest from now on.
+    fn next(&mut self) -> Option<Arc<RemoteNode>> {
+        let oldest = self.nodes.first()?.clone();
+        self.nodes.rotate_left(1);
+        Some(oldest)
+    }
 }
 
 impl Written {
@@ -41,52 +59,70 @@ impl Written {
         // Not while it goes.
         let Ok(me) = node.me() else { return };
         let now = {
-            let mut list = self.0.lock();
-            if list.ended || node.noted.swap(true, AcqRel) {
+            let mut list = self.list.lock();
+            if list.ended || node.noted.swap(true, AcqRel) || list.position(node).is_some() {
                 return;
             }
-            let oldest = if list.nodes.len() >= MOST { Some(list.nodes.remove(0)) } else { None };
+            let oldest = if list.nodes.len() >= MOST { list.next() } else { None };
             match fallible::push(&mut list.nodes, me) {
                 Ok(()) => oldest,
-                Err(_) => {
-                    node.noted.store(false, Release);
-                    node.me().ok()
-                }
+                Err(_) => node.me().ok(),
             }
         };
         let Some(now) = now else { return };
-        now.noted.store(false, Release);
         if let Err(error) = write(&now) {
-            self.0.lock().failed = Some(error);
+            self.list.lock().failed = Some(error);
+            self.forget(&now);
         }
     }
 
-    /// The server is about to be asked to write a node, or the node is nobody's any more.
+    /// The node is nobody's any more.
     pub fn forget(&self, node: &RemoteNode) {
-        if !node.noted.load(Acquire) {
-            return;
-        }
-        let forgotten = {
-            let mut list = self.0.lock();
-            node.noted.store(false, Release);
-            let at = list.nodes.iter().position(|other| core::ptr::eq(&**other, node));
+        node.noted.store(false, Release);
+        self.leave(node);
+    }
+
+    /// Takes a node out, unless it has changed again.
+    fn leave(&self, node: &RemoteNode) {
+        let left = {
+            let mut list = self.list.lock();
+            let at = if node.noted.load(Acquire) { None } else { list.position(node) };
             at.map(|at| list.nodes.remove(at))
         };
         // Perhaps its last user: without the lock.
-        drop(forgotten);
+        drop(left);
+    }
+
+    /// Asks the server to write a node.
+    pub fn write(
+        &self,
+        node: &RemoteNode,
+        ask: impl FnOnce() -> Result<(), Errno>,
+    ) -> Result<(), Errno> {
+        // One after the other: each takes it out for what it has asked.
+        let _asking = node.syncing.lock();
+        // Before: what is written meanwhile may come too late.
+        let changed = node.noted.swap(false, AcqRel);
+        let result = ask();
+        if result.is_ok() {
+            self.leave(node);
+        } else if changed {
+            let list = self.list.lock();
+            node.noted.fetch_or(list.position(node).is_some(), AcqRel);
+        }
+        result
     }
 
     /// Has the server write all; returns the first error.
     pub fn sync(&self) -> Result<(), Errno> {
-        let (nodes, failed) = {
-            let mut list = self.0.lock();
-            let nodes = core::mem::take(&mut list.nodes);
-            // What is changed from here on is noted again.
-            nodes.iter().for_each(|node| node.noted.store(false, Release));
-            (nodes, list.failed.take())
+        let _syncing = self.syncing.lock();
+        let (count, failed) = {
+            let mut list = self.list.lock();
+            (list.nodes.len(), list.failed.take())
         };
         let mut result = failed.map_or(Ok(()), Err);
-        for node in nodes {
+        for _ in 0..count {
+            let Some(node) = self.list.lock().next() else { break };
             result = result.and(write(&node));
         }
         result
@@ -94,16 +130,22 @@ impl Written {
 
     /// Has the server write all for the last time.
     pub fn end(&self) {
-        self.0.lock().ended = true;
+        self.list.lock().ended = true;
         // There is nobody to be told.
         let _ = self.sync();
+        // They keep the file system.
+        let left = core::mem::take(&mut self.list.lock().nodes);
+        drop(left);
     }
 }
 
 fn write(node: &RemoteNode) -> Result<(), Errno> {
     match node.sync(SyncKind::All) {
         // Somebody has removed it.
-        Err(Errno::ENOENT) => Ok(()),
+        Err(Errno::ENOENT) => {
+            node.shared.written.forget(node);
+            Ok(())
+        }
         result => result,
     }
 }

@@ -29,3 +29,11 @@ proptest! {
         vfscheck::compare(fs, &ABILITIES, &steps)?;
     }
 }
+
+#[test]
+fn the_host_moves_directories() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::new(folder.path(), Access::ReadWrite).unwrap();
+    let fs = NinePFs::new(Box::leak(Box::new(Local::new(server))), Options::default()).unwrap();
+    vfscheck::moved_outside(fs, folder.path());
+}

@@ -1,8 +1,9 @@
 //! What a server is asked, how often, and what memory that takes.
 
 use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use limited_memory::{Limited, taken};
 use ninepfs::{NinePFs, Options};
@@ -35,6 +36,17 @@ struct Asked {
 struct Noted {
     local: Local,
     asked: Mutex<Asked>,
+    /// What is done with a request to write a file.
+    on_sync: Mutex<OnSync>,
+}
+
+#[derive(Default)]
+enum OnSync {
+    #[default]
+    Write,
+    Fail,
+    /// Tells that it came, and waits to be told to go on.
+    Wait(mpsc::Sender<()>, mpsc::Receiver<()>),
 }
 
 impl Channel for Noted {
@@ -48,8 +60,17 @@ impl Channel for Noted {
             match Request::decode(&message.request).unwrap().1 {
                 Request::Write { fid, .. } => drop(asked.changed.insert(fid)),
                 Request::Fsync { fid, .. } => {
-                    asked.changed.remove(&fid);
                     asked.syncs += 1;
+                    drop(asked);
+                    match std::mem::take(&mut *self.on_sync.lock().unwrap()) {
+                        OnSync::Write => {}
+                        OnSync::Fail => return Err(ChannelError::NoMemory),
+                        OnSync::Wait(came, go) => {
+                            came.send(()).unwrap();
+                            go.recv().unwrap();
+                        }
+                    }
+                    self.asked.lock().unwrap().changed.remove(&fid);
                 }
                 Request::Readdir { .. } => asked.lists += 1,
                 Request::Clunk { .. } => asked.clunked += 1,
@@ -73,7 +94,11 @@ struct Share {
 impl Share {
     fn new(folder: &Path) -> Self {
         let local = Local::new(Server::new(folder, Access::ReadWrite).unwrap());
-        let channel = Box::leak(Box::new(Noted { local, asked: Mutex::default() }));
+        let channel = Box::leak(Box::new(Noted {
+            local,
+            asked: Mutex::default(),
+            on_sync: Mutex::default(),
+        }));
         let fs = NinePFs::new(channel, Options::default()).unwrap();
         let mount = Mount::new(fs.clone(), b"share", MountFlags::empty()).unwrap();
         Self { files: Context::new(Location::root_of(mount)), fs, channel }
@@ -135,6 +160,52 @@ fn sync_is_about_all_that_was_changed() {
 }
 
 #[test]
+fn sync_waits_for_what_others_have_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    let file = share.open("/file");
+    let by_sync = || share.fs.sync().unwrap();
+    let by_fsync = || file.file().sync(SyncKind::Data).unwrap();
+    let others: [&(dyn Fn() + Sync); 2] = [&by_sync, &by_fsync];
+    for other in others {
+        share.sync();
+        file.write(&[b"x"]).unwrap();
+        let ((came, has_come), (go, gone)) = (mpsc::channel(), mpsc::channel());
+        *share.channel.on_sync.lock().unwrap() = OnSync::Wait(came, gone);
+        std::thread::scope(|threads| {
+            threads.spawn(other);
+            let go = go;
+            has_come.recv().unwrap();
+            let (done, is_done) = mpsc::channel();
+            let fs = &share.fs;
+            threads.spawn(move || {
+                fs.sync().unwrap();
+                done.send(()).unwrap();
+            });
+            assert!(is_done.recv_timeout(Duration::from_millis(100)).is_err(), "too early");
+            go.send(()).unwrap();
+            is_done.recv().unwrap();
+        });
+    }
+}
+
+#[test]
+fn what_could_not_be_written_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    let file = share.open("/file");
+    let ways: [&dyn Fn() -> Result<(), Errno>; 2] =
+        [&|| file.file().sync(SyncKind::Data), &|| share.fs.sync()];
+    for way in ways {
+        share.sync();
+        file.write(&[b"x"]).unwrap();
+        *share.channel.on_sync.lock().unwrap() = OnSync::Fail;
+        assert_eq!(way(), Err(Errno::ENOMEM));
+        assert_eq!(share.sync(), (BTreeSet::new(), 1));
+    }
+}
+
+#[test]
 fn many_changed_files_are_few_open_ones() {
     let folder = tempfile::tempdir().unwrap();
     let share = Share::new(folder.path());
@@ -154,6 +225,125 @@ fn many_changed_files_are_few_open_ones() {
     let asked = channel.asked.lock().unwrap();
     assert_eq!((asked.syncs, asked.changed.len()), (2, 0), "the file and its directory");
     assert_eq!(asked.walked + 2, asked.clunked, "those of the root were there before");
+}
+
+/// A channel whose replies somebody changes. It finds no file of the name `hidden`.
+struct Changed {
+    local: Local,
+    /// What is done to the reply to a request.
+    change: fn(&Request<'_>, &mut Vec<u8>, &Path),
+    folder: PathBuf,
+}
+
+impl Channel for Changed {
+    fn max_message(&self) -> usize {
+        self.local.max_message()
+    }
+
+    fn exchange(&self, message: Message) -> Result<Message, ChannelError> {
+        let request = message.request.clone();
+        let hidden = matches!(Request::decode(&request).unwrap().1,
+            Request::Walk { names, .. } if names.iter().any(|name| name == b"hidden"));
+        let mut done = if hidden { message } else { self.local.exchange(message)? };
+        let mut reply = if hidden { request.clone() } else { done.reply().to_vec() };
+        if hidden {
+            answer(&mut reply, &Response::Error { errno: Errno::ENOENT.number().into() });
+        }
+        (self.change)(&Request::decode(&request).unwrap().1, &mut reply, &self.folder);
+        done.length = reply.len();
+        done.reply[..reply.len()].copy_from_slice(&reply);
+        Ok(done)
+    }
+}
+
+fn changed(folder: &Path, change: fn(&Request<'_>, &mut Vec<u8>, &Path)) -> Context {
+    let local = Local::new(Server::new(folder, Access::ReadWrite).unwrap());
+    let channel = Box::leak(Box::new(Changed { local, change, folder: folder.into() }));
+    let fs = NinePFs::new(channel, Options::default()).unwrap();
+    let mount = Mount::new(fs, b"share", MountFlags::empty()).unwrap();
+    Context::new(Location::root_of(mount))
+}
+
+/// Puts another response in place of a reply.
+fn answer(reply: &mut Vec<u8>, response: &Response<'_>) {
+    let (_, _, tag) = p9::peek(reply).unwrap();
+    let mut bytes = vec![0; 9000];
+    let length = response.encode(tag, &mut bytes).unwrap();
+    *reply = bytes[..length].to_vec();
+}
+
+#[test]
+fn sizes_are_those_that_files_can_have() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "text").unwrap();
+    let files = changed(folder.path(), |_, reply, _| {
+        let Ok((_, Response::Getattr { mut attributes })) = Response::decode(reply) else { return };
+        if attributes.size == 4 {
+            attributes.size = u64::MAX - 1;
+            answer(reply, &Response::Getattr { attributes });
+        }
+    });
+    let flags = OpenFlags::WRITE_ONLY | OpenFlags::APPEND;
+    let appended = files.open(None, b"/file", flags, 0).and_then(|file| file.write(&[b"more"]));
+    assert_eq!(appended, Err(Errno::EIO));
+}
+
+#[test]
+fn what_is_made_is_what_is_written_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = changed(folder.path(), |request, _, folder| {
+        if matches!(request, Request::Lcreate { .. }) {
+            std::fs::write(folder.join("other"), "").unwrap();
+            std::fs::rename(folder.join("other"), folder.join("file")).unwrap();
+        }
+    });
+    let flags = OpenFlags::READ_WRITE | OpenFlags::CREATE;
+    let file = files.open(None, b"/file", flags, 0o600).unwrap();
+    assert_eq!(file.write(&[b"text"]), Ok(4));
+    assert_eq!(std::fs::read(folder.path().join("file")).unwrap(), b"text");
+}
+
+#[test]
+fn a_server_that_contradicts_itself_is_asked_so_often_and_no_more() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("hidden"), "").unwrap();
+    let files = changed(folder.path(), |_, _, _| {});
+    let flags = OpenFlags::READ_WRITE | OpenFlags::CREATE;
+    assert_eq!(files.open(None, b"/hidden", flags, 0o600).err(), Some(Errno::ESTALE));
+}
+
+#[test]
+fn entries_without_names_end_some_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = |name: &'static [u8]| {
+        move |files: &Context| {
+            let directory = files.open(None, b"/", OpenFlags::DIRECTORY, 0).unwrap();
+            let mut names = Vec::new();
+            let listed = vfs::list_open(&directory, &mut |entry| {
+                names.push(entry.name.to_vec());
+                true
+            });
+            assert_eq!((listed, names.len()), (Err(Errno::EIO), 2), "{}", name.len());
+        }
+    };
+    // Always the directory itself, and a name that is too long.
+    list(b".")(&changed(folder.path(), |request, reply, _| entry(request, reply, b".")));
+    list(&LONG)(&changed(folder.path(), |request, reply, _| entry(request, reply, &LONG)));
+}
+
+const LONG: [u8; 256] = [b'a'; 256];
+
+/// Answers with one entry, of this name.
+fn entry(request: &Request<'_>, reply: &mut Vec<u8>, name: &[u8]) {
+    if !matches!(request, Request::Readdir { .. }) {
+        return;
+    }
+    let qid = p9::Qid { kind: 0, version: 0, path: 1 };
+    let mut bytes = [0; 1000];
+    let mut entries = p9::EntryWriter::new(&mut bytes);
+    assert!(entries.push(&p9::DirectoryEntry { qid, next: 1, kind: 8, name }));
+    let length = entries.len();
+    answer(reply, &Response::Readdir { data: p9::Data(&bytes[..length]) });
 }
 
 #[test]

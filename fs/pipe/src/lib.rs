@@ -29,10 +29,10 @@ mod state;
 use alloc::sync::Arc;
 
 use ukerrno::Errno;
-use ukfile::{Description, OpenFlags};
+use ukfile::{Control, Description, OpenFlags};
 
 pub use fifo::Fifo;
-pub use state::{End, capacity, set_capacity};
+pub use state::End;
 
 /// Writes of at most this many bytes are not mixed with others (`PIPE_BUF`).
 pub const ATOMIC: usize = 4096;
@@ -52,6 +52,31 @@ pub fn pipe(flags: OpenFlags) -> Result<(Arc<Description>, Arc<Description>), Er
     let reader = Description::new(End::new(&pipe, true, false), flags | OpenFlags::READ_ONLY)?;
     let writer = Description::new(End::new(&pipe, false, true), flags | OpenFlags::WRITE_ONLY)?;
     Ok((reader, writer))
+}
+
+fn control(file: &Description, request: Control<'_>) -> Result<usize, Errno> {
+    file.file().control(request).map_err(|error| match error {
+        Errno::ENOTTY => Errno::EBADF,
+        error => error,
+    })
+}
+
+/// Bytes that the pipe, with or without a name, holds at most (`F_GETPIPE_SZ`).
+///
+/// # Errors
+/// `EBADF` when it is no pipe.
+pub fn capacity(file: &Description) -> Result<usize, Errno> {
+    control(file, Control::PipeSize)
+}
+
+/// Makes the pipe hold at least `bytes`, rounded up to a power of two of pages; returns how many
+/// (`F_SETPIPE_SZ`).
+///
+/// # Errors
+/// `EBADF` when it is no pipe; `EBUSY` when there is more in it; `EINVAL`; `EPERM` beyond
+/// [`MAX_CAPACITY`].
+pub fn set_capacity(file: &Description, bytes: usize) -> Result<usize, Errno> {
+    control(file, Control::SetPipeSize(bytes))
 }
 
 #[cfg(test)]

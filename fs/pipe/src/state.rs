@@ -4,9 +4,7 @@ use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use ukerrno::Errno;
-use ukfile::{
-    Control, Description, Events, File, Gather, Kind, Metadata, OpenFlags, Scatter, Watchers,
-};
+use ukfile::{Control, Events, File, Gather, Kind, Metadata, OpenFlags, Scatter, Watchers};
 use uklock::{Mutex, WaitQueue};
 
 use crate::ring::Ring;
@@ -65,9 +63,9 @@ impl Pipe {
                     let had_room = state.is_writable();
                     let read = state.ring.pop(&mut Scatter::new(buffers));
                     let left = state.ring.len() > 0;
-                    let has_room = state.is_writable();
+                    let (room, has_room) = (state.room(), state.is_writable());
                     drop(state);
-                    self.writable.wake_one();
+                    self.tell_of_room(room);
                     if left {
                         self.readable.wake_one();
                     }
@@ -137,14 +135,45 @@ impl Pipe {
             return Ok(0);
         }
         state.ring.push(source, count)?;
-        let room = state.room() > 0;
+        let room = state.room();
         drop(state);
         self.readable.wake_one();
-        if room {
-            self.writable.wake_one();
-        }
+        self.tell_of_room(room);
         self.watchers.notify(Events::READABLE);
         Ok(count)
+    }
+
+    /// Wakes writers. Where the first may not have enough room another may.
+    fn tell_of_room(&self, room: usize) {
+        if room >= ATOMIC {
+            self.writable.wake_one();
+        } else if room > 0 {
+            self.writable.wake_all();
+        }
+    }
+
+    /// As [`set_capacity`](crate::set_capacity).
+    fn set_capacity(&self, bytes: usize) -> Result<usize, Errno> {
+        if bytes > 1 << 31 {
+            return Err(Errno::EINVAL);
+        }
+        let capacity = bytes.max(ATOMIC).next_power_of_two();
+        if capacity > MAX_CAPACITY {
+            return Err(Errno::EPERM);
+        }
+        let mut state = self.state.lock();
+        if state.ring.len() > capacity {
+            return Err(Errno::EBUSY);
+        }
+        let had_room = state.is_writable();
+        state.capacity = capacity;
+        let has_room = state.is_writable();
+        drop(state);
+        self.writable.wake_one();
+        if has_room && !had_room {
+            self.watchers.notify(Events::WRITABLE);
+        }
+        Ok(capacity)
     }
 }
 
@@ -278,46 +307,9 @@ impl File for End {
                 *bytes = self.pipe.state.lock().ring.len() as i32;
                 Ok(0)
             }
+            Control::PipeSize => Ok(self.pipe.state.lock().capacity),
+            Control::SetPipeSize(bytes) => self.pipe.set_capacity(bytes),
             _ => Err(Errno::ENOTTY),
         }
     }
-}
-
-/// Bytes that the pipe holds at most (`F_GETPIPE_SZ`).
-///
-/// # Errors
-/// `EBADF` when it is no pipe.
-pub fn capacity(file: &Description) -> Result<usize, Errno> {
-    let end: &End = file.downcast().ok_or(Errno::EBADF)?;
-    Ok(end.pipe.state.lock().capacity)
-}
-
-/// Makes the pipe hold at least `bytes`, rounded up to a power of two of pages; returns how many
-/// (`F_SETPIPE_SZ`).
-///
-/// # Errors
-/// `EBADF` when it is no pipe; `EBUSY` when there is more in it; `EINVAL`; `EPERM` beyond
-/// [`MAX_CAPACITY`].
-pub fn set_capacity(file: &Description, bytes: usize) -> Result<usize, Errno> {
-    let end: &End = file.downcast().ok_or(Errno::EBADF)?;
-    if bytes > 1 << 31 {
-        return Err(Errno::EINVAL);
-    }
-    let capacity = bytes.max(ATOMIC).next_power_of_two();
-    if capacity > MAX_CAPACITY {
-        return Err(Errno::EPERM);
-    }
-    let mut state = end.pipe.state.lock();
-    if state.ring.len() > capacity {
-        return Err(Errno::EBUSY);
-    }
-    let had_room = state.is_writable();
-    state.capacity = capacity;
-    let has_room = state.is_writable();
-    drop(state);
-    end.pipe.writable.wake_one();
-    if has_room && !had_room {
-        end.pipe.watchers.notify(Events::WRITABLE);
-    }
-    Ok(capacity)
 }

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use rustix::pipe::PipeFlags;
 use ukerrno::Errno;
 use ukfile::{Control, Description, Events, OpenFlags, Watcher};
 
-use crate::{Fifo, capacity, pipe, set_capacity};
+use crate::{DEFAULT_CAPACITY, Fifo, capacity, pipe, set_capacity};
 
 const NONBLOCK: OpenFlags = OpenFlags::NONBLOCK;
 
@@ -123,6 +123,27 @@ fn room_is_told_when_there_was_none() {
     set_capacity(&writer, 1 << 20).unwrap();
     set_capacity(&writer, 1 << 19).unwrap();
     assert_eq!(times(), 1);
+}
+
+#[test]
+fn who_has_room_does_not_wait_for_who_has_not() {
+    let (reader, writer) = pipe(OpenFlags::empty()).unwrap();
+    writer.write(&[&[0; DEFAULT_CAPACITY]]).unwrap();
+    let wait = || std::thread::sleep(Duration::from_millis(50));
+    std::thread::scope(|threads| {
+        let large = threads.spawn(|| writer.write(&[&[0; 4096]]));
+        wait();
+        let (done, is_done) = mpsc::channel();
+        let end = writer.clone();
+        threads.spawn(move || done.send(end.write(&[&[0; 10]])).unwrap());
+        wait();
+        assert_eq!(reader.read(&mut [&mut [0; 100]]), Ok(100));
+        let small = is_done.recv_timeout(Duration::from_secs(5));
+        // Ends the other, whatever came of it.
+        reader.read(&mut [&mut [0; 5000]]).unwrap();
+        assert_eq!(small, Ok(Ok(10)));
+        assert_eq!(large.join().unwrap(), Ok(4096));
+    });
 }
 
 #[derive(Clone, Debug)]

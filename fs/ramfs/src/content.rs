@@ -318,7 +318,8 @@ impl Content {
     fn fill_pages(&mut self, offset: u64, end: u64) -> Result<(), Errno> {
         let Store::Pages(pages) = &mut self.store else { return Err(Errno::EIO) };
         let (first, last) = (offset / PAGE_U64, end.div_ceil(PAGE_U64));
-        if !self.shared.could_take(last - first) {
+        // Of fewer, some may be there already.
+        if !self.shared.could_hold(last - first) {
             return Err(Errno::ENOSPC);
         }
         let mut made = alloc::vec::Vec::new();

@@ -29,6 +29,25 @@ impl Default for Limits {
     }
 }
 
+/// Bytes of the limit for which there can be a node.
+const NODE: u64 = 512;
+
+impl Limits {
+    /// So many bytes, and nodes for them. A node takes less: files that are empty cannot use up memory
+    /// either.
+    pub const fn of(bytes: u64) -> Self {
+        Self { bytes, nodes: if bytes == u64::MAX { bytes } else { bytes / NODE } }
+    }
+
+    /// As tmpfs of Linux: whoever fills it is told that it is full, and all others still have memory.
+    pub fn half_of_memory() -> Self {
+        match ukalloc::default_heap() {
+            Some(heap) => Self::of(heap.alloc.stats().total_memory as u64 / 2),
+            None => Self::default(),
+        }
+    }
+}
+
 /// What all nodes of a file system share.
 pub struct Shared {
     /// Number of the file system.
@@ -63,10 +82,9 @@ impl Shared {
         self.pages.fetch_sub(count as u64, Ordering::Relaxed);
     }
 
-    /// Whether that many pages would be below the limit now.
-    pub fn could_take(&self, count: u64) -> bool {
-        let used = self.pages.load(Ordering::Relaxed);
-        used.checked_add(count).is_some_and(|sum| sum <= self.limit_pages)
+    /// Whether that many pages could ever be below the limit.
+    pub fn could_hold(&self, count: u64) -> bool {
+        count <= self.limit_pages
     }
 
     pub fn take_node(&self) -> Result<u64, Errno> {

@@ -270,6 +270,13 @@ fn reserving_is_all_or_nothing() {
     let other = files.open(None, b"/b", CREATE, 0o644).unwrap();
     assert_eq!(other.write(&[&[1; 100]]), Err(Errno::ENOSPC));
     assert_eq!(file.write(&[&[1; 40_960]]), Ok(40_960), "it was promised");
+    // What is there already takes nothing, and nothing is left of what does not fit.
+    assert_eq!(vfs::allocate_open(&file, reserve, 0, 10 * 4096), Ok(()));
+    vfs::resize_open(&file, 7 * 4096).unwrap();
+    assert_eq!(vfs::allocate_open(&file, reserve, 0, 8 * 4096), Ok(()));
+    assert_eq!(vfs::allocate_open(&file, reserve, 3 * 4096, 8 * 4096), Err(Errno::ENOSPC));
+    assert_eq!(file.file().metadata().unwrap().blocks, 8 * 8);
+    assert_eq!(files.root.mount.file_system().statistics().unwrap().free, 2);
 }
 
 #[test]

@@ -59,12 +59,7 @@ fn make(files: &Context, entry: &Entry<'static>, shared: &mut Shared) -> Result<
         };
     }
     make_parents(files, path)?;
-    if kind != Kind::Directory {
-        match files.unlink(None, path) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(error) => return Err(error),
-        }
-    }
+    make_way(files, path, kind)?;
     match kind {
         Kind::Directory => crate::make_directory(files, path, permissions)?,
         Kind::Symlink => files.make_symlink(entry.data, None, path)?,
@@ -90,6 +85,20 @@ fn make(files: &Context, entry: &Entry<'static>, shared: &mut Shared) -> Result<
         }
     }
     finish(files, path, entry, kind)
+}
+
+/// Removes what is there, unless it and what comes are directories.
+fn make_way(files: &Context, path: &[u8], kind: Kind) -> Result<(), Errno> {
+    // With a slash behind it a link would be what it leads to.
+    let end = path.iter().rposition(|&b| b != b'/').map_or(0, |last| last + 1);
+    let name = &path[..end];
+    match files.metadata(None, name, Follow::No).map(|found| found.kind) {
+        Ok(Kind::Directory) if kind == Kind::Directory => Ok(()),
+        Ok(Kind::Directory) => files.remove_directory(None, name),
+        Ok(_) => files.unlink(None, name),
+        Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// The directory of a path, and the name in it.

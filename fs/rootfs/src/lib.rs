@@ -32,9 +32,6 @@ pub static SIZE: ukparam::Size = ukparam::Size::new();
 /// Parameter `rootfs.directories`.
 pub static DIRECTORIES: ukparam::Text = ukparam::Text::new();
 
-/// Bytes of the limit for which there can be a node.
-const NODE: u64 = 512;
-
 /// Constants of the image.
 #[derive(Debug)]
 pub struct Config {
@@ -130,28 +127,18 @@ pub fn make_directories(root: &Location, words: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// As tmpfs of Linux: whoever fills a disk is told that it is full, and all others still have memory.
-fn half_of_memory() -> u64 {
-    match ukalloc::default_heap() {
-        Some(heap) => heap.alloc.stats().total_memory as u64 / 2,
-        None => u64::MAX,
-    }
-}
-
 /// Boot phase `rootfs`.
 ///
 /// # Errors
 /// The initial ram disk is bad, or there is no memory.
 pub fn init(boot: &'static BootInfo, config: &'static Config) -> Result<(), InitError> {
     vfs::register(&KIND).map_err(|_| InitError::new("cannot register ramfs"))?;
-    let bytes = match SIZE.get() {
-        0 => half_of_memory(),
-        size => size as u64,
+    let limits = match SIZE.get() {
+        0 => Limits::half_of_memory(),
+        size => Limits::of(size as u64),
     };
     let archives = config.files.into_iter().chain(boot.initrd);
-    // A node takes less: files that are empty cannot use up memory either.
-    let nodes = if bytes == u64::MAX { u64::MAX } else { bytes / NODE };
-    let made = make(Limits { bytes, nodes }, archives)
+    let made = make(limits, archives)
         .and_then(|root| make_directories(&root, DIRECTORIES.get().unwrap_or("")).map(|()| root));
     match made {
         Ok(root) => {

@@ -85,6 +85,26 @@ fn everything_that_an_archive_can_have() {
 }
 
 #[test]
+fn later_entries_replace_what_is_of_another_type() {
+    let files = tree(&[
+        file("usr/lib", b"", 0o40755),
+        file("lib", b"usr/lib", 0o120777),
+        file("lib/", b"", 0o40700),
+        file("lib/a", b"in it", 0o100644),
+        file("bin", b"", 0o100644),
+        file("bin", b"", 0o40755),
+        file("bin/b", b"below", 0o100644),
+        file("etc/", b"", 0o40755),
+        file("etc", b"no directory", 0o100644),
+    ])
+    .unwrap();
+    assert_eq!(read(&files, "/lib/a"), b"in it");
+    assert!(files.resolve(None, b"/usr/lib/a", Follow::Yes).is_err());
+    assert_eq!(read(&files, "/bin/b"), b"below");
+    assert_eq!(read(&files, "/etc"), b"no directory");
+}
+
+#[test]
 fn hostile_archives_are_refused_with_the_entry() {
     for (files, number, error) in [
         (vec![file("../etc/passwd", b"", 0o100644)], 1, Errno::EINVAL),
@@ -94,7 +114,7 @@ fn hostile_archives_are_refused_with_the_entry() {
         (vec![file("f", b"", 0o100644), file("f/below", b"", 0o100644)], 2, Errno::ENOTDIR),
         (vec![file(&"n".repeat(300), b"", 0o100644)], 1, Errno::ENAMETOOLONG),
         (vec![file("link", b"", 0o120777)], 1, Errno::ENOENT),
-        (vec![file("d/x", b"", 0o100644), file("d", b"", 0o100644)], 2, Errno::EISDIR),
+        (vec![file("d/x", b"", 0o100644), file("d", b"", 0o100644)], 2, Errno::ENOTEMPTY),
     ] {
         let found = tree(&files).err();
         assert_eq!(found, Some(Error::Entry(number, error)), "{files:?}");

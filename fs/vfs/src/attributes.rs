@@ -8,7 +8,6 @@ use crate::credentials::WRITE;
 use crate::mount::{Location, MountFlags};
 use crate::node::Change;
 use crate::open::check_writable;
-use crate::shared;
 use crate::walk::Follow;
 
 /// A time for [`Context::set_times`].
@@ -177,6 +176,6 @@ impl Context {
         if !self.credentials.is_root() {
             self.credentials.check(&location.node.metadata()?, WRITE)?;
         }
-        shared::resize(&location.node, size)
+        self.resize(&location.node, size)
     }
 }

@@ -90,7 +90,7 @@ impl<H> Handles<H> {
 /// Where a directory is. Of other files, which may have several names, this is not known.
 #[derive(Debug)]
 pub struct Place<N> {
-    /// `None` for the root.
+    /// `None` for the root, and while it is not known.
     pub parent: Option<Arc<N>>,
     /// `None` for the root, and when it was removed.
     pub name: Option<Box<[u8]>>,
@@ -102,23 +102,65 @@ impl<N> Default for Place<N> {
     }
 }
 
+/// Held while it is noted where a directory is: of two that are noted at once, each could be made the
+/// other's parent.
+static NOTING: Mutex<()> = Mutex::new(());
+
 impl<N> Place<N> {
-    /// Notes where the directory is; returns whether that is news.
+    /// Notes that `node` is in `parent`, under this name; returns whether that is news.
     ///
     /// # Errors
-    /// `ENOMEM`
-    pub fn note(place: &Mutex<Self>, parent: &Arc<N>, name: &[u8]) -> Result<bool, Errno> {
-        let known = place.lock();
-        let same_name = known.name.as_deref() == Some(name);
-        if same_name && known.parent.as_ref().is_some_and(|p| Arc::ptr_eq(p, parent)) {
-            return Ok(false);
+    /// `ENOMEM`; `ELOOP` when both are the same.
+    pub fn note(
+        node: &Arc<N>,
+        place_of: impl Fn(&N) -> &Mutex<Self>,
+        parent: &Arc<N>,
+        name: &[u8],
+    ) -> Result<bool, Errno> {
+        if Arc::ptr_eq(node, parent) {
+            return Err(Errno::ELOOP);
         }
-        drop(known);
+        {
+            let known = place_of(node).lock();
+            let same_name = known.name.as_deref() == Some(name);
+            if same_name && known.parent.as_ref().is_some_and(|p| Arc::ptr_eq(p, parent)) {
+                return Ok(false);
+            }
+        }
         let new = Self { parent: Some(parent.clone()), name: Some(fallible::copy(name)?) };
-        // The old parent may go, and look at its place: not while this is locked.
-        let old = core::mem::replace(&mut *place.lock(), new);
-        drop(old);
+        let noting = NOTING.lock();
+        let stale = Self::leave(node, &place_of, parent);
+        let old = core::mem::replace(&mut *place_of(node).lock(), new);
+        // These may go, and look at their places: not while anything is locked.
+        drop(noting);
+        drop((stale, old));
         Ok(true)
+    }
+
+    /// What is noted may be old, since whoever is there moves directories too. Where it says that
+    /// `parent` is below `node`, the directory that it says to be in `node` is nowhere until it is
+    /// looked up again: else those who go up would go in a circle.
+    fn leave(
+        node: &Arc<N>,
+        place_of: &impl Fn(&N) -> &Mutex<Self>,
+        parent: &Arc<N>,
+    ) -> Option<Arc<N>> {
+        if Arc::strong_count(node) == 1 {
+            // The caller's alone: nothing is below it.
+            return None;
+        }
+        let mut here = parent.clone();
+        loop {
+            let above = {
+                let mut place = place_of(&here).lock();
+                let above = place.parent.clone()?;
+                if Arc::ptr_eq(&above, node) {
+                    return place.parent.take();
+                }
+                above
+            };
+            here = above;
+        }
     }
 
     /// Lets the parent go of a directory that goes itself. Of a deep tree each directory may be the last
@@ -262,15 +304,37 @@ mod tests {
         }
     }
 
+    fn note(node: &Arc<Node>, parent: &Arc<Node>, name: &[u8]) -> Result<bool, Errno> {
+        Place::note(node, |node| &node.0, parent, name)
+    }
+
     #[test]
     fn news_of_places() {
-        let (one, other) = (Arc::new(Node::default()), Arc::new(Node::default()));
-        let node = Node::default();
-        assert_eq!(Place::note(&node.0, &one, b"a"), Ok(true));
-        assert_eq!(Place::note(&node.0, &one, b"a"), Ok(false));
-        assert_eq!(Place::note(&node.0, &one, b"b"), Ok(true));
-        assert_eq!(Place::note(&node.0, &other, b"b"), Ok(true));
+        let [one, other, node] = [(); 3].map(|()| Arc::new(Node::default()));
+        assert_eq!(note(&node, &one, b"a"), Ok(true));
+        assert_eq!(note(&node, &one, b"a"), Ok(false));
+        assert_eq!(note(&node, &one, b"b"), Ok(true));
+        assert_eq!(note(&node, &other, b"b"), Ok(true));
+        assert_eq!(note(&node, &node, b"b"), Err(Errno::ELOOP));
         assert_eq!(Arc::strong_count(&one), 1);
+    }
+
+    #[test]
+    fn what_is_above_is_never_below() {
+        let [root, a, b, c] = [(); 4].map(|()| Arc::new(Node::default()));
+        for (node, parent) in [(&a, &root), (&b, &a), (&c, &b)] {
+            assert_eq!(note(node, parent, b"x"), Ok(true));
+        }
+        // Somebody else has moved `c` to the root, and `a` into it.
+        assert_eq!(note(&a, &c, b"x"), Ok(true));
+        let parent_of = |node: &Arc<Node>| node.0.lock().parent.clone();
+        assert!(parent_of(&b).is_none(), "it is in `a`, or in the root: nobody knows");
+        assert!(Arc::ptr_eq(&parent_of(&a).unwrap(), &c));
+        assert_eq!(note(&c, &root, b"x"), Ok(true));
+        assert_eq!(note(&b, &a, b"x"), Ok(true), "it was looked up");
+        // None keeps itself.
+        let all = [root, a, b, c].map(|node| Arc::downgrade(&node));
+        assert!(all.iter().all(|node| node.upgrade().is_none()));
     }
 
     #[test]
@@ -278,7 +342,7 @@ mod tests {
         let mut node = Arc::new(Node::default());
         for _ in 0..200_000 {
             let below = Arc::new(Node::default());
-            Place::note(&below.0, &node, b"a").unwrap();
+            note(&below, &node, b"a").unwrap();
             node = below;
         }
         drop(node);

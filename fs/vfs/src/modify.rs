@@ -157,17 +157,20 @@ impl Context {
         self.resolve(at, path, Follow::No)?.node.read_link()
     }
 
-    /// Repeats what was overtaken by somebody else.
+    /// Repeats what was overtaken by somebody else. Where that never ends, somebody tells different
+    /// things of one file.
     pub(crate) fn again<T>(
         &self,
         mut operation: impl FnMut() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
-        loop {
+        const TRIES: usize = 1000;
+        for _ in 0..TRIES {
             match operation() {
                 Err(Errno::ESTALE) => {}
                 result => return result,
             }
         }
+        Err(Errno::ESTALE)
     }
 
     /// The directory and name of something that is to be made.

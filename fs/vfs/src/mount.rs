@@ -44,6 +44,8 @@ pub struct Mount {
     root: NodeRef,
     source: Box<[u8]>,
     flags: AtomicU32,
+    /// Regular files that are open for writing.
+    writers: AtomicUsize,
     /// The directory it hides.
     at: Mutex<Option<Location>>,
     mounted: AtomicUsize,
@@ -86,6 +88,7 @@ impl Mount {
             root,
             source: ukfile::fallible::copy(source)?,
             flags: AtomicU32::new(flags.bits()),
+            writers: AtomicUsize::new(0),
             at: Mutex::new(None),
             mounted: AtomicUsize::new(0),
             hides_files: AtomicBool::new(false),
@@ -119,9 +122,39 @@ impl Mount {
         MountFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
     }
 
-    /// Sets the properties.
-    pub fn set_flags(&self, flags: MountFlags) {
-        self.flags.store(flags.bits(), Ordering::Relaxed);
+    /// Gives it other properties, and `whole` file systems too.
+    ///
+    /// # Errors
+    /// `EBUSY` when it is to be read-only and files are open for writing; what the file system says.
+    pub fn remount(&self, flags: MountFlags, whole: bool) -> Result<(), Errno> {
+        let old = self.flags.swap(flags.bits(), Ordering::SeqCst);
+        let read_only = flags.contains(MountFlags::READ_ONLY);
+        let done = if read_only && self.writers.load(Ordering::SeqCst) > 0 {
+            Err(Errno::EBUSY)
+        } else if whole {
+            self.file_system.remount(flags)
+        } else {
+            Ok(())
+        };
+        if done.is_err() {
+            self.flags.store(old, Ordering::SeqCst);
+        }
+        done
+    }
+
+    /// A file is being opened for writing; `EROFS`. The order is the other way round than in
+    /// [`Self::remount`]: one of both sees the other.
+    pub(crate) fn add_writer(&self) -> Result<(), Errno> {
+        self.writers.fetch_add(1, Ordering::SeqCst);
+        if self.flags.load(Ordering::SeqCst) & MountFlags::READ_ONLY.bits() == 0 {
+            return Ok(());
+        }
+        self.remove_writer();
+        Err(Errno::EROFS)
+    }
+
+    pub(crate) fn remove_writer(&self) {
+        self.writers.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// The directory it hides; `None` at the root of the tree, and when it is unmounted.

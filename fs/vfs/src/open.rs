@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::credentials::{EXECUTE, READ, WRITE};
 use crate::mount::{Location, MountFlags};
 use crate::node::{New, NodeRef};
-use crate::open_node::{OpenNode, OpenSpecial};
+use crate::open_node::{OpenNode, OpenSpecial, drop_set_id};
 use crate::shared;
 use crate::walk::{End, Follow, Name, Walk};
 
@@ -27,13 +27,8 @@ impl Context {
         permissions: u16,
     ) -> Result<Arc<Description>, Errno> {
         let flags = check_flags(flags)?;
-        loop {
-            match self.try_open(at, path, flags, permissions) {
-                // Somebody else made or removed it in between.
-                Err(Errno::ESTALE) => {}
-                result => return result,
-            }
-        }
+        // Somebody else may make or remove it in between.
+        self.again(|| self.try_open(at, path, flags, permissions))
     }
 
     fn try_open(
@@ -153,9 +148,15 @@ impl Context {
         self.check_open(&location, flags)?;
         if flags.contains(OpenFlags::TRUNCATE) && kind == Kind::Regular {
             check_writable(&location)?;
-            shared::resize(&location.node, 0)?;
+            self.resize(&location.node, 0)?;
         }
         self.describe(location, flags)
+    }
+
+    /// Makes a file shorter or longer.
+    pub(crate) fn resize(&self, node: &NodeRef, size: u64) -> Result<(), Errno> {
+        shared::resize(node, size)?;
+        if self.credentials.is_root() { Ok(()) } else { drop_set_id(node) }
     }
 
     fn check_open(&self, location: &Location, flags: OpenFlags) -> Result<(), Errno> {
@@ -189,7 +190,7 @@ impl Context {
                 _ => Some(location.node.open(flags)?.ok_or(Errno::ENXIO)?),
             }
         };
-        let node = OpenNode::new(location, flags, self.credentials.is_root());
+        let node = OpenNode::new(location, flags, self.credentials.is_root())?;
         match special {
             None => Description::new(node, flags),
             Some(file) => Description::new(OpenSpecial::new(node, file), flags),

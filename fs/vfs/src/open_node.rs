@@ -9,7 +9,7 @@ use ukfile::{
 };
 
 use crate::mount::{Location, MountFlags};
-use crate::node::{Allocate, Change, Entry, WriteAt};
+use crate::node::{Allocate, Change, Entry, NodeRef, WriteAt};
 use crate::shared;
 
 /// Where files end at last, as on Linux.
@@ -29,22 +29,30 @@ pub struct OpenNode {
     touch: bool,
     keeps_set_id: bool,
     synchronous: bool,
+    /// Whether its mount counts it as one that is written to.
+    writes: bool,
 }
 
 impl OpenNode {
-    pub(crate) fn new(location: Location, flags: OpenFlags, root: bool) -> Self {
+    /// `EROFS`
+    pub(crate) fn new(location: Location, flags: OpenFlags, root: bool) -> Result<Self, Errno> {
+        let writes = flags.writes() && location.node.kind() == Kind::Regular;
+        if writes {
+            location.mount.add_writer()?;
+        }
         let mount = location.mount.flags();
         let quiet = if location.node.kind() == Kind::Directory {
             mount.intersects(MountFlags::NO_ATIME | MountFlags::NO_DIRECTORY_ATIME)
         } else {
             mount.contains(MountFlags::NO_ATIME)
         };
-        Self {
+        Ok(Self {
             touch: !quiet && !flags.contains(OpenFlags::NO_ATIME),
             keeps_set_id: root,
             synchronous: mount.contains(MountFlags::SYNCHRONOUS),
+            writes,
             location,
-        }
+        })
     }
 
     /// Where it is, or was when it was opened.
@@ -108,24 +116,28 @@ impl OpenNode {
         } else {
             node.write(at, buffers)?
         };
-        if !self.keeps_set_id && written > 0 {
+        if written > 0 {
             self.drop_set_id()?;
         }
         Ok((start, written))
     }
 
-    /// What users who are not privileged have written to gives nobody the rights of its owner.
     fn drop_set_id(&self) -> Result<(), Errno> {
-        let permissions = self.location.node.metadata()?.permissions;
-        let mut kept = permissions & !0o4000;
-        if permissions & 0o10 != 0 {
-            kept &= !0o2000;
-        }
-        if kept != permissions {
-            self.location.node.change(&Change { permissions: Some(kept), ..Change::default() })?;
-        }
-        Ok(())
+        if self.keeps_set_id { Ok(()) } else { drop_set_id(&self.location.node) }
     }
+}
+
+/// What users who are not privileged have changed gives nobody the rights of its owner.
+pub(crate) fn drop_set_id(node: &NodeRef) -> Result<(), Errno> {
+    let permissions = node.metadata()?.permissions;
+    let mut kept = permissions & !0o4000;
+    if permissions & 0o10 != 0 {
+        kept &= !0o2000;
+    }
+    if kept != permissions {
+        node.change(&Change { permissions: Some(kept), ..Change::default() })?;
+    }
+    Ok(())
 }
 
 impl File for OpenNode {
@@ -206,6 +218,14 @@ impl File for OpenNode {
                 Ok(0)
             }
             _ => Err(Errno::ENOTTY),
+        }
+    }
+}
+
+impl Drop for OpenNode {
+    fn drop(&mut self) {
+        if self.writes {
+            self.location.mount.remove_writer();
         }
     }
 }
@@ -304,9 +324,9 @@ pub fn location_of(file: &Description) -> Option<&Location> {
 /// Opens what is at `location`, a regular file or a directory, without looking at permissions.
 ///
 /// # Errors
-/// `ENOMEM`
+/// `ENOMEM`; `EROFS`
 pub fn describe(location: Location, flags: OpenFlags) -> Result<Arc<Description>, Errno> {
-    Description::new(OpenNode::new(location, flags, true), flags)
+    Description::new(OpenNode::new(location, flags, true)?, flags)
 }
 
 /// `ftruncate`.
@@ -319,7 +339,10 @@ pub fn resize_open(file: &Description, size: i64) -> Result<(), Errno> {
         return Err(Errno::EBADF);
     }
     match file.downcast::<OpenNode>() {
-        Some(node) if file.flags().writes() => shared::resize(&node.location.node, size),
+        Some(node) if file.flags().writes() => {
+            shared::resize(&node.location.node, size)?;
+            node.drop_set_id()
+        }
         _ => Err(Errno::EINVAL),
     }
 }
@@ -352,7 +375,8 @@ pub fn allocate_open(
     if offset + length > MAX_OFFSET {
         return Err(Errno::EFBIG);
     }
-    shared::allocate(&node.location.node, how, offset, length)
+    shared::allocate(&node.location.node, how, offset, length)?;
+    node.drop_set_id()
 }
 
 /// `getdents64`: visits entries from the position on until `visit` returns false; the position

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod host;
+mod moved;
 mod ours;
 mod steps;
 
@@ -31,6 +32,7 @@ use vfs::FileSystem;
 
 use host::Host;
 pub use host::folder;
+pub use moved::moved_outside;
 use ours::Ours;
 use steps::Step;
 

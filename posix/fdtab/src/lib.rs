@@ -104,8 +104,8 @@ impl Slots {
         Ok(())
     }
 
-    /// Puts something where the lowest number is free from `least` on.
-    fn put(&mut self, least: usize, slot: Slot) -> Result<i32, Errno> {
+    /// The place of the lowest number that is free from `least` on, where the caller puts something.
+    fn place(&mut self, least: usize) -> Result<usize, Errno> {
         let start = least.max(self.lowest);
         let free = self.entries.iter().skip(start).position(Slot::is_free);
         let at = free.map_or(self.entries.len().max(start), |offset| start + offset);
@@ -113,15 +113,15 @@ impl Slots {
             return Err(Errno::EMFILE);
         }
         self.reach(at)?;
-        self.entries[at] = slot;
         if start == self.lowest {
             self.lowest = at + 1;
         }
-        Ok(at as i32)
+        Ok(at)
     }
 
-    fn insert(&mut self, least: usize, entry: Entry) -> Result<i32, Errno> {
-        self.put(least, Slot::Used(entry))
+    fn put(&mut self, at: usize, file: Arc<Description>, close_on_exec: bool) -> i32 {
+        self.entries[at] = Slot::Used(Entry { file, close_on_exec });
+        at as i32
     }
 
     fn free(&mut self, at: usize) -> Slot {
@@ -160,7 +160,10 @@ impl FdTable {
     /// `EMFILE`, `ENOMEM`
     #[inline]
     pub fn insert(&self, file: Arc<Description>, close_on_exec: bool) -> Result<i32, Errno> {
-        self.slots.write().insert(0, Entry { file, close_on_exec })
+        // Without a place the file goes when the table is free again: its end may do anything.
+        let mut slots = self.slots.write();
+        let at = slots.place(0)?;
+        Ok(slots.put(at, file, close_on_exec))
     }
 
     /// Takes the lowest number that is free for a file that is still to be opened, so that what
@@ -169,7 +172,11 @@ impl FdTable {
     /// # Errors
     /// `EMFILE`, `ENOMEM`
     pub fn reserve(&self, close_on_exec: bool) -> Result<Reserved<'_>, Errno> {
-        let number = self.slots.write().put(0, Slot::Reserved)?;
+        let mut slots = self.slots.write();
+        let at = slots.place(0)?;
+        slots.entries[at] = Slot::Reserved;
+        drop(slots);
+        let number = at as i32;
         Ok(Reserved { table: self, number, close_on_exec })
     }
 
@@ -183,9 +190,10 @@ impl FdTable {
         close_on_exec: bool,
     ) -> Result<[i32; 2], Errno> {
         let mut slots = self.slots.write();
-        let first = slots.insert(0, Entry { file: files.0, close_on_exec })?;
-        match slots.insert(0, Entry { file: files.1, close_on_exec }) {
-            Ok(second) => Ok([first, second]),
+        let first = slots.place(0)?;
+        let first = slots.put(first, files.0, close_on_exec);
+        match slots.place(0) {
+            Ok(second) => Ok([first, slots.put(second, files.1, close_on_exec)]),
             Err(error) => {
                 let removed = slots.remove(first as usize);
                 drop(slots);
@@ -203,7 +211,10 @@ impl FdTable {
         let mut slots = self.slots.write();
         let file = slots.entry(fd)?.file.clone();
         match usize::try_from(least) {
-            Ok(least) if least < slots.limit => slots.insert(least, Entry { file, close_on_exec }),
+            Ok(least) if least < slots.limit => {
+                let at = slots.place(least)?;
+                Ok(slots.put(at, file, close_on_exec))
+            }
             _ => Err(Errno::EINVAL),
         }
     }

@@ -155,6 +155,22 @@ proptest! {
 }
 
 #[test]
+fn files_without_a_number_end_when_the_table_is_free() {
+    static TABLE: FdTable = FdTable::new();
+    struct Looks;
+    impl File for Looks {}
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            assert!(TABLE.get(0).is_err());
+        }
+    }
+    let file = || Description::new(Looks, OpenFlags::empty()).unwrap();
+    TABLE.set_limit(0);
+    assert_eq!(TABLE.insert(file(), false), Err(Errno::EMFILE));
+    assert_eq!(TABLE.insert_pair((file(), file()), false), Err(Errno::EMFILE));
+}
+
+#[test]
 fn a_lower_limit_keeps_what_is_open() {
     let table = FdTable::new();
     let file = Description::new(Nothing, OpenFlags::empty()).unwrap();

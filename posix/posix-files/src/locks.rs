@@ -71,6 +71,14 @@ impl Lock {
         self.whole == other.whole && self.first <= other.last && other.first <= self.last
     }
 
+    /// Whether both, of one owner, are one lock together.
+    fn joins(&self, other: &Self) -> bool {
+        let reaches = |a: &Self, b: &Self| a.first <= b.last.saturating_add(1);
+        (self.whole, self.exclusive) == (other.whole, other.exclusive)
+            && reaches(self, other)
+            && reaches(other, self)
+    }
+
     /// What users outside are told of it.
     fn kind(&self) -> LockKind {
         match self {
@@ -131,11 +139,17 @@ fn key(file: &Arc<Description>) -> Key {
 
 /// What the locks in `list` are once `lock`'s owner has it, or, to be freed, has nothing there.
 fn replaced(list: &[Lock], lock: &Lock, free: bool) -> Result<Vec<Lock>, Errno> {
-    let mut next = Vec::new();
+    let (mut next, mut joined) = (Vec::new(), lock.clone());
     // One at most reaches over both ends and is split in two, and one comes.
     next.try_reserve_exact(list.len() + 2).map_err(|_| Errno::ENOMEM)?;
     for old in list.iter().filter(|l| !l.owner.is_gone()) {
-        if !(old.owner.is(&lock.owner) && old.overlaps(lock)) {
+        let own = old.owner.is(&lock.owner);
+        if own && !free && old.joins(lock) {
+            joined.first = joined.first.min(old.first);
+            joined.last = joined.last.max(old.last);
+            continue;
+        }
+        if !(own && old.overlaps(lock)) {
             next.push(old.clone());
             continue;
         }
@@ -147,7 +161,7 @@ fn replaced(list: &[Lock], lock: &Lock, free: bool) -> Result<Vec<Lock>, Errno> 
         }
     }
     if !free {
-        next.push(lock.clone());
+        next.push(joined);
     }
     Ok(next)
 }
@@ -298,7 +312,7 @@ pub fn get(file: &Arc<Description>, asked: UserPtr<FLock>, open: bool) -> Result
     let inside = {
         let locks = LOCKS.lock();
         let list = locks.get(&key(file)).map_or(&[][..], |l| &l.list);
-        list.iter().find(|other| lock.conflicts(other)).cloned()
+        list.iter().filter(|other| lock.conflicts(other)).min_by_key(|other| other.first).cloned()
     };
     let kind = if lock.exclusive { LockKind::Exclusive } else { LockKind::Shared };
     let range = RangeLock { kind, first: lock.first, last: lock.last };

@@ -44,16 +44,16 @@ fn mount(
         if !at.is_mount_root() {
             return Err(Errno::EINVAL);
         }
-        at.mount.file_system().remount(known)?;
-        at.mount.set_flags(known);
-        return Ok(());
+        return at.mount.remount(known, flags & BIND == 0);
     }
     let new = if flags & BIND != 0 {
         let from = context.resolve(None, source, Follow::Yes)?;
         if (from.node.kind() == Kind::Directory) != (at.node.kind() == Kind::Directory) {
             return Err(Errno::ENOTDIR);
         }
-        Mount::of(from.mount.file_system().clone(), from.node, source, known)?
+        // Its properties are those of what it is a part of, not those of the call.
+        let flags = from.mount.flags();
+        Mount::of(from.mount.file_system().clone(), from.node, source, flags)?
     } else {
         if at.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);

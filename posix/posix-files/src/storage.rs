@@ -1,13 +1,9 @@
 //! Waiting until what was written cannot be lost.
 
-use alloc::vec::Vec;
-
 use fdtab::TABLE;
 use syscall_shim::{FileAdvice, SyncRangeFlags, syscall};
 use ukerrno::Errno;
 use ukfile::{OpenFlags, SyncKind};
-
-use crate::process::context;
 
 fn sync_one(fd: i32, what: SyncKind) -> Result<(), Errno> {
     let file = TABLE.get(fd)?;
@@ -47,13 +43,10 @@ fn syncfs(fd: i32) -> Result<(), Errno> {
 
 /// Writes all file systems; returns the first error.
 pub fn sync_all() -> Result<(), Errno> {
-    let mut file_systems = Vec::new();
     let mut result = vfs::write_back_all();
-    context()?.root.mount.each(&mut |mount| {
-        result = result.and(ukfile::fallible::push(&mut file_systems, mount.file_system().clone()));
-    });
-    for file_system in file_systems {
-        result = result.and(file_system.sync());
+    // Also what the process does not see (chroot).
+    if let Some(root) = vfs::root() {
+        root.mount.each(&mut |mount| result = result.and(mount.file_system().sync()));
     }
     result
 }

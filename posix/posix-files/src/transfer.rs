@@ -182,8 +182,9 @@ fn sendfile(
     let source: &OpenNode = from.downcast().ok_or(Errno::EINVAL)?;
     let at = start(&from, offset)?;
     let length = length.min(MAX_BYTES);
-    // A file that is visited cannot be written to, nor can two be visited crosswise.
-    let done = if to.downcast::<OpenNode>().is_some() {
+    // A file that is visited cannot be written to, nor can two be visited crosswise. What is behind a
+    // device may be a file.
+    let done = if vfs::location_of(&to).is_some() {
         copy(&from, at, &to, None, length)?
     } else {
         send(source, &from, at, &to, length)?
@@ -249,10 +250,12 @@ fn copy(
     let mut done = 0;
     while done < length {
         let piece = buffer.len().min(length - done);
-        let read = from.read_at(at + done as u64, &mut [&mut buffer[..piece]], NONE)?;
-        if read == 0 {
-            break;
-        }
+        let read = match from.read_at(at + done as u64, &mut [&mut buffer[..piece]], NONE) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if done == 0 => return Err(error),
+            Err(_) => break,
+        };
         let bytes: &[&[u8]] = &[&buffer[..read]];
         let written = match to_at {
             Some(to_at) => to.write_at(to_at + done as u64, bytes, NONE),
@@ -291,14 +294,14 @@ fn copy_file_range(
             _ => return Err(Errno::EINVAL),
         }
     }
-    let length = length.min(MAX_BYTES);
-    if alloc::sync::Arc::ptr_eq(&from, &to) && from_offset.is_none() && to_offset.is_none() {
-        // One position for both: the ranges overlap, if there are any bytes.
-        return if length == 0 { Ok(0) } else { Err(Errno::EINVAL) };
-    }
     let (from_at, to_at) = (start(&from, from_offset)?, start(&to, to_offset)?);
-    let end = |at: u64| at.checked_add(length as u64).ok_or(Errno::EOVERFLOW);
-    if is_same_node(&from, &to) && from_at < end(to_at)? && to_at < end(from_at)? && length > 0 {
+    let end = |at: u64, length: usize| at.checked_add(length as u64).ok_or(Errno::EOVERFLOW);
+    end(from_at, length)?;
+    end(to_at, length)?;
+    let left = from.file().metadata()?.size.saturating_sub(from_at);
+    let length = length.min(MAX_BYTES).min(usize::try_from(left).unwrap_or(MAX_BYTES));
+    let end = |at: u64| at + length as u64;
+    if is_same_node(&from, &to) && from_at < end(to_at) && to_at < end(from_at) && length > 0 {
         return Err(Errno::EINVAL);
     }
     let done = copy(&from, from_at, &to, Some(to_at), length)?;

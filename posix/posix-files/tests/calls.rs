@@ -2,7 +2,7 @@
 //! `fs/ramfs`; here it is about arguments, structures, and errors.
 
 use std::ffi::{CStr, CString};
-use std::sync::{Mutex, MutexGuard, Once, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, Once, mpsc};
 use std::time::Duration;
 
 use syscall_shim::{call, nr};
@@ -21,7 +21,9 @@ fn process() -> MutexGuard<'static, ()> {
         vfs::register(&ramfs::KIND).unwrap();
         let fs = ramfs::RamFs::new(ramfs::Limits::default()).unwrap();
         let mount = vfs::Mount::new(fs, b"root", vfs::MountFlags::empty()).unwrap();
-        posix_files::start(vfs::Location::root_of(mount)).unwrap();
+        let root = vfs::Location::root_of(mount);
+        vfs::set_root(root.clone());
+        posix_files::start(root).unwrap();
     });
     guard
 }
@@ -579,6 +581,16 @@ fn descriptors() {
     assert_eq!(call!(nr::pipe2, &mut ends, 0o2000000u32), 0);
     assert_eq!(call!(nr::fcntl, ends[1], 1031, 100_000), 131_072);
     assert_eq!(call!(nr::fcntl, ends[1], 1032, 0), 131_072);
+    assert_eq!(call!(nr::mknod, c"/named", 0o010_600, 0u64), 0);
+    let named = open(c"/named", 2);
+    assert_eq!(call!(nr::fcntl, named, 1032, 0), 65_536);
+    assert_eq!(call!(nr::fcntl, named, 1031, 1), 4096);
+    assert_eq!(call!(nr::fcntl, named, 1032, 0), 4096);
+    close(named);
+    let file = open(c"/no pipe", CREATE);
+    assert_eq!(call!(nr::fcntl, file, 1032, 0), error(Errno::EBADF));
+    assert_eq!(call!(nr::fcntl, file, 1031, 1), error(Errno::EBADF));
+    close(file);
     assert_eq!(call!(nr::write, ends[1], &b"abcd"[..]), 4);
     assert_eq!((call!(nr::ioctl, ends[0], 0x541bu32, &mut bytes), bytes), (0, 4));
     assert_eq!(call!(nr::lseek, ends[0], 0i64, 0), error(Errno::ESPIPE));
@@ -608,6 +620,32 @@ fn descriptors() {
 /// `struct flock`, which outlives the statement that it is written in.
 fn flock(kind: u64, start: u64, length: u64) -> &'static [u64; 4] {
     Box::leak(Box::new([kind, start, length, 0]))
+}
+
+#[test]
+fn locks_side_by_side_are_one() {
+    const SET: i32 = 37;
+    const GET: i32 = 36;
+    let _one = process();
+    let (a, b) = (open(c"/joined", CREATE), open(c"/joined", CREATE));
+    let of_a = |kind, start, length| call!(nr::fcntl, a, SET, flock(kind, start, length));
+    let found = || {
+        let mut found = *flock(1, 0, 0);
+        assert_eq!(call!(nr::fcntl, b, GET, &mut found), 0);
+        found
+    };
+    for at in [1, 3, 0, 2, 4] {
+        assert_eq!(of_a(1, at, 1), 0);
+    }
+    assert_eq!(found()[..3], [1, 0, 5]);
+    assert_eq!(of_a(0, 5, 5), 0);
+    assert_eq!(found()[..3], [1, 0, 5], "of another kind");
+    assert_eq!(of_a(0, 2, 1), 0);
+    assert_eq!(of_a(1, 2, 4), 0);
+    assert_eq!(found()[..3], [1, 0, 6]);
+    assert_eq!(of_a(2, 0, 6), 0);
+    assert_eq!(found()[..3], [0, 6, 4]);
+    [a, b].into_iter().for_each(close);
 }
 
 #[test]
@@ -742,6 +780,149 @@ fn storage() {
     [fd, ends[0], ends[1]].into_iter().for_each(close);
 }
 
+/// A file whose contents cannot be read to their end, on a file system of its own.
+struct Torn(std::sync::atomic::AtomicUsize);
+
+impl vfs::Node for Torn {
+    fn kind(&self) -> ukfile::Kind {
+        ukfile::Kind::Regular
+    }
+    fn metadata(&self) -> Result<ukfile::Metadata, Errno> {
+        Ok(ukfile::Metadata { size: 1 << 20, ..ukfile::Metadata::default() })
+    }
+    fn read(&self, at: u64, buffers: &mut [&mut [u8]], _: bool) -> Result<usize, Errno> {
+        if at < 65536 { Ok(ukfile::total_mut(buffers)) } else { Err(Errno::EIO) }
+    }
+}
+
+struct TornFs(Arc<Torn>);
+
+impl vfs::FileSystem for TornFs {
+    fn name(&self) -> &'static str {
+        "torn"
+    }
+    fn root(&self) -> vfs::NodeRef {
+        self.0.clone()
+    }
+    fn statistics(&self) -> Result<vfs::Statistics, Errno> {
+        Ok(vfs::Statistics::default())
+    }
+    fn sync(&self) -> Result<(), Errno> {
+        self.0.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+#[test]
+fn what_was_copied_before_an_error_is_told() {
+    let _one = process();
+    let fs = Arc::new(TornFs(Arc::new(Torn(0.into()))));
+    let mount = vfs::Mount::new(fs, b"torn", vfs::MountFlags::empty()).unwrap();
+    let open_torn = || {
+        let location = vfs::Location::root_of(mount.clone());
+        let file = vfs::describe(location, ukfile::OpenFlags::READ_ONLY).unwrap();
+        fdtab::TABLE.insert(file, false).unwrap()
+    };
+    let to = open(c"/copied", CREATE);
+    let torn = open_torn();
+    assert_eq!(call!(nr::sendfile, to, torn, 0usize, 1usize << 20), 65536);
+    assert_eq!(call!(nr::lseek, torn, 0i64, 1), 65536);
+    assert_eq!(stat(c"/copied")[6], 65536);
+    assert_eq!(call!(nr::sendfile, to, torn, 0usize, 1usize), error(Errno::EIO));
+    [to, torn].into_iter().for_each(close);
+}
+
+#[test]
+fn a_file_behind_a_device_is_sent_to() {
+    let _one = process();
+    let file = open(c"/behind", CREATE);
+    assert_eq!(call!(nr::write, file, &b"abc"[..]), 3);
+    assert_eq!(call!(nr::mknod, c"/number", 0o020_600, 240u64 << 8 | file as u64), 0);
+    let to = open(c"/number", 2);
+    let mut at = 1i64;
+    assert_eq!(call!(nr::sendfile, to, file, &mut at, 2usize), 2);
+    assert_eq!(read_all(file), b"bcc");
+    [file, to].into_iter().for_each(close);
+}
+
+#[test]
+fn parts_of_a_file_are_copied_up_to_its_end() {
+    let _one = process();
+    let fd = open(c"/parts", CREATE);
+    assert_eq!(call!(nr::write, fd, &[7u8; 100][..]), 100);
+    let copy = |mut from: i64, mut to: i64, length: usize| {
+        call!(nr::copy_file_range, fd, &mut from, fd, &mut to, length, 0u32)
+    };
+    assert_eq!(copy(0, 200, 1 << 20), 100);
+    assert_eq!(copy(0, 299, 1 << 20), error(Errno::EINVAL));
+    assert_eq!(copy(300, 300, 10), 0);
+    assert_eq!(copy(1, 0, usize::MAX), error(Errno::EOVERFLOW));
+    assert_eq!(call!(nr::lseek, fd, 0i64, 2), 300);
+    assert_eq!(call!(nr::copy_file_range, fd, 0usize, fd, 0usize, 10usize, 0u32), 0);
+    close(fd);
+}
+
+#[test]
+fn sync_is_about_what_the_process_does_not_see_too() {
+    let _one = process();
+    let torn = Arc::new(Torn(0.into()));
+    let fs = Arc::new(TornFs(torn.clone()));
+    let mount = vfs::Mount::new(fs, b"torn", vfs::MountFlags::empty()).unwrap();
+    close(open(c"/outside", CREATE));
+    assert_eq!(call!(nr::mkdir, c"/jail", 0o755), 0);
+    // The root directory is that of a mount.
+    assert_eq!(call!(nr::mount, c"none", c"/jail", c"ramfs", 0u64, c""), 0);
+    let outside = posix_files::context().unwrap().resolve(None, b"/outside", vfs::Follow::Yes);
+    outside.unwrap().mount(&mount).unwrap();
+    let root = open(c"/", 0);
+    assert_eq!(call!(nr::chroot, c"/jail"), 0);
+    assert_eq!(call!(nr::sync), 0);
+    assert_eq!(call!(nr::fchdir, root), 0);
+    assert_eq!(call!(nr::chroot, c"."), 0);
+    close(root);
+    assert_eq!(torn.0.load(std::sync::atomic::Ordering::Relaxed), 1);
+    assert_eq!(call!(nr::umount2, c"/outside", 2u32), 0);
+    assert_eq!(call!(nr::umount2, c"/jail", 0u32), 0);
+}
+
+#[test]
+fn what_others_change_has_no_set_id_bits() {
+    const USER: u32 = 65534;
+    const READ_WRITE: u32 = 2;
+    const TRUNCATE: u32 = 0o1000;
+    let _one = process();
+    close(open(c"/set-id", CREATE));
+    let changes: [&dyn Fn() -> isize; 4] = [
+        &|| call!(nr::truncate, c"/set-id", 5i64),
+        &|| {
+            close(open(c"/set-id", READ_WRITE | TRUNCATE));
+            0
+        },
+        &|| {
+            let fd = open(c"/set-id", READ_WRITE);
+            let result = call!(nr::ftruncate, fd, 7i64);
+            close(fd);
+            result
+        },
+        &|| {
+            let fd = open(c"/set-id", READ_WRITE);
+            let result = call!(nr::fallocate, fd, 0, 0i64, 100i64);
+            close(fd);
+            result
+        },
+    ];
+    for (index, change) in changes.iter().enumerate() {
+        for (user, kept) in [(0, 0o6755), (USER, 0o755)] {
+            assert_eq!(call!(nr::chown, c"/set-id", USER, USER), 0);
+            assert_eq!(call!(nr::chmod, c"/set-id", 0o6755), 0);
+            assert_eq!(call!(nr::setresuid, user, user, 0u32), 0);
+            assert_eq!(change(), 0, "{index}");
+            assert_eq!(call!(nr::setresuid, 0u32, 0u32, 0u32), 0);
+            assert_eq!(mode(c"/set-id") & 0o7777, kept, "{index} {user}");
+        }
+    }
+}
+
 #[test]
 fn mounts() {
     let _one = process();
@@ -763,6 +944,7 @@ fn mounts() {
     assert_eq!(call!(nr::mkdir, c"/bound", 0o755), 0);
     assert_eq!(mount(c"/mnt", c"/bound", c"", 4096, c""), 0);
     assert_eq!(stat(c"/bound/file")[6], 8192);
+    assert_eq!(call!(nr::open, c"/bound/new", CREATE, 0o600), error(Errno::EROFS), "as its source");
     assert_eq!(call!(nr::umount2, c"/bound", 0u32), 0);
     assert_eq!(call!(nr::umount2, c"/mnt", 2u32), 0);
     assert_eq!(call!(nr::open, c"/mnt/file", 0, 0), error(Errno::ENOENT));
@@ -772,6 +954,38 @@ fn mounts() {
     assert_eq!(mount(c"none", c"/mnt", c"ramfs", 0, c"bad"), error(Errno::EINVAL));
     assert_eq!(mount(c"none", c"/mnt", c"ramfs", 1 << 30, c""), error(Errno::EINVAL));
     assert_eq!(mount(c"none", c"/none", c"ramfs", 0, c""), error(Errno::ENOENT));
+}
+
+#[test]
+fn mounts_become_read_only() {
+    const READ_ONLY: u64 = 1;
+    const REMOUNT: u64 = 32;
+    const BIND: u64 = 4096;
+    let _one = process();
+    let mount = |source: &CStr, target: &CStr, kind: &CStr, flags: u64| {
+        call!(nr::mount, source, target, kind, flags, c"")
+    };
+    assert_eq!(call!(nr::mkdir, c"/whole", 0o755), 0);
+    assert_eq!(call!(nr::mkdir, c"/part", 0o755), 0);
+    assert_eq!(mount(c"none", c"/whole", c"ramfs", 0), 0);
+    assert_eq!(mount(c"/whole", c"/part", c"", BIND), 0);
+    let writer = open(c"/part/file", CREATE);
+    let reader = open(c"/part/file", 0);
+    for bind in [0, BIND] {
+        let flags = REMOUNT | READ_ONLY | bind;
+        assert_eq!(mount(c"none", c"/part", c"", flags), error(Errno::EBUSY));
+        assert_eq!(call!(nr::write, writer, &b"x"[..]), 1, "nothing has changed");
+    }
+    close(writer);
+    assert_eq!(mount(c"none", c"/part", c"", REMOUNT | READ_ONLY | BIND), 0);
+    assert_eq!(call!(nr::open, c"/part/file", 1, 0), error(Errno::EROFS));
+    close(reader);
+    close(open(c"/whole/other", CREATE));
+    assert_eq!(mount(c"none", c"/part", c"", REMOUNT | BIND), 0);
+    close(open(c"/part/file", 1));
+    for path in [c"/part", c"/whole"] {
+        assert_eq!(call!(nr::umount2, path, 0u32), 0, "{path:?}");
+    }
 }
 
 #[test]

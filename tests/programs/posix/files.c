@@ -96,8 +96,12 @@ static void limits(void)
 {
 	struct statfs disk;
 	struct sysinfo memory;
-	CHECK(!statfs("/", &disk) && !sysinfo(&memory));
-	CHECK(disk.f_blocks && disk.f_blocks * disk.f_bsize <= memory.totalram * memory.mem_unit / 2);
+	const char *disks[] = { "/", "/dev/shm" };
+	CHECK(!sysinfo(&memory));
+	for (int i = 0; i < 2; i++) {
+		CHECK(!statfs(disks[i], &disk) && disk.f_files);
+		CHECK(disk.f_blocks && disk.f_blocks * disk.f_bsize <= memory.totalram * memory.mem_unit / 2);
+	}
 	int fd = memfd_create("full", 0);
 	CHECK(fd >= 0 && !fstatfs(fd, &disk));
 	CHECK(disk.f_blocks && disk.f_blocks * disk.f_bsize <= memory.totalram * memory.mem_unit / 2);

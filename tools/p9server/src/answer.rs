@@ -52,7 +52,11 @@ impl Server {
     /// It cannot be opened, or there is no `/proc`.
     pub fn new(path: &Path, access: Access) -> std::io::Result<Self> {
         let path = CString::new(path.as_os_str().as_bytes())?;
-        let opened = HostFs::new(path.as_bytes()).and_then(|fs| {
+        let opened = match access {
+            Access::ReadOnly => HostFs::for_reading(path.as_bytes()),
+            Access::ReadWrite => HostFs::new(path.as_bytes()),
+        };
+        let opened = opened.and_then(|fs| {
             let device = fs.root().metadata()?.device;
             Ok((fs, device))
         });

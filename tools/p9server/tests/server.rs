@@ -269,6 +269,26 @@ fn locks_are_those_of_the_host() {
 }
 
 #[test]
+fn who_only_reads_keeps_nobody_from_reading() {
+    let folder = folder();
+    let [mut reader, mut writer] = [Access::ReadOnly, Access::ReadWrite].map(|access| {
+        let mut client = Client::new(&shared(&folder), access);
+        assert_eq!(client.walk(0, 1, &[b"file"]), None);
+        client
+    });
+    let lock = |client: &mut Client, kind| {
+        let lock = Lock { kind, flags: 0, start: 0, length: 0, process: 1, client: b"" };
+        match client.send(Request::Lock { fid: 1, lock }) {
+            Response::Lock { status } => status,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(lock(&mut reader, LockType::Write), LockStatus::Error);
+    assert_eq!(lock(&mut writer, LockType::Read), LockStatus::Success);
+    assert_eq!(lock(&mut reader, LockType::Read), LockStatus::Success);
+}
+
+#[test]
 fn what_is_no_message_gets_an_error() {
     let folder = folder();
     let mut server = Server::new(&shared(&folder), Access::ReadWrite).unwrap();
