@@ -47,9 +47,7 @@ impl Context {
         let end = walk.whole(at, follow)?;
         if flags.contains(OpenFlags::TEMPORARY) {
             return match end {
-                End::Found { here, .. } => {
-                    self.open_temporary(&here.into_place(), flags, permissions)
-                }
+                End::Found(here) => self.open_temporary(&here.into_place(), flags, permissions),
                 End::Missing { .. } => Err(Errno::ENOENT),
             };
         }
@@ -58,7 +56,7 @@ impl Context {
                 self.open_new(&walk, &directory, &name, flags, permissions)
             }
             End::Missing { .. } => Err(Errno::ENOENT),
-            End::Found { here, name } => {
+            End::Found(here) => {
                 let location = here.into_place().into_owned();
                 if create {
                     if exclusive {
@@ -67,7 +65,7 @@ impl Context {
                     if location.node.kind() == Kind::Directory {
                         return Err(Errno::EISDIR);
                     }
-                    if let Some((directory, _)) = name {
+                    if let Some(directory) = walk.directory {
                         self.check_sticky_open(directory.node(), &location.node)?;
                     }
                 }

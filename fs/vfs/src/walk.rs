@@ -36,6 +36,9 @@ pub(crate) struct Walk<'a> {
     links: u32,
     /// The last name is that of a file which may be made: no `/` can follow.
     pub names_file: bool,
+    /// The directory in which such a file was found; `None` where the path ends with `.` or `..`, and
+    /// where a link leads to no path ([`Node::jump`](crate::Node::jump)).
+    pub directory: Option<Here<'a>>,
 }
 
 /// Where a walk is. What it only passes is borrowed: counting references takes as long as looking up a
@@ -112,13 +115,7 @@ impl From<Location> for Here<'_> {
 /// Where a walk ended.
 pub(crate) enum End<'a> {
     /// At something that is there.
-    Found {
-        /// What it is.
-        here: Here<'a>,
-        /// Its name and the directory that has it; `None` for `/`, `.` and `..`, and where a link
-        /// leads to no path ([`Node::jump`](crate::Node::jump)).
-        name: Option<(Here<'a>, Name)>,
-    },
+    Found(Here<'a>),
     /// At a name that is not there, in a directory that is.
     Missing {
         /// The directory.
@@ -150,7 +147,13 @@ impl<'a> Walk<'a> {
         match path.len() {
             0 => Err(Errno::ENOENT),
             MAX_PATH.. => Err(Errno::ENAMETOOLONG),
-            _ => Ok(Self { context, path: Cow::Borrowed(path), links: 0, names_file: false }),
+            _ => Ok(Self {
+                context,
+                path: Cow::Borrowed(path),
+                links: 0,
+                names_file: false,
+                directory: None,
+            }),
         }
     }
 
@@ -237,12 +240,10 @@ impl<'a> Walk<'a> {
     pub fn whole(&mut self, at: Option<&'a Location>, follow: Follow) -> Result<End<'a>, Errno> {
         let mut here = self.start(at);
         let mut position = 0;
-        let mut name = None;
         while let Some((range, next)) = self.component(position) {
             self.searchable(&here)?;
             let bytes = &self.path[range.clone()];
             position = next;
-            name = None;
             match bytes {
                 b"." => continue,
                 b".." => {
@@ -284,15 +285,17 @@ impl<'a> Walk<'a> {
                     return Err(Errno::ENOTDIR);
                 }
                 let found = Here::enter(here.shared_mount(), node, kind);
-                name = Some((here, Name { range, slash }));
-                return Ok(End::Found { here: found, name });
+                if self.names_file {
+                    self.directory = Some(here);
+                }
+                return Ok(End::Found(found));
             }
             here = Here::enter(here.shared_mount(), node, kind);
         }
         if self.path.ends_with(b"/") && here.node().kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
-        Ok(End::Found { here, name })
+        Ok(End::Found(here))
     }
 
     /// Walks to the last component, which is looked at by the caller.
@@ -363,7 +366,7 @@ impl Context {
         follow: Follow,
     ) -> Result<Here<'a>, Errno> {
         match Walk::new(self, path)?.whole(at, follow)? {
-            End::Found { here, .. } => Ok(here),
+            End::Found(here) => Ok(here),
             End::Missing { .. } => Err(Errno::ENOENT),
         }
     }
