@@ -117,6 +117,7 @@ fn what_a_program_finds_when_it_starts() {
                 "own 3 1, aligned 0\n",
                 "headers 1\n",
                 "a name that is no short one 9, 4 2 none\n",
+                "shared by 2, threads\n",
                 "characters 29\n",
                 "from prog -1, 7 characters, release 2\n",
                 "calls 1 [\n",

@@ -27,6 +27,8 @@ pub struct Shared {
     /// Whether anything was changed since the host was last asked to write all of it. Its `syncfs`
     /// is about the whole file system, and takes as long as that has something to write.
     changed: AtomicBool,
+    /// Held while the host writes: who finds nothing changed waits for what others have asked for.
+    syncing: Mutex<()>,
     /// Locks need no files that are open for writing.
     pub reads_only: bool,
 }
@@ -125,6 +127,7 @@ impl HostFs {
             nodes: Mutex::default(),
             devices: Mutex::new(Vec::new()),
             changed: AtomicBool::new(false),
+            syncing: Mutex::new(()),
             reads_only,
         })?;
         let root = shared.node(root, None)?;
@@ -146,12 +149,14 @@ impl FileSystem for HostFs {
     }
 
     fn sync(&self) -> Result<(), Errno> {
-        if !self.root.shared.changed.swap(false, AcqRel) {
+        let shared = &self.root.shared;
+        let _syncing = shared.syncing.lock();
+        if !shared.changed.swap(false, AcqRel) {
             return Ok(());
         }
         let synced = self.root.reader().and_then(|root| root.sync_file_system());
         if synced.is_err() {
-            self.root.shared.note_change();
+            shared.note_change();
         }
         synced
     }

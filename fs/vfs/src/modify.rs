@@ -9,6 +9,7 @@ use ukfile::{Kind, Metadata};
 use crate::context::Context;
 use crate::mount::Location;
 use crate::node::{New, NodeRef};
+use crate::open::check_writable;
 use crate::walk::{Follow, Last, MAX_PATH, Name, Walk};
 
 impl Context {
@@ -111,6 +112,7 @@ impl Context {
             let mut walk = Walk::new(self, path)?;
             let (directory, last) = walk.parent(at)?;
             let Last::Name(name) = last else { return Err(Errno::EISDIR) };
+            check_writable(&directory)?;
             let node = directory.child(walk.bytes(&name))?;
             let is_directory = node.kind() == Kind::Directory;
             if name.slash {
@@ -139,6 +141,7 @@ impl Context {
                 Last::Dot => return Err(Errno::EINVAL),
                 Last::DotDot => return Err(Errno::ENOTEMPTY),
             };
+            check_writable(&directory)?;
             let node = directory.child(walk.bytes(&name))?;
             self.check_remove(&directory, &node)?;
             if node.kind() != Kind::Directory {
@@ -199,7 +202,7 @@ impl Context {
             Ok(_) => Err(Errno::EEXIST),
             Err(Errno::ENOENT) if name.slash && !directory => Err(Errno::ENOENT),
             Err(Errno::ENOENT) => {
-                crate::open::check_writable(parent)?;
+                check_writable(parent)?;
                 Ok(name)
             }
             Err(error) => Err(error),

@@ -159,9 +159,12 @@ fn set_times(
     flags: u32,
 ) -> Result<(), Errno> {
     let [accessed, modified] = match times {
+        // As on Linux, before anything is looked at.
+        Some([[_, OMIT], [_, OMIT]]) => return Ok(()),
         Some([accessed, modified]) => [set_time(accessed)?, set_time(modified)?],
         None => [SetTime::Now; 2],
     };
+    check(flags, if path.is_some() { SYMLINK_NOFOLLOW | EMPTY_PATH } else { 0 })?;
     let (context, location) = match path {
         Some(path) => place(directory, path.path()?, flags)?,
         // Linux: the descriptor itself.
@@ -181,7 +184,6 @@ fn utimensat(
     times: Option<UserPtr<[[i64; 2]; 2]>>,
     #[trace(AtFlags)] flags: u32,
 ) -> Result<(), Errno> {
-    check(flags, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
     set_times(directory, path, times.map(UserPtr::read), flags)
 }
 

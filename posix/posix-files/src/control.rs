@@ -52,9 +52,10 @@ fn ioctl(
             let mut bytes = 0;
             let result = device.control(Control::Available(&mut bytes))?;
             if device.has_position() {
-                // Files tell all that they have.
+                // What it tells is of the whole file, and no more than fits.
                 let at = file.with_position(|at| *at);
-                bytes = i64::from(bytes).saturating_sub(at as i64).max(0) as i32;
+                let left = device.metadata()?.size.saturating_sub(at);
+                bytes = i32::try_from(left).unwrap_or(i32::MAX);
             }
             argument.pointer::<i32>()?.write(bytes);
             Ok(result)

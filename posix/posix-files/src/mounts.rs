@@ -12,10 +12,14 @@ use vfs::{Follow, Location, Mount, MountFlags, Statistics};
 
 use crate::process::context;
 
-/// `MS_REMOUNT`, `MS_BIND`, `MS_MOVE`, `MS_REC`, `MS_SILENT`, `MS_STRICTATIME`
+/// `MS_REMOUNT`, `MS_BIND`
 const REMOUNT: u64 = 32;
 const BIND: u64 = 4096;
-const IGNORED: u64 = 16384 | 32768 | (1 << 24);
+/// `MS_MANDLOCK`, `MS_DIRSYNC`, `MS_REC`, `MS_SILENT`, `MS_STRICTATIME`, `MS_LAZYTIME`: nothing depends on them.
+const IGNORED: u64 = 64 | 128 | 16384 | 32768 | (1 << 24) | (1 << 25);
+/// `MS_MGC_VAL`, in the upper half of what old programs pass.
+const MAGIC: u64 = 0xc0ed_0000;
+const MAGIC_MASK: u64 = 0xffff_0000;
 /// `MNT_FORCE`, `MNT_DETACH`, `MNT_EXPIRE`, `UMOUNT_NOFOLLOW`
 const FORCE: u32 = 1;
 const DETACH: u32 = 2;
@@ -34,6 +38,7 @@ fn mount(
     if !context.credentials.is_root() {
         return Err(Errno::EPERM);
     }
+    let flags = if flags & MAGIC_MASK == MAGIC { flags & !MAGIC_MASK } else { flags };
     let source = source.map_or(&b"none"[..], CStrPtr::as_bytes);
     let at = context.resolve(None, target.path()?, Follow::Yes)?;
     let known = MountFlags::from_bits_truncate((flags & u64::from(u32::MAX)) as u32);
@@ -58,7 +63,7 @@ fn mount(
         if at.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
-        let kind = vfs::by_name(kind.ok_or(Errno::EFAULT)?.as_bytes())?;
+        let kind = vfs::by_name(kind.ok_or(Errno::EINVAL)?.as_bytes())?;
         let options = options.map_or(&b""[..], CStrPtr::as_bytes);
         Mount::new((kind.open)(source, options, known)?, source, known)?
     };

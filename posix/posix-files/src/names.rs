@@ -158,8 +158,12 @@ fn readlinkat(
     if buffer.is_empty() {
         return Err(Errno::EINVAL);
     }
-    let (_, link) = place(directory, path.path()?, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
-    let target = link.node.read_link()?;
+    let path = path.path()?;
+    let (_, link) = place(directory, path, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
+    let target = match link.node.read_link() {
+        Err(Errno::EINVAL) if path.is_empty() => return Err(Errno::ENOENT),
+        target => target?,
+    };
     let buffer = buffer.as_mut_slice();
     let length = target.len().min(buffer.len());
     buffer[..length].copy_from_slice(&target[..length]);

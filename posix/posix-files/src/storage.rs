@@ -3,7 +3,7 @@
 use fdtab::TABLE;
 use syscall_shim::{FileAdvice, SyncRangeFlags, syscall};
 use ukerrno::Errno;
-use ukfile::{OpenFlags, SyncKind};
+use ukfile::{Kind, OpenFlags, SyncKind};
 
 fn sync_one(fd: i32, what: SyncKind) -> Result<(), Errno> {
     let file = TABLE.get(fd)?;
@@ -69,7 +69,17 @@ fn sync_file_range(
     if flags & !7 != 0 || offset < 0 || length < 0 || offset.checked_add(length).is_none() {
         return Err(Errno::EINVAL);
     }
-    if flags == 0 { TABLE.get(fd).map(drop) } else { sync_one(fd, SyncKind::Data) }
+    let file = TABLE.get(fd)?;
+    if file.flags().contains(OpenFlags::PATH) {
+        return Err(Errno::EBADF);
+    }
+    if !matches!(
+        file.file().metadata()?.kind,
+        Kind::Regular | Kind::Directory | Kind::Symlink | Kind::BlockDevice
+    ) {
+        return Err(Errno::ESPIPE);
+    }
+    if flags == 0 { Ok(()) } else { sync_one(fd, SyncKind::Data) }
 }
 
 /// Takes note of how a file will be read (posix_fadvise(2)): nothing depends on it.
@@ -81,6 +91,9 @@ fn fadvise64(
     #[trace(FileAdvice)] advice: u32,
 ) -> Result<(), Errno> {
     let file = TABLE.get(fd)?;
+    if file.flags().contains(OpenFlags::PATH) {
+        return Err(Errno::EBADF);
+    }
     if !file.file().has_position() {
         return Err(Errno::ESPIPE);
     }

@@ -21,6 +21,10 @@ extern "C" int containers(int last) {
     std::optional<std::string_view> view = std::string_view(*owned).substr(1);
     std::atomic<int> count = twice(*least);
     char *none = new (std::nothrow) char[(std::size_t)1 << 60];
+    auto shared = std::make_shared<int>(5);
+    auto other = shared;
+    bool alone = __gnu_cxx::__is_single_threaded();
     std::printf("%s, %zu %d %s\n", names.front().c_str(), view->size(), count.fetch_add(1), none ? "some" : "none");
+    std::printf("shared by %ld, %s\n", shared.use_count(), alone ? "one thread" : "threads");
     return (int)names.at(last).size();
 }

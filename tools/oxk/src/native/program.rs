@@ -82,6 +82,9 @@ fn cxx_flags(flags: &[String]) -> Vec<String> {
             // libstdc++ was set up for glibc, and has these of it.
             "-D__GLIBC_PREREQ(major,minor)=0",
             "-D__locale_t=locale_t",
+            // Else it takes a program that calls no function of threads itself for one without, and counts
+            // references as one thread may.
+            "-D_GLIBCXX_GTHREAD_USE_WEAK=0",
             // Bounds are checked, as in several distributions. Without, `std::string` would be an instance in
             // its library, which is not there.
             "-D_GLIBCXX_ASSERTIONS",

@@ -70,5 +70,11 @@ weak _Noreturn void _ZSt9terminatev(void)
 	end("std::terminate", 0);
 }
 
+/* bool std::_Sp_make_shared_tag::_S_eq(const std::type_info &): there are no types at run time. */
+weak _Bool _ZNSt19_Sp_make_shared_tag5_S_eqERKSt9type_info(const void *type)
+{
+	return 0;
+}
+
 /* const std::nothrow_t std::nothrow */
 weak const char _ZSt7nothrow = 0;
