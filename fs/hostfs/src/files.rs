@@ -15,6 +15,8 @@ use crate::node::HostNode;
 const MAX_TARGET: usize = 4096;
 /// Buffers that the host takes at a time.
 const MAX_BUFFERS: usize = 16;
+/// Bytes that are copied to be appended in one step.
+const MOST_AT_ONCE: usize = 1 << 20;
 
 impl HostNode {
     /// Does something that changes files, and notes it: what fails may have done a part of it.
@@ -49,8 +51,9 @@ impl HostNode {
         let writer = self.writer()?;
         let _position = self.position.lock();
         if at == WriteAt::End && buffers.len() > MAX_BUFFERS {
-            // In one step, as others may write behind the end at the same time.
-            let mut all = fallible::zeroed(ukfile::total(buffers))?;
+            // In one step, as others may write behind the end at the same time. What is more than can be
+            // copied is left to the next call.
+            let mut all = fallible::zeroed(ukfile::total(buffers).min(MOST_AT_ONCE))?;
             Gather::new(buffers).copy_to(&mut all);
             return writer.append(&[&all]);
         }

@@ -101,8 +101,8 @@ fn bind_mounts_show_a_part_elsewhere() {
         files.make_directory(None, path.as_bytes(), 0o755).unwrap();
     }
     let part = at(&files, "/a/b");
-    let fs = part.mount.file_system().clone();
-    let bind = Mount::of(fs, part.node.clone(), b"/a/b", MountFlags::READ_ONLY).unwrap();
+    let bind = part.mount.bind(part.node.clone(), b"/a/b").unwrap();
+    bind.remount(MountFlags::READ_ONLY).unwrap();
     at(&files, "/here").mount(&bind).unwrap();
     files.open(None, b"/a/b/file", CREATE, 0o644).unwrap();
     assert_eq!(names(&files, "/here"), [".", "..", "file"]);

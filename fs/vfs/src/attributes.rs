@@ -5,8 +5,8 @@ use ukfile::{Kind, Metadata, Timestamp};
 
 use crate::context::Context;
 use crate::credentials::WRITE;
-use crate::mount::{Location, MountFlags};
-use crate::node::Change;
+use crate::mount::{Location, Mount, MountFlags};
+use crate::node::{Change, NodeRef};
 use crate::open::check_writable;
 use crate::walk::Follow;
 
@@ -40,18 +40,19 @@ impl Context {
         self.find(at, path, follow)?.node().metadata()
     }
 
-    /// The same with the number of the mount through which it was reached, as `statx` tells it.
+    /// Looks at what a path leads to, and at the mount through which it does: cheaper than
+    /// [`Self::resolve`] for those who keep neither.
     ///
     /// # Errors
-    /// As `stat(2)`.
-    pub fn metadata_and_mount(
+    /// As `stat(2)`, and those of `look`.
+    #[inline]
+    pub fn look_at<T>(
         &self,
-        at: Option<&Location>,
-        path: &[u8],
-        follow: Follow,
-    ) -> Result<(Metadata, u64), Errno> {
+        (at, path, follow): (Option<&Location>, &[u8], Follow),
+        look: impl FnOnce(&NodeRef, &Mount) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
         let here = self.find(at, path, follow)?;
-        Ok((here.node().metadata()?, here.mount().id()))
+        look(here.node(), here.mount())
     }
 
     /// `chmod` of what is at `location`.

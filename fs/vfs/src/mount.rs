@@ -37,14 +37,23 @@ bitflags! {
     }
 }
 
+/// A file system with what all its mounts have in common.
+struct Whole {
+    file_system: Arc<dyn FileSystem>,
+    /// Whether nothing of it can be changed, through whatever mount.
+    read_only: AtomicBool,
+    /// Regular files that are open for writing.
+    writers: AtomicUsize,
+}
+
 /// A file system, or a part of one, that stands somewhere in the tree.
 pub struct Mount {
     id: u64,
-    file_system: Arc<dyn FileSystem>,
+    whole: Arc<Whole>,
     root: NodeRef,
     source: Box<[u8]>,
     flags: AtomicU32,
-    /// Regular files that are open for writing.
+    /// Regular files that are open for writing through this mount.
     writers: AtomicUsize,
     /// The directory it hides.
     at: Mutex<Option<Location>>,
@@ -58,6 +67,9 @@ pub struct Mount {
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
+/// Held while properties of mounts change.
+static REMOUNT: Mutex<()> = Mutex::new(());
+
 impl Mount {
     /// A mount that is nowhere in a tree yet: the root of one, or for [`Location::mount`].
     ///
@@ -69,22 +81,30 @@ impl Mount {
         flags: MountFlags,
     ) -> Result<Arc<Self>, Errno> {
         let root = file_system.root();
-        Self::of(file_system, root, source, flags)
+        let read_only = AtomicBool::new(flags.contains(MountFlags::READ_ONLY));
+        let whole =
+            ukfile::fallible::arc(Whole { file_system, read_only, writers: AtomicUsize::new(0) })?;
+        Self::with(whole, root, source, flags)
     }
 
-    /// A mount of the part below `root` (a *bind mount*).
+    /// Another mount of the part of this file system that is below `root` (a *bind mount*), with the
+    /// properties of this one.
     ///
     /// # Errors
     /// `ENOMEM`
-    pub fn of(
-        file_system: Arc<dyn FileSystem>,
+    pub fn bind(&self, root: NodeRef, source: &[u8]) -> Result<Arc<Self>, Errno> {
+        Self::with(self.whole.clone(), root, source, self.own_flags())
+    }
+
+    fn with(
+        whole: Arc<Whole>,
         root: NodeRef,
         source: &[u8],
         flags: MountFlags,
     ) -> Result<Arc<Self>, Errno> {
         ukfile::fallible::arc(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            file_system,
+            whole,
             root,
             source: ukfile::fallible::copy(source)?,
             flags: AtomicU32::new(flags.bits()),
@@ -103,7 +123,7 @@ impl Mount {
 
     /// The file system.
     pub fn file_system(&self) -> &Arc<dyn FileSystem> {
-        &self.file_system
+        &self.whole.file_system
     }
 
     /// The topmost directory.
@@ -116,37 +136,71 @@ impl Mount {
         &self.source
     }
 
-    /// Properties.
+    /// Properties; it is read-only too when the whole file system is.
     #[inline]
     pub fn flags(&self) -> MountFlags {
+        let mut flags = self.own_flags();
+        flags.set(MountFlags::READ_ONLY, self.is_read_only());
+        flags
+    }
+
+    fn own_flags(&self) -> MountFlags {
         MountFlags::from_bits_retain(self.flags.load(Ordering::Relaxed))
     }
 
-    /// Gives it other properties, and `whole` file systems too.
+    #[inline]
+    fn is_read_only(&self) -> bool {
+        let own = MountFlags::from_bits_retain(self.flags.load(Ordering::SeqCst));
+        own.contains(MountFlags::READ_ONLY) || self.whole.read_only.load(Ordering::SeqCst)
+    }
+
+    /// Gives it other properties.
     ///
     /// # Errors
-    /// `EBUSY` when it is to be read-only and files are open for writing; what the file system says.
-    pub fn remount(&self, flags: MountFlags, whole: bool) -> Result<(), Errno> {
+    /// `EBUSY` when it is to be read-only and files are open for writing through it.
+    pub fn remount(&self, flags: MountFlags) -> Result<(), Errno> {
+        let _one = REMOUNT.lock();
         let old = self.flags.swap(flags.bits(), Ordering::SeqCst);
-        let read_only = flags.contains(MountFlags::READ_ONLY);
-        let done = if read_only && self.writers.load(Ordering::SeqCst) > 0 {
-            Err(Errno::EBUSY)
-        } else if whole {
-            self.file_system.remount(flags)
-        } else {
-            Ok(())
-        };
-        if done.is_err() {
+        if flags.contains(MountFlags::READ_ONLY) && self.writers.load(Ordering::SeqCst) > 0 {
             self.flags.store(old, Ordering::SeqCst);
+            return Err(Errno::EBUSY);
         }
-        done
+        Ok(())
+    }
+
+    /// Gives it other properties and the whole file system too: with all its mounts it becomes read-only, or
+    /// can be changed again.
+    ///
+    /// # Errors
+    /// `EBUSY` when it is to be read-only and files are open for writing through any mount; what the file
+    /// system says.
+    pub fn remount_whole(&self, flags: MountFlags) -> Result<(), Errno> {
+        let _one = REMOUNT.lock();
+        let whole = &*self.whole;
+        if flags.contains(MountFlags::READ_ONLY) {
+            // Before the file system: what is changed meanwhile would be changed behind it.
+            let old = whole.read_only.swap(true, Ordering::SeqCst);
+            let idle = whole.writers.load(Ordering::SeqCst) == 0;
+            let done = if idle { whole.file_system.remount(flags) } else { Err(Errno::EBUSY) };
+            if done.is_err() {
+                whole.read_only.store(old, Ordering::SeqCst);
+                return done;
+            }
+        } else {
+            // After it: before, it takes no changes.
+            whole.file_system.remount(flags)?;
+            whole.read_only.store(false, Ordering::SeqCst);
+        }
+        self.flags.store(flags.bits(), Ordering::SeqCst);
+        Ok(())
     }
 
     /// A file is being opened for writing; `EROFS`. The order is the other way round than in
     /// [`Self::remount`]: one of both sees the other.
     pub(crate) fn add_writer(&self) -> Result<(), Errno> {
         self.writers.fetch_add(1, Ordering::SeqCst);
-        if self.flags.load(Ordering::SeqCst) & MountFlags::READ_ONLY.bits() == 0 {
+        self.whole.writers.fetch_add(1, Ordering::SeqCst);
+        if !self.is_read_only() {
             return Ok(());
         }
         self.remove_writer();
@@ -154,6 +208,7 @@ impl Mount {
     }
 
     pub(crate) fn remove_writer(&self) {
+        self.whole.writers.fetch_sub(1, Ordering::SeqCst);
         self.writers.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -198,7 +253,7 @@ impl fmt::Debug for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mount")
             .field("id", &self.id)
-            .field("file_system", &self.file_system.name())
+            .field("file_system", &self.file_system().name())
             .finish_non_exhaustive()
     }
 }

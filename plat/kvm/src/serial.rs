@@ -40,22 +40,17 @@ fn get(register: u16) -> u8 {
 }
 
 /// 8 data bits, no parity, one stop bit, FIFOs on. The speed is the machine's own.
+///
+/// Switching FIFOs on empties the receiver. As long as they are off it has one byte, and further ones wait
+/// outside until that is read. QEMU lets none in while transmitter and receiver are connected to each other, not
+/// even when the one is read (`serial_ioport_read` in hw/char/serial.c): so nothing comes between the look
+/// for that byte and the switch.
 pub fn init() {
     set(LINE_CONTROL, 0x03);
-    if is_readable() {
-        switch_without_loss();
-    } else {
-        set(FIFO_CONTROL, FIFOS_ON);
-    }
-}
-
-/// Switches FIFOs on, which empties the receiver. As long as they are off it has one byte, and further
-/// ones wait outside until that is read. QEMU lets them in at once then, as another thread, but not
-/// while transmitter and receiver are connected to each other (`serial_ioport_read` in
-/// hw/char/serial.c).
-fn switch_without_loss() {
     set(MODEM_CONTROL, LOOP);
-    keep(0, get(COM1));
+    if is_readable() {
+        keep(0, get(COM1));
+    }
     set(FIFO_CONTROL, FIFOS_ON);
     set(MODEM_CONTROL, READY);
     // Reading is what lets the next one in. Nothing reads as 0.

@@ -15,8 +15,9 @@ use crate::process::context;
 /// `MS_REMOUNT`, `MS_BIND`
 const REMOUNT: u64 = 32;
 const BIND: u64 = 4096;
-/// `MS_MANDLOCK`, `MS_DIRSYNC`, `MS_REC`, `MS_SILENT`, `MS_STRICTATIME`, `MS_LAZYTIME`: nothing depends on them.
-const IGNORED: u64 = 64 | 128 | 16384 | 32768 | (1 << 24) | (1 << 25);
+const STRICT_ATIME: u64 = 1 << 24;
+/// `MS_MANDLOCK`, `MS_DIRSYNC`, `MS_REC`, `MS_SILENT`, `MS_LAZYTIME`: nothing depends on them.
+const IGNORED: u64 = 64 | 128 | 16384 | 32768 | STRICT_ATIME | (1 << 25);
 /// `MS_MGC_VAL`, in the upper half of what old programs pass.
 const MAGIC: u64 = 0xc0ed_0000;
 const MAGIC_MASK: u64 = 0xffff_0000;
@@ -39,6 +40,7 @@ fn mount(
         return Err(Errno::EPERM);
     }
     let flags = if flags & MAGIC_MASK == MAGIC { flags & !MAGIC_MASK } else { flags };
+    let bind = flags & BIND != 0;
     let source = source.map_or(&b"none"[..], CStrPtr::as_bytes);
     let at = context.resolve(None, target.path()?, Follow::Yes)?;
     let known = MountFlags::from_bits_truncate((flags & u64::from(u32::MAX)) as u32);
@@ -49,16 +51,15 @@ fn mount(
         if !at.is_mount_root() {
             return Err(Errno::EINVAL);
         }
-        return at.mount.remount(known, flags & BIND == 0);
+        let flags = with_kept(known, at.mount.flags(), flags);
+        return if bind { at.mount.remount(flags) } else { at.mount.remount_whole(flags) };
     }
-    let new = if flags & BIND != 0 {
+    let new = if bind {
         let from = context.resolve(None, source, Follow::Yes)?;
         if (from.node.kind() == Kind::Directory) != (at.node.kind() == Kind::Directory) {
             return Err(Errno::ENOTDIR);
         }
-        // Its properties are those of what it is a part of, not those of the call.
-        let flags = from.mount.flags();
-        Mount::of(from.mount.file_system().clone(), from.node, source, flags)?
+        from.mount.bind(from.node, source)?
     } else {
         if at.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
@@ -68,6 +69,22 @@ fn mount(
         Mount::new((kind.open)(source, options, known)?, source, known)?
     };
     at.mount(&new)
+}
+
+/// What a mount has after `MS_REMOUNT`: as on Linux, how reading is noted stays unless the call says how, and
+/// with `MS_BIND` what is a matter of the whole file system.
+fn with_kept(new: MountFlags, old: MountFlags, call: u64) -> MountFlags {
+    const NOTING: MountFlags = MountFlags::NO_ATIME
+        .union(MountFlags::NO_DIRECTORY_ATIME)
+        .union(MountFlags::RELATIVE_ATIME);
+    let mut kept = MountFlags::empty();
+    if call & STRICT_ATIME == 0 && !new.intersects(NOTING) {
+        kept |= old & NOTING;
+    }
+    if call & BIND != 0 {
+        kept |= old & MountFlags::SYNCHRONOUS;
+    }
+    new | kept
 }
 
 /// Takes a mount away (umount2(2)).

@@ -4,7 +4,7 @@ use fdtab::TABLE;
 use syscall_shim::{AtFlags, CStrPtr, Directory, FileMode, Plain, StatxMask, UserOut, syscall};
 use ukerrno::Errno;
 use ukfile::{Description, Metadata, Timestamp, major, minor};
-use vfs::{Context, Follow, Location};
+use vfs::{Mount, NodeRef};
 
 use crate::at::{
     AT_FDCWD, EMPTY_PATH, NO_AUTOMOUNT, STATX_SYNC, SYMLINK_NOFOLLOW, base, check, follow,
@@ -62,22 +62,29 @@ impl From<&Metadata> for Stat {
 }
 
 /// Asks an open file, or a path; also pipes and sockets, which are nowhere in the tree.
+#[inline]
 fn ask<T>(
     (directory, path, flags): (i32, &[u8], u32),
     file: impl FnOnce(&Description) -> Result<T, Errno>,
-    tree: impl FnOnce(&Context, Option<&Location>, &[u8], Follow) -> Result<T, Errno>,
+    node: impl FnOnce(&NodeRef, &Mount) -> Result<T, Errno>,
 ) -> Result<T, Errno> {
     let itself = path.is_empty() && flags & EMPTY_PATH != 0;
     if itself && directory != AT_FDCWD {
         return file(&*TABLE.get(directory)?);
     }
-    let path = if itself { b"." } else { path };
+    let context = context()?;
+    if itself {
+        // Without a walk, which would ask for the right to search it.
+        return node(&context.working.node, &context.working.mount);
+    }
     let base = base(directory, path)?;
-    tree(&*context()?, base.as_ref(), path, follow(flags & SYMLINK_NOFOLLOW == 0))
+    let follow = follow(flags & SYMLINK_NOFOLLOW == 0);
+    context.look_at((base.as_ref(), path, follow), node)
 }
 
 fn metadata(directory: i32, path: &[u8], flags: u32) -> Result<Metadata, Errno> {
-    ask((directory, path, flags), |file| file.file().metadata(), Context::metadata)
+    let node = |node: &NodeRef, _: &Mount| node.metadata();
+    ask((directory, path, flags), |file| file.file().metadata(), node)
 }
 
 /// Metadata of a file (stat(2)).
@@ -185,7 +192,7 @@ fn statx(
             let mount = vfs::location_of(file).map_or(0, |at| at.mount.id());
             Ok((file.file().metadata()?, mount))
         },
-        Context::metadata_and_mount,
+        |node, mount| Ok((node.metadata()?, mount.id())),
     )?;
     let time = |t: Timestamp| StatxTime { seconds: t.seconds, nanoseconds: t.nanoseconds, _pad: 0 };
     result.write(Statx {

@@ -262,6 +262,8 @@ fn copy(
             None => to.write(bytes),
         };
         match written {
+            // A device that takes no more.
+            Ok(0) => break,
             Ok(written) => done += written,
             Err(error) if done == 0 => return Err(error),
             Err(_) => break,

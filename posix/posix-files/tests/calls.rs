@@ -983,9 +983,55 @@ fn mounts_become_read_only() {
     close(open(c"/whole/other", CREATE));
     assert_eq!(mount(c"none", c"/part", c"", REMOUNT | BIND), 0);
     close(open(c"/part/file", 1));
+
+    // The whole file system, with all its mounts.
+    let writer = open(c"/part/file", 1);
+    let whole = |flags: u64| mount(c"none", c"/whole", c"", REMOUNT | flags);
+    assert_eq!(whole(READ_ONLY), error(Errno::EBUSY));
+    close(open(c"/whole/other", 1));
+    close(writer);
+    assert_eq!(whole(READ_ONLY), 0);
+    for path in [c"/part/file", c"/whole/other"] {
+        assert_eq!(call!(nr::open, path, 1, 0), error(Errno::EROFS));
+    }
+    assert_eq!(mount(c"none", c"/part", c"", REMOUNT | BIND), 0);
+    assert_eq!(call!(nr::unlink, c"/part/file"), error(Errno::EROFS));
+    // What the call does not speak of stays: how reading is noted, and what only the whole has.
+    const SYNCHRONOUS: u64 = 16;
+    const NO_ATIME: u64 = 1024;
+    let flags = || {
+        let mut told = [0u64; 15];
+        assert_eq!(call!(nr::statfs, c"/whole", &mut told), 0);
+        told[10] & (READ_ONLY | SYNCHRONOUS | NO_ATIME)
+    };
+    assert_eq!(whole(SYNCHRONOUS | NO_ATIME), 0);
+    assert_eq!(flags(), SYNCHRONOUS | NO_ATIME);
+    assert_eq!(whole(READ_ONLY | BIND), 0);
+    assert_eq!(flags(), READ_ONLY | SYNCHRONOUS | NO_ATIME);
+    assert_eq!(whole(1 << 24), 0);
+    assert_eq!(flags(), 0);
+    close(open(c"/part/file", 1));
     for path in [c"/part", c"/whole"] {
         assert_eq!(call!(nr::umount2, path, 0u32), 0, "{path:?}");
     }
+}
+
+#[test]
+fn the_working_directory_itself_needs_no_search() {
+    let _one = process();
+    assert_eq!(call!(nr::mkdir, c"/closed", 0o600), 0);
+    assert_eq!(call!(nr::chdir, c"/closed"), 0);
+    let as_user = |user: u32| {
+        posix_files::update(|context| context.credentials.user = user).unwrap();
+        let mut result = [0u64; 18];
+        let itself = call!(nr::newfstatat, AT_FDCWD, EMPTY, &mut result, 0x1000u32);
+        let dot = call!(nr::newfstatat, AT_FDCWD, c".", &mut result, 0u32);
+        (itself, dot)
+    };
+    let (user, root) = (as_user(1), as_user(0));
+    assert_eq!((user, root), ((0, error(Errno::EACCES)), (0, 0)));
+    assert_eq!(call!(nr::chdir, c"/"), 0);
+    assert_eq!(call!(nr::rmdir, c"/closed"), 0);
 }
 
 #[test]

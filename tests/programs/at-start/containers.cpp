@@ -20,7 +20,7 @@ extern "C" int containers(int last) {
     auto owned = std::make_unique<std::string>("owned");
     std::optional<std::string_view> view = std::string_view(*owned).substr(1);
     std::atomic<int> count = twice(*least);
-    char *none = new (std::nothrow) char[(std::size_t)1 << 60];
+    char *volatile none = new (std::nothrow) char[(std::size_t)1 << 60];
     auto shared = std::make_shared<int>(5);
     auto other = shared;
     bool alone = __gnu_cxx::__is_single_threaded();

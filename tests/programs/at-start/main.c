@@ -37,7 +37,7 @@ int main(int argc, char **argv) {
     errno = 0;
     long r = syscall(SYS_io_uring_setup, 1, 0);
     printf("missing %ld %s\n", r, strerror(errno));
-    char *big = malloc((size_t)1 << 60);
+    char *volatile big = malloc((size_t)1 << 60);
     printf("too much %d %s\n", big == 0, strerror(errno));
     printf("own %d %d, aligned %d\n", use_own(), interface_of() != 0, aligned_objects());
     printf("headers %d\n", headers_of_glibc());

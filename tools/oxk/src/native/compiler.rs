@@ -119,15 +119,18 @@ pub fn file_of_compiler(question: &str) -> Option<PathBuf> {
     (path.is_absolute() && path.exists()).then_some(path)
 }
 
-/// Folders with the headers of the C++ compiler's standard library, in the order in which it looks into them.
+/// Folders with the headers of the C++ compiler's standard library, in the order in which it looks into them:
+/// those that it does not look into for C.
 pub fn headers_of_cxx() -> Vec<PathBuf> {
-    let mut ask = Language::Cxx.command();
-    ask.args(["-E", "-v", "-x", "c++", "-"]).env("LC_ALL", "C").stdin(Stdio::null());
-    let said = ask.output().map(|output| output.stderr).unwrap_or_default();
-    searched(&String::from_utf8_lossy(&said))
-        .map(PathBuf::from)
-        .filter(|path| path.components().any(|part| part.as_os_str() == "c++"))
-        .collect()
+    let said = |language: &str| {
+        let mut ask = Language::Cxx.command();
+        ask.args(["-E", "-v", "-x", language, "-"]).env("LC_ALL", "C").stdin(Stdio::null());
+        let said = ask.output().map(|output| output.stderr).unwrap_or_default();
+        String::from_utf8_lossy(&said).into_owned()
+    };
+    let (cxx, c) = (said("c++"), said("c"));
+    let of_c: Vec<&str> = searched(&c).collect();
+    searched(&cxx).filter(|folder| !of_c.contains(folder)).map(PathBuf::from).collect()
 }
 
 /// The folders that a compiler says it looks into: lines that begin with a blank, between two that do not.
@@ -155,7 +158,10 @@ mod tests {
         let found: Vec<&str> = searched(said).collect();
         assert_eq!(found, ["/usr/include/c++/12", "/my includes/x (framework directory)"]);
         assert_eq!(searched("nothing of the kind").count(), 0);
-        assert!(headers_of_cxx().iter().any(|folder| folder.join("new").is_file()));
+        // Where there is a compiler.
+        if Language::Cxx.identity().is_ok() {
+            assert!(headers_of_cxx().iter().any(|folder| folder.join("new").is_file()));
+        }
     }
 
     #[test]

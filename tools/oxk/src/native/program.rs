@@ -63,8 +63,8 @@ pub fn build(
     Ok(Objects { files, _made: made })
 }
 
-/// Flags for C++: those for C, and the headers of the compiler's standard library, of which all works that
-/// is a template.
+/// Flags for C++: those for C, and the headers of the compiler's standard library, of which that works which
+/// needs no code of it.
 fn cxx_flags(flags: &[String]) -> Vec<String> {
     let headers = headers_of_cxx();
     let name = |folder: &PathBuf| folder.display().to_string();
