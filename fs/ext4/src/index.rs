@@ -138,6 +138,13 @@ fn limit(size: usize, entries: usize, has_checksum: bool) -> usize {
     (size - entries - if has_checksum { TAIL } else { 0 }) / ENTRY
 }
 
+/// Whether the counts of a node are what they may be.
+fn has_counts(bytes: &[u8], entries: usize, has_checksum: bool) -> bool {
+    let most = limit(bytes.len(), entries, has_checksum);
+    let count = le16(bytes, entries + 2).into();
+    usize::from(le16(bytes, entries)) == most && (1..=most).contains(&count)
+}
+
 /// The way down a tree: its nodes from the root on.
 pub struct Path {
     pub nodes: Vec<Node>,
@@ -243,6 +250,14 @@ impl Volume {
         if self.sb.large_directories { 2 } else { 1 }
     }
 
+    /// Whether a block of a directory with a tree is a node below the root. So is an entry without
+    /// a name as long as the block, but that has no counts; with checksums no entry is so long.
+    pub fn is_node(&self, bytes: &[u8], has_checksum: bool) -> bool {
+        le32(bytes, 0) == 0
+            && self.record_length(bytes) == bytes.len()
+            && (has_checksum || bytes[6] == 0 && has_counts(bytes, NODE, false))
+    }
+
     /// A node of the tree, if it is one.
     pub fn tree_node(
         &self,
@@ -255,7 +270,7 @@ impl Volume {
         }
         let Some(place) = self.run(directory, at)?.first else { return Ok(None) };
         let bytes = self.block(place)?;
-        let size = bytes.len();
+        let (size, has_checksum) = (bytes.len(), directory.seed.is_some());
         let is_right = if entries == ROOT {
             self.record_length(&bytes) == 12
                 && (bytes[6], bytes[8]) == (1, b'.')
@@ -266,15 +281,12 @@ impl Volume {
                 && bytes[LEVELS] <= self.most_levels()
                 && bytes[31] & 1 == 0
         } else {
-            le32(&bytes, 0) == 0 && self.record_length(&bytes) == size && bytes[6] == 0
+            self.is_node(&bytes, has_checksum) && bytes[6] == 0
         };
-        let node = Node { place, bytes, entries, at: 0 };
-        if !is_right
-            || node.limit() != limit(size, entries, directory.seed.is_some())
-            || !(1..=node.limit()).contains(&node.count())
-        {
+        if !is_right || !has_counts(&bytes, entries, has_checksum) {
             return Ok(None);
         }
+        let node = Node { place, bytes, entries, at: 0 };
         if let Some(seed) = directory.seed {
             let end = entries + node.limit() * ENTRY;
             if node.checksum(seed) != le32(&node.bytes, end + 4) {
