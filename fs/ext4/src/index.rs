@@ -245,6 +245,23 @@ impl Volume {
         }
     }
 
+    /// Whether all nodes of a directory's tree are such, and lead to blocks of the directory.
+    pub fn has_whole_tree(&self, directory: &Inode) -> Result<bool, Ext4Error> {
+        let Some(mut path) = self.tree(directory)? else { return Ok(false) };
+        let blocks = self.blocks_of(directory.metadata.size)?;
+        // Each block of entries is there once.
+        for _ in 0..blocks {
+            let leaf = self.descend(directory, &mut path, None)?;
+            if leaf.is_none_or(|leaf| leaf == 0 || leaf >= blocks) {
+                return Ok(false);
+            }
+            if path.advance().is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Levels that a tree may have below its root.
     pub fn most_levels(&self) -> u8 {
         if self.sb.large_directories { 2 } else { 1 }
@@ -449,6 +466,38 @@ mod tests {
         bytes[root + 36] ^= 1;
         let (volume, directory) = open(bytes);
         assert!(matches!(volume.lookup(&directory, b"name"), Err(Ext4Error::Damaged(_))));
+    }
+
+    #[test]
+    fn what_is_in_a_tree_that_contradicts_itself_is_listed() {
+        if !disks::tools() {
+            return;
+        }
+        let bytes = disk(PLAIN, &["ssv flags 1"]);
+        let (volume, directory) = open(bytes.clone());
+        let mut expected = all(&volume, &directory);
+        expected.sort_unstable();
+        let mut root = volume.tree_node(&directory, 0, ROOT).unwrap().unwrap();
+        assert!(root.count() > 1);
+        for at in 0..root.count() {
+            root.at = at;
+            let node = volume.run(&directory, root.block()).unwrap().first.unwrap() as usize * 1024;
+            let mut bytes = bytes.clone();
+            bytes[node + NODE + 2..node + NODE + 4].fill(0);
+            let (volume, directory) = open(bytes);
+            let (mut found, mut next) = (Vec::new(), Some(0));
+            while let Some(from) = next.take() {
+                let end = found.len() + 100;
+                let listed = volume.list(&directory, from, &mut |entry| {
+                    found.push((entry.name.to_vec(), entry.inode));
+                    next = Some(entry.next);
+                    Ok(found.len() < end)
+                });
+                listed.unwrap();
+            }
+            found.sort_unstable();
+            assert!(found == expected, "{at}");
+        }
     }
 
     fn root_child(volume: &Volume, directory: &Inode) -> u64 {
