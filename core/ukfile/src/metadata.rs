@@ -56,9 +56,11 @@ pub struct Timestamp {
 }
 
 impl Timestamp {
-    /// Now.
+    /// Now, as all files get it: in steps of 4 ms, as on Linux with 250 ticks a second. Who writes
+    /// again within one changes no time of the file.
     pub fn now() -> Self {
-        let ns = ukplat::wall_ns();
+        const STEP: u64 = 4_000_000;
+        let ns = ukplat::wall_ns() / STEP * STEP;
         Self { seconds: (ns / 1_000_000_000) as i64, nanoseconds: (ns % 1_000_000_000) as u32 }
     }
 }

@@ -71,8 +71,8 @@ impl Volume {
     /// Whether it is a block of entries: a directory with a hash tree has others. Checks the
     /// checksum.
     pub fn has_entries(&self, directory: &Inode, at: u64, block: &[u8]) -> Result<bool, Ext4Error> {
-        let is_node = le32(block, 0) == 0 && self.record_length(block) == block.len();
-        if directory.has_index() && (at == 0 || is_node) {
+        let has_checksum = directory.seed.is_some();
+        if directory.has_index() && (at == 0 || self.is_node(block, has_checksum)) {
             return Ok(false);
         }
         if let Some(seed) = directory.seed {

@@ -8,7 +8,7 @@ use core::fmt;
 use ukblkdev::Disk;
 use ukerrno::Errno;
 use ukfile::{Kind, fallible};
-use uklock::{Mutex, RwLock};
+use uklock::{Mutex, RwLock, RwLockWriteGuard};
 use ukmap::SortedMap;
 use vfs::{FileSystem, FileSystemType, MountFlags, NodeRef, Statistics};
 
@@ -93,9 +93,26 @@ impl Shared {
     pub fn bury(&self, number: u32) {
         // Without memory for the note it stays in the list on the disk until the next mount.
         let _ = fallible::push(&mut self.dead.lock(), number);
-        if let Some(mut volume) = self.volume.try_write() {
-            self.delete_dead(&mut volume);
+        if let Some(volume) = self.volume.try_write() {
+            self.work(volume, |_| ());
         }
+    }
+
+    /// Deletes what is to be, does something, and tells the committer when something waits since.
+    fn work<T>(
+        &self,
+        mut volume: RwLockWriteGuard<'_, Volume>,
+        work: impl FnOnce(&mut Volume) -> T,
+    ) -> T {
+        let waited = volume.commit_at().is_some();
+        self.delete_dead(&mut volume);
+        let result = work(&mut volume);
+        let waits = volume.commit_at().is_some();
+        drop(volume);
+        if waits && !waited {
+            self.committer.wake();
+        }
+        result
     }
 
     fn delete_dead(&self, volume: &mut Volume) {
@@ -118,17 +135,9 @@ impl Shared {
         if !WRITES {
             return Err(Errno::EROFS);
         }
-        let mut volume = self.volume.write();
+        let volume = self.volume.write();
         volume.must_be_writable()?;
-        self.delete_dead(&mut volume);
-        let waits = volume.commit_at().is_some();
-        let result = work(&mut volume);
-        let waits_now = volume.commit_at().is_some();
-        drop(volume);
-        if waits_now && !waits {
-            self.committer.wake();
-        }
-        Ok(result?)
+        Ok(self.work(volume, work)?)
     }
 
     /// Commits what was changed long ago. When the next is to be committed, on the monotonic clock.
@@ -291,15 +300,14 @@ impl FileSystem for Ext4 {
     }
 
     fn sync(&self) -> Result<(), Errno> {
-        let mut volume = self.shared.volume.write();
+        let volume = self.shared.volume.write();
         if !WRITES || volume.log.is_none() {
             return Ok(());
         }
         if volume.failed {
             return Err(Errno::EIO);
         }
-        self.shared.delete_dead(&mut volume);
-        Ok(volume.settle()?)
+        Ok(self.shared.work(volume, Volume::settle)?)
     }
 
     fn remount(&self, flags: MountFlags) -> Result<(), Errno> {
@@ -365,5 +373,57 @@ fn commit_after(options: &[u8]) -> Option<u64> {
     match seconds.parse::<u32>().ok()? {
         0 => Some(COMMIT_AFTER),
         seconds => Some(u64::from(seconds) * 1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::Ordering::Relaxed;
+
+    use ukfile::{OpenFlags, SyncKind};
+    use vfs::{Context, Location, Mount};
+
+    use super::*;
+    use crate::index::disks;
+    use crate::insert::tests::Disk;
+
+    /// The thread sleeps until it is told that there is something again, whatever that is.
+    #[test]
+    fn the_committer_learns_of_all_that_begins_to_wait() {
+        if !disks::tools() {
+            return;
+        }
+        let disk = Disk(Arc::new(Mutex::new(disks::make(&["-t", "ext4", "-b", "1024"], "4M"))));
+        let fs = Ext4::writable(Box::new(disk), &mut |why| panic!("{why}")).unwrap();
+        let mount = Mount::new(fs.clone(), b"blk0", MountFlags::empty()).unwrap();
+        let files = Context::new(Location::root_of(mount));
+        let woken = || fs.shared.committer.woken.load(Relaxed);
+        let waits = || fs.shared.volume.read().commit_at().is_some();
+        let open = |path| files.open(None, path, OpenFlags::READ_WRITE | OpenFlags::CREATE, 0o600);
+        let settle = || fs.root().sync(SyncKind::All).unwrap();
+
+        let file = open(b"/file").unwrap();
+        assert_eq!((woken(), waits()), (1, true));
+        open(b"/other").unwrap();
+        assert_eq!(woken(), 1, "once for all");
+        files.unlink(None, b"/file").unwrap();
+        settle();
+        assert!(!waits());
+        // Deleted now.
+        drop(file);
+        assert_eq!((woken(), waits()), (2, true));
+        settle();
+        // Deleted with the next change.
+        let file = open(b"/file").unwrap();
+        files.unlink(None, b"/file").unwrap();
+        settle();
+        let before = woken();
+        let reading = fs.shared.volume.read();
+        drop(file);
+        drop(reading);
+        assert!(!waits());
+        open(b"/third").unwrap();
+        assert_eq!((woken(), waits()), (before + 1, true));
     }
 }

@@ -138,6 +138,13 @@ fn limit(size: usize, entries: usize, has_checksum: bool) -> usize {
     (size - entries - if has_checksum { TAIL } else { 0 }) / ENTRY
 }
 
+/// Whether the counts of a node are what they may be.
+fn has_counts(bytes: &[u8], entries: usize, has_checksum: bool) -> bool {
+    let most = limit(bytes.len(), entries, has_checksum);
+    let count = le16(bytes, entries + 2).into();
+    usize::from(le16(bytes, entries)) == most && (1..=most).contains(&count)
+}
+
 /// The way down a tree: its nodes from the root on.
 pub struct Path {
     pub nodes: Vec<Node>,
@@ -238,9 +245,34 @@ impl Volume {
         }
     }
 
+    /// Whether all nodes of a directory's tree are such, and lead to blocks of the directory.
+    pub fn has_whole_tree(&self, directory: &Inode) -> Result<bool, Ext4Error> {
+        let Some(mut path) = self.tree(directory)? else { return Ok(false) };
+        let blocks = self.blocks_of(directory.metadata.size)?;
+        // Each block of entries is there once.
+        for _ in 0..blocks {
+            let leaf = self.descend(directory, &mut path, None)?;
+            if leaf.is_none_or(|leaf| leaf == 0 || leaf >= blocks) {
+                return Ok(false);
+            }
+            if path.advance().is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Levels that a tree may have below its root.
     pub fn most_levels(&self) -> u8 {
         if self.sb.large_directories { 2 } else { 1 }
+    }
+
+    /// Whether a block of a directory with a tree is a node below the root. So is an entry without
+    /// a name as long as the block, but that has no counts; with checksums no entry is so long.
+    pub fn is_node(&self, bytes: &[u8], has_checksum: bool) -> bool {
+        le32(bytes, 0) == 0
+            && self.record_length(bytes) == bytes.len()
+            && (has_checksum || bytes[6] == 0 && has_counts(bytes, NODE, false))
     }
 
     /// A node of the tree, if it is one.
@@ -255,7 +287,7 @@ impl Volume {
         }
         let Some(place) = self.run(directory, at)?.first else { return Ok(None) };
         let bytes = self.block(place)?;
-        let size = bytes.len();
+        let (size, has_checksum) = (bytes.len(), directory.seed.is_some());
         let is_right = if entries == ROOT {
             self.record_length(&bytes) == 12
                 && (bytes[6], bytes[8]) == (1, b'.')
@@ -266,15 +298,12 @@ impl Volume {
                 && bytes[LEVELS] <= self.most_levels()
                 && bytes[31] & 1 == 0
         } else {
-            le32(&bytes, 0) == 0 && self.record_length(&bytes) == size && bytes[6] == 0
+            self.is_node(&bytes, has_checksum) && bytes[6] == 0
         };
-        let node = Node { place, bytes, entries, at: 0 };
-        if !is_right
-            || node.limit() != limit(size, entries, directory.seed.is_some())
-            || !(1..=node.limit()).contains(&node.count())
-        {
+        if !is_right || !has_counts(&bytes, entries, has_checksum) {
             return Ok(None);
         }
+        let node = Node { place, bytes, entries, at: 0 };
         if let Some(seed) = directory.seed {
             let end = entries + node.limit() * ENTRY;
             if node.checksum(seed) != le32(&node.bytes, end + 4) {
@@ -437,6 +466,38 @@ mod tests {
         bytes[root + 36] ^= 1;
         let (volume, directory) = open(bytes);
         assert!(matches!(volume.lookup(&directory, b"name"), Err(Ext4Error::Damaged(_))));
+    }
+
+    #[test]
+    fn what_is_in_a_tree_that_contradicts_itself_is_listed() {
+        if !disks::tools() {
+            return;
+        }
+        let bytes = disk(PLAIN, &["ssv flags 1"]);
+        let (volume, directory) = open(bytes.clone());
+        let mut expected = all(&volume, &directory);
+        expected.sort_unstable();
+        let mut root = volume.tree_node(&directory, 0, ROOT).unwrap().unwrap();
+        assert!(root.count() > 1);
+        for at in 0..root.count() {
+            root.at = at;
+            let node = volume.run(&directory, root.block()).unwrap().first.unwrap() as usize * 1024;
+            let mut bytes = bytes.clone();
+            bytes[node + NODE + 2..node + NODE + 4].fill(0);
+            let (volume, directory) = open(bytes);
+            let (mut found, mut next) = (Vec::new(), Some(0));
+            while let Some(from) = next.take() {
+                let end = found.len() + 100;
+                let listed = volume.list(&directory, from, &mut |entry| {
+                    found.push((entry.name.to_vec(), entry.inode));
+                    next = Some(entry.next);
+                    Ok(found.len() < end)
+                });
+                listed.unwrap();
+            }
+            found.sort_unstable();
+            assert!(found == expected, "{at}");
+        }
     }
 
     fn root_child(volume: &Volume, directory: &Inode) -> u64 {

@@ -61,7 +61,6 @@ mod allocate;
 mod bytes;
 mod cache;
 mod claim;
-mod clock;
 #[cfg_attr(not(feature = "threads"), path = "no_committer.rs")]
 mod committer;
 mod content;

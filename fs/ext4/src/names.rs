@@ -275,7 +275,6 @@ impl Volume {
             return Ok(());
         }
         let directory = self.view(draft)?;
-        let size = self.sb.block_size as usize;
         let blocks = self.blocks_of(draft.size())?;
         let end = self.entries_end(draft);
         let mut nodes = 0;
@@ -299,7 +298,7 @@ impl Volume {
                 if levels == 0 {
                     break;
                 }
-                if le32(&bytes, 0) != 0 || self.record_length(&bytes) != size {
+                if !self.is_node(&bytes, draft.seed.is_some()) {
                     continue;
                 }
                 nodes += 1;

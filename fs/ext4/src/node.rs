@@ -7,12 +7,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use pipe::Fifo;
 use ukerrno::Errno;
-use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, fallible};
+use ukfile::{File, Kind, Metadata, OpenFlags, SyncKind, Timestamp, fallible};
 use uklock::Mutex;
 use vfs::{Allocate, Change, Entry, New, Node, NodeRef, Rename, WriteAt};
 
 use crate::Ext4Error;
-use crate::clock;
 use crate::fs::Shared;
 use crate::inode::Inode;
 use crate::tree::Move;
@@ -280,7 +279,7 @@ impl Node for Ext4Node {
         if !written {
             return self.note_read();
         }
-        let now = Some(clock::now());
+        let now = Some(Timestamp::now());
         let _ = self.change(&Change { modified: now, ..Change::default() });
     }
 
@@ -377,7 +376,7 @@ impl Node for Ext4Node {
 
     fn write(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
         self.must_be_file()?;
-        let now = clock::now();
+        let now = Timestamp::now();
         self.shared.change(|volume| {
             let offset = match at {
                 WriteAt::Offset(offset) => offset,
@@ -402,13 +401,13 @@ impl Node for Ext4Node {
 
     fn resize(&self, size: u64) -> Result<(), Errno> {
         self.must_be_file()?;
-        let now = clock::now();
+        let now = Timestamp::now();
         self.shared.change(|volume| volume.resize_file(self.number, size, now))
     }
 
     fn allocate(&self, how: Allocate, offset: u64, length: u64) -> Result<(), Errno> {
         self.must_be_file()?;
-        let now = clock::now();
+        let now = Timestamp::now();
         self.shared.change(|volume| volume.allocate_file(self.number, how, offset, length, now))
     }
 

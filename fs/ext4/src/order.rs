@@ -2,7 +2,8 @@
 //!
 //! Where a directory with a hash tree has a name changes when one of its blocks is split; the hash of
 //! the name does not. Who lists such a directory while it grows finds each name once: positions are
-//! hashes. So they are in a directory of one block, which becomes a tree when it grows.
+//! hashes. So they are in a directory of one block, which becomes a tree when it grows. One whose
+//! tree contradicts itself is listed from its first block to its last.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -34,7 +35,10 @@ impl Volume {
             self.has_entries(directory, 0, &bytes)?;
             return self.list_together(version, &[bytes], from, visit).map(drop);
         }
-        let Some(mut path) = self.tree(directory)? else {
+        // Where entries are in the directory, as it is told without a tree, is a multiple of 4.
+        let is_place = from > 0 && from.is_multiple_of(4) && from <= directory.metadata.size;
+        let uses_tree = if from == 0 { self.has_whole_tree(directory)? } else { !is_place };
+        let Some(mut path) = self.tree(directory)?.filter(|_| uses_tree) else {
             return self.entries(directory, from, visit);
         };
         let hash = ((from >> 32) << 1) as u32;

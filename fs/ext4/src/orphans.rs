@@ -1,11 +1,10 @@
 //! Inodes without a name that are still open: a list on the disk, so that a crash does not keep
 //! their blocks for ever.
 
-use ukfile::Kind;
+use ukfile::{Kind, Timestamp};
 
 use crate::Ext4Error;
 use crate::bytes::{le32, put32};
-use crate::clock;
 use crate::draft::Draft;
 use crate::superblock::LAST_ORPHAN;
 use crate::volume::Volume;
@@ -54,7 +53,7 @@ impl Volume {
         if draft.has_extents() {
             while self.operation(|volume| volume.delete_step(number))? {}
         }
-        let now = clock::now();
+        let now = Timestamp::now();
         self.operation(|volume| {
             let mut draft = volume.draft(number)?;
             volume.remove_orphan(&mut draft)?;

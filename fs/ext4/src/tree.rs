@@ -5,7 +5,6 @@ use ukfile::{Kind, Timestamp};
 use vfs::{Change, New};
 
 use crate::Ext4Error;
-use crate::clock;
 use crate::draft::{Draft, MAX_LINKS};
 use crate::extents::Extent;
 use crate::volume::Volume;
@@ -59,7 +58,7 @@ impl Volume {
     /// Makes a node in a directory; returns its number.
     pub fn create(&mut self, directory: u32, name: &[u8], new: &New<'_>) -> Result<u32, Ext4Error> {
         self.operation(|volume| {
-            let now = clock::now();
+            let now = Timestamp::now();
             let mut above = volume.draft(directory)?;
             if above.links() == 0 {
                 return Err(Ext4Error::Call(Errno::ENOENT));
@@ -108,7 +107,7 @@ impl Volume {
     /// Makes a file without a name.
     pub fn create_unnamed(&mut self, near: u32, new: &New<'_>) -> Result<u32, Ext4Error> {
         self.operation(|volume| {
-            let mut draft = volume.allocate_inode(new, near, clock::now())?;
+            let mut draft = volume.allocate_inode(new, near, Timestamp::now())?;
             volume.add_orphan(&mut draft)?;
             volume.store(&mut draft)?;
             Ok(draft.number)
@@ -124,7 +123,7 @@ impl Volume {
         linkable: bool,
     ) -> Result<(), Ext4Error> {
         self.operation(|volume| {
-            let now = clock::now();
+            let now = Timestamp::now();
             let kind = volume.kind_of(node)?;
             let above = volume.draft(directory)?;
             if above.links() == 0 {
@@ -159,7 +158,7 @@ impl Volume {
     /// Takes a name from an inode that is no directory. Whether it was the last one.
     pub fn unlink(&mut self, directory: u32, name: &[u8], node: u32) -> Result<bool, Ext4Error> {
         self.operation(|volume| {
-            let now = clock::now();
+            let now = Timestamp::now();
             volume.must_be((directory, name), Some(node))?;
             volume.with(directory, |volume, above| {
                 above.note_write(now);
@@ -193,7 +192,7 @@ impl Volume {
         node: u32,
     ) -> Result<(), Ext4Error> {
         self.operation(|volume| {
-            let now = clock::now();
+            let now = Timestamp::now();
             volume.must_be((directory, name), Some(node))?;
             volume.must_be_empty(node)?;
             volume.with(directory, |volume, above| {
@@ -211,7 +210,7 @@ impl Volume {
 
     /// Moves a name. Whether the inode that was replaced lost its last one.
     pub fn rename(&mut self, rename: &Move<'_>) -> Result<bool, Ext4Error> {
-        self.operation(|volume| volume.move_name(rename, clock::now()))
+        self.operation(|volume| volume.move_name(rename, Timestamp::now()))
     }
 
     fn move_name(&mut self, rename: &Move<'_>, now: Timestamp) -> Result<bool, Ext4Error> {
@@ -300,7 +299,7 @@ impl Volume {
             if let Some(time) = change.modified {
                 draft.set_modified(time);
             }
-            draft.set_changed(clock::now());
+            draft.set_changed(Timestamp::now());
             volume.store(&mut draft)
         })
     }
@@ -309,7 +308,7 @@ impl Volume {
     pub fn note_read(&mut self, number: u32) -> Result<(), Ext4Error> {
         self.operation(|volume| {
             let mut draft = volume.draft(number)?;
-            draft.set_accessed(clock::now());
+            draft.set_accessed(Timestamp::now());
             volume.store_times(&mut draft)
         })
     }

@@ -163,6 +163,40 @@ fn directories_become_trees_and_stay_so() {
     }
 }
 
+/// A block of entries that has lost all of them is one still, and gets new ones.
+#[test]
+fn blocks_without_names_stay_in_their_trees() {
+    if !tools() {
+        return;
+    }
+    for shape in SHAPES {
+        let disk = disk(shape, if shape[1] == "65536" { "160M" } else { "16M" });
+        let count = if shape[1] == "65536" { 2500 } else { 300 };
+        {
+            let (_fs, files) = disk.mount();
+            let names = Names::new(&files, "/many");
+            (0..count).for_each(|n| names.add(&name(n)).unwrap());
+            // In the order of their hashes: the first blocks lose all.
+            let (directory, mut gone) = (names.open(), Vec::new());
+            while gone.len() < count * 2 / 3 {
+                let some = list(&directory, 3);
+                some.iter().for_each(|name| names.remove(name));
+                gone.extend(some);
+            }
+            let left = list(&directory, usize::MAX);
+            assert_eq!(gone.len() + left.len(), count, "{shape:?}");
+            assert!(names.all() == left, "{shape:?}");
+            assert!(left.iter().all(|name| names.has(name)));
+            assert!(gone.iter().all(|name| !names.has(name)));
+            let some = &gone[gone.len() / 4];
+            names.add(some).unwrap();
+            assert!(names.has(some) && names.all()[1..] == left, "{shape:?}");
+        }
+        clean(&disk, &format!("{shape:?}"));
+        assert!(has_tree(&disk, "/many"), "{shape:?}");
+    }
+}
+
 /// Where the disk has none, directories get none.
 #[test]
 fn directories_without_trees_stay_so() {

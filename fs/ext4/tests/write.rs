@@ -6,7 +6,7 @@ use disks::{Event, Recorder, check, check_after_replay, make, tools};
 use ext4::Ext4;
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags, SyncKind};
-use vfs::{Allocate, Context, FileSystem as _, Follow, RenameFlags};
+use vfs::{Allocate, Context, FileSystem as _, Follow, RenameFlags, SetTime};
 
 /// Disks of different shapes.
 const SHAPES: [&[&str]; 6] = [
@@ -455,4 +455,25 @@ fn writing_again_at_once_needs_no_transaction() {
         }
     }
     assert!(same > 0 && same + other == 200, "{same} {other}");
+}
+
+/// What is done later has no earlier time, whoever gives it.
+#[test]
+fn times_do_not_go_back() {
+    if !tools() {
+        return;
+    }
+    let disk = Recorder::new(make(&["-t", "ext4"], "4M"));
+    let (_fs, files) = disk.mount();
+    let told = || files.metadata(None, b"/file", Follow::No).unwrap();
+    for n in 0..200 {
+        put(&files, b"/file", &[n]).unwrap();
+        let file = files.resolve(None, b"/file", Follow::No).unwrap();
+        let written = told();
+        files.set_times(&file, SetTime::Now, SetTime::Now).unwrap();
+        let touched = told();
+        assert!(written.modified <= touched.modified && touched.modified <= touched.changed);
+        put(&files, b"/file", &[n]).unwrap();
+        assert!(touched.modified <= told().modified);
+    }
 }
