@@ -326,6 +326,11 @@ impl Cache {
         });
     }
 
+    /// Gives back the memory of what was read. Whether there was any.
+    pub fn forget_lines(&self) -> bool {
+        !core::mem::take(&mut *self.lines.lock()).is_empty()
+    }
+
     /// Makes all that was written survive a loss of power.
     pub fn flush(&self) -> Result<(), Ext4Error> {
         self.write_out(&mut self.waiting.lock())?;

@@ -269,8 +269,10 @@ impl Drop for Shared {
         }
         let mut volume = self.volume.write();
         self.delete_dead(&mut volume);
-        // There is nobody to be told.
-        let _ = volume.settle();
+        // A disk that fails was told of.
+        if let Err(error @ Ext4Error::OutOfMemory) = volume.settle() {
+            ukplat::eprintln!("ext4: what was written last is lost: {}", error);
+        }
     }
 }
 

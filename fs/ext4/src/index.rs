@@ -106,6 +106,12 @@ impl Node {
         Ok(())
     }
 
+    /// Whether hashes from one to another belong to the entry in use.
+    pub fn may_have(&self, first: u32, last: u32) -> bool {
+        let next = self.at + 1;
+        self.hash(self.at) <= first | 1 && (next == self.count() || last < self.hash(next))
+    }
+
     /// Goes to the entry whose range has a hash.
     fn seek(&mut self, hash: u32) {
         let (mut low, mut high) = (1, self.count());

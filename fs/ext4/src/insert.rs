@@ -59,7 +59,9 @@ impl Volume {
         };
         if !self.put_in_block(draft, &mut bytes, entry)? {
             let needed = length_of(entry.name.len());
-            (block, bytes) = self.make_room(draft, &mut path, (block, bytes), hash, needed)?;
+            let room = self.make_room(draft, &mut path, (block, bytes), hash, needed)?;
+            let Some(room) = room else { return Ok(false) };
+            (block, bytes) = room;
             if !self.put_in_block(draft, &mut bytes, entry)? {
                 return Err(DAMAGED);
             }
@@ -120,7 +122,7 @@ impl Volume {
     }
 
     /// Makes room in a block of entries for one with a hash and a length; returns the block that has
-    /// it, which is to be stored.
+    /// it, which is to be stored. `None`: what is in the block does not belong there.
     fn make_room(
         &mut self,
         draft: &mut Draft,
@@ -128,17 +130,18 @@ impl Volume {
         (block, bytes): Leaf,
         hash: u32,
         needed: usize,
-    ) -> Result<Leaf, Ext4Error> {
+    ) -> Result<Option<Leaf>, Ext4Error> {
         let end = self.entries_end(draft);
         let mut records = self.records(&bytes, 0, end, path.version)?;
         let used: usize = records.iter().map(|record| record.length).sum();
         if used + needed <= end {
-            return Ok((block, self.packed(&bytes, &records, end)?));
-        }
-        if records.len() < 2 {
-            return Err(DAMAGED);
+            return Ok(Some((block, self.packed(&bytes, &records, end)?)));
         }
         records.sort_unstable_by_key(|record| (record.hash, record.at));
+        let [first, .., last] = &records[..] else { return Err(DAMAGED) };
+        if !path.nodes.last().is_some_and(|node| node.may_have(first.hash, last.hash)) {
+            return Ok(None);
+        }
         let (left, right) = records.split_at(middle(&records));
         let first = right[0].hash;
         let goes_on = left.last().is_some_and(|last| last.hash == first);
@@ -152,10 +155,10 @@ impl Volume {
         self.store_tree_node(draft, node)?;
         if hash >= first {
             self.store_entries(draft, block, &mut lower)?;
-            Ok((new_block, upper))
+            Ok(Some((new_block, upper)))
         } else {
             self.store_entries(draft, new_block, &mut upper)?;
-            Ok((block, lower))
+            Ok(Some((block, lower)))
         }
     }
 

@@ -253,8 +253,15 @@ impl Volume {
         Ok(())
     }
 
-    /// Makes all changes survive a crash.
+    /// Makes all changes survive a crash. Without memory for that, what was read makes room.
     pub fn commit(&mut self) -> Result<(), Ext4Error> {
+        match self.try_to_commit() {
+            Err(Ext4Error::OutOfMemory) if self.cache.forget_lines() => self.try_to_commit(),
+            result => result,
+        }
+    }
+
+    fn try_to_commit(&mut self) -> Result<(), Ext4Error> {
         self.must_be_writable()?;
         if self.changes.is_empty() {
             self.flush()?;
@@ -299,8 +306,13 @@ impl Volume {
     /// was written to it is lost: nothing is added to that. Without memory nothing was committed,
     /// and it can be tried again.
     fn rely_on(&mut self, result: Result<(), Ext4Error>) -> Result<(), Ext4Error> {
-        if matches!(result, Err(error) if error != Ext4Error::OutOfMemory) {
+        if let Err(error) = result
+            && error != Ext4Error::OutOfMemory
+            && !self.failed
+        {
             self.failed = true;
+            // Maybe nobody asks for long.
+            ukplat::eprintln!("ext4: nothing is written to the disk any more: {}", error);
         }
         result
     }

@@ -66,6 +66,30 @@ fn what_lacked_memory_can_be_done_later() {
     }
 }
 
+/// What is only there to be read sooner does not keep anything from being written.
+#[test]
+fn what_was_read_makes_room_for_a_commit() {
+    if !tools() {
+        return;
+    }
+    let disk = Recorder::new(make(&["-t", "ext4", "-b", "4096"], "16M"));
+    let (fs, files) = disk.mount();
+    let file = files.open(None, b"/file", WRITE, 0o600).unwrap();
+    assert_eq!(file.write(&[&[7; 400 << 10]]), Ok(400 << 10));
+    fs.sync().unwrap();
+    for at in (0..400 << 10).step_by(4096) {
+        file.read_at(at, &mut [&mut [0; 4096]], OpenFlags::empty()).unwrap();
+    }
+    files.make_directory(None, b"/dir", 0o755).unwrap();
+    assert_eq!(with_limit(-(64 << 10), || file.file().sync(SyncKind::All)), Ok(()));
+    let (_fs, after) = Recorder::new(disk.content()).mount();
+    assert!(after.resolve(None, b"/dir", Follow::No).is_ok());
+    // Where nothing can make room, it is so.
+    files.make_directory(None, b"/other", 0o755).unwrap();
+    let none = with_limit(-(1 << 20), || file.file().sync(SyncKind::All));
+    assert_eq!(none, Err(Errno::ENOMEM));
+}
+
 /// What `sync` does beyond that, for which there is no memory, can be done at any other time.
 #[test]
 fn what_is_in_the_journal_is_safe() {

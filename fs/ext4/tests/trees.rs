@@ -17,6 +17,8 @@ const SHAPES: [&[&str]; 5] = [
     &["-b", "4096", "-O", "metadata_csum,64bit"],
     &["-b", "65536", "-O", "metadata_csum"],
 ];
+/// Lets names have the same hashes each time.
+const SEED: [&str; 2] = ["-E", "hash_seed=00000000-0000-4000-8000-000000000001"];
 const WRITE: OpenFlags = OpenFlags::WRITE_ONLY.union(OpenFlags::CREATE);
 
 fn disk(shape: &[&str], size: &str) -> Recorder {
@@ -244,6 +246,38 @@ fn trees_that_cannot_be_used_are_given_up() {
     }
 }
 
+/// So is one that leads to names which are not in the range of their block.
+#[test]
+fn trees_with_names_in_wrong_blocks_are_given_up() {
+    if !tools() {
+        return;
+    }
+    let disk = disk(&[SHAPES[1], &SEED].concat(), "8M");
+    let count = 200;
+    {
+        let (_fs, files) = disk.mount();
+        let names = Names::new(&files, "/many");
+        (0..count).for_each(|n| names.add(&name(n)).unwrap());
+    }
+    let mut bytes = disk.content();
+    let told = debugfs(&bytes, &["bmap /many 0"]).1;
+    let root: usize = told.lines().last().unwrap().trim().parse().unwrap();
+    // The hash from which on names are in the second block.
+    let hash = &mut bytes[root * 1024 + 40..][..4];
+    let smaller = (u32::from_le_bytes(hash.try_into().unwrap()) / 2) & !1;
+    hash.copy_from_slice(&smaller.to_le_bytes());
+    let disk = Recorder::new(bytes);
+    {
+        let (_fs, files) = disk.mount();
+        let names = Names { files: &files, directory: "/many" };
+        (count..5 * count).for_each(|n| names.add(&name(n)).unwrap());
+        assert!((0..5 * count).all(|n| names.has(&name(n))));
+        assert_eq!(names.all().len(), 5 * count);
+    }
+    clean(&disk, "given up");
+    assert!(!has_tree(&disk, "/many"));
+}
+
 /// Among ten thousand names one is found, and one is added, by reading a few blocks.
 #[test]
 fn few_blocks_are_read_for_one_of_many_names() {
@@ -314,6 +348,27 @@ fn a_listing_has_each_name_once_while_the_directory_grows() {
             assert_eq!(found, expected, "{shape:?} {count}");
         }
     }
+}
+
+/// A tree gets another level whenever all of its nodes are full.
+#[test]
+fn trees_get_as_high_as_they_may() {
+    if !tools() {
+        return;
+    }
+    let long = |n: usize| format!("{n:0255}");
+    let disk = disk(&[SHAPES[2], &SEED].concat(), "32M");
+    let count = 26_000;
+    {
+        let (_fs, files) = disk.mount();
+        let names = Names::new(&files, "/many");
+        (0..count).for_each(|n| names.add(&long(n)).unwrap());
+        assert!((0..count).all(|n| names.has(&long(n))));
+        assert_eq!(names.all().len(), count);
+        (0..count).step_by(3).for_each(|n| names.remove(&long(n)));
+    }
+    clean(&disk, "high");
+    assert_eq!(levels_and_blocks(&disk, "/many").0, 2);
 }
 
 /// A tree that is full is so for names that would need more of it.

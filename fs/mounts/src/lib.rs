@@ -68,9 +68,8 @@ pub fn init(_boot: &'static BootInfo, config: &'static Config) -> Result<(), Ini
 
 /// At the end of the image: what file systems keep in memory is written.
 pub fn fini() {
-    let Some(root) = vfs::root() else { return };
     let _ = vfs::write_back_all();
-    root.mount.each(&mut |mount| {
+    vfs::each_mount(&mut |mount| {
         if let Err(error) = mount.file_system().sync() {
             let source = mount.source().escape_ascii();
             ukplat::eprintln!("what was written to {} may be lost: {}", source, error);

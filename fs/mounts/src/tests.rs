@@ -1,7 +1,10 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use proptest::prelude::*;
 use ramfs::{Limits, RamFs};
 use ukfile::OpenFlags;
-use vfs::MountFlags;
+use vfs::{FileSystem, MountFlags, NodeRef, Statistics};
 
 use super::*;
 
@@ -26,6 +29,29 @@ fn options_are_flags_or_the_file_systems() {
     assert_eq!(entry.options, b"size=1M,mode=700");
 }
 
+/// Counts how often it was synchronised.
+#[derive(Debug)]
+struct Counting(Arc<RamFs>, AtomicUsize);
+
+impl FileSystem for Counting {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn root(&self) -> NodeRef {
+        self.0.root()
+    }
+
+    fn statistics(&self) -> Result<Statistics, Errno> {
+        self.0.statistics()
+    }
+
+    fn sync(&self) -> Result<(), Errno> {
+        self.1.fetch_add(1, Relaxed);
+        Ok(())
+    }
+}
+
 #[test]
 fn what_the_table_says_is_mounted() {
     let root = Mount::new(RamFs::new(Limits::default()).unwrap(), b"root", MountFlags::empty());
@@ -44,6 +70,21 @@ fn what_the_table_says_is_mounted() {
     assert_eq!(wrong("none /a/b/file ramfs"), Err(Errno::ENOTDIR));
     assert_eq!(wrong("none /a/b/file/x ramfs"), Err(Errno::ENOTDIR));
     assert!(files.metadata(None, b"/d", Follow::Yes).is_err(), "nothing is made in vain");
+
+    // What is in use still is written too, though it is nowhere in the tree any more.
+    let fs = Arc::new(Counting(RamFs::new(Limits::default()).unwrap(), AtomicUsize::new(0)));
+    files.make_directory(None, b"/a/d", 0o700).unwrap();
+    let at = || files.resolve(None, b"/a/d", Follow::Yes).unwrap();
+    at().mount(&Mount::new(fs.clone(), b"", MountFlags::empty()).unwrap()).unwrap();
+    let file = files.open(None, b"/a/d/file", flags, 0o600).unwrap();
+    at().unmount(true).unwrap();
+    let synced = || fs.1.swap(0, Relaxed);
+    assert_eq!(synced(), 1, "now");
+    fini();
+    assert_eq!(synced(), 1, "at the end");
+    drop(file);
+    fini();
+    assert_eq!(synced(), 0, "nobody uses it");
 }
 
 proptest! {

@@ -54,7 +54,7 @@ pub use context::Context;
 pub use credentials::{Credentials, EXECUTE, READ, WRITE};
 pub use elsewhere::{Ahead, Handles, Place};
 pub use lock::{LockKind, RangeLock};
-pub use mount::{Location, Mount, MountFlags, root, set_root};
+pub use mount::{Location, Mount, MountFlags, each_mount, root, set_root};
 pub use node::{
     Allocate, Change, Entry, FileSystem, New, Node, NodeRef, Rename, Statistics, WriteAt,
     position_from, position_to, same,

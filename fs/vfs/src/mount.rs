@@ -1,14 +1,14 @@
 //! Mounts: which file system is where.
 
 use alloc::boxed::Box;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use bitflags::bitflags;
 use ukerrno::Errno;
-use ukfile::Kind;
+use ukfile::{Kind, fallible};
 use uklock::{Mutex, RwLock};
 
 use crate::node::{FileSystem, NodeRef, same};
@@ -102,11 +102,11 @@ impl Mount {
         source: &[u8],
         flags: MountFlags,
     ) -> Result<Arc<Self>, Errno> {
-        ukfile::fallible::arc(Self {
+        fallible::arc(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             whole,
             root,
-            source: ukfile::fallible::copy(source)?,
+            source: fallible::copy(source)?,
             flags: AtomicU32::new(flags.bits()),
             writers: AtomicUsize::new(0),
             at: Mutex::new(None),
@@ -361,6 +361,12 @@ impl Location {
         at.mount.mounted.store(siblings.len(), Ordering::Release);
         drop(siblings);
         *removed.at.lock() = None;
+        if detach {
+            let mut detached = DETACHED.lock();
+            detached.retain(|mount| mount.strong_count() > 0);
+            // Without memory for the note, who still uses it has to synchronise it.
+            let _ = fallible::push(&mut detached, Arc::downgrade(&removed));
+        }
         // It is unmounted whatever comes of this, as on Linux.
         let _ = removed.file_system().sync();
         Ok(())
@@ -368,6 +374,21 @@ impl Location {
 }
 
 static ROOT: Mutex<Option<Location>> = Mutex::new(None);
+/// Mounts that were taken away while they were in use.
+static DETACHED: Mutex<Vec<Weak<Mount>>> = Mutex::new(Vec::new());
+
+/// Calls `visit` with all mounts: those in the tree, and those that are in use without being there.
+pub fn each_mount(visit: &mut dyn FnMut(&Arc<Mount>)) {
+    if let Some(root) = root() {
+        root.mount.each(visit);
+    }
+    for index in 0.. {
+        let Some(mount) = DETACHED.lock().get(index).map(Weak::upgrade) else { return };
+        if let Some(mount) = mount {
+            mount.each(visit);
+        }
+    }
+}
 
 /// The root of the tree, once there is one.
 pub fn root() -> Option<Location> {

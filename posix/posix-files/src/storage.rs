@@ -45,9 +45,7 @@ fn syncfs(fd: i32) -> Result<(), Errno> {
 pub fn sync_all() -> Result<(), Errno> {
     let mut result = vfs::write_back_all();
     // Also what the process does not see (chroot).
-    if let Some(root) = vfs::root() {
-        root.mount.each(&mut |mount| result = result.and(mount.file_system().sync()));
-    }
+    vfs::each_mount(&mut |mount| result = result.and(mount.file_system().sync()));
     result
 }
 
