@@ -28,9 +28,9 @@ impl HostNode {
 
     /// The same where entries of this directory change.
     fn changing_entries<T>(&self, change: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
-        let result = self.changing(change)?;
+        let result = self.changing(change);
         Ahead::forget(&self.ahead);
-        Ok(result)
+        result
     }
 
     fn set(&self, change: &Change) -> Result<(), Errno> {

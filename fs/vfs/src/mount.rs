@@ -82,8 +82,7 @@ impl Mount {
     ) -> Result<Arc<Self>, Errno> {
         let root = file_system.root();
         let read_only = AtomicBool::new(flags.contains(MountFlags::READ_ONLY));
-        let whole =
-            ukfile::fallible::arc(Whole { file_system, read_only, writers: AtomicUsize::new(0) })?;
+        let whole = fallible::arc(Whole { file_system, read_only, writers: AtomicUsize::new(0) })?;
         Self::with(whole, root, source, flags)
     }
 
