@@ -5,8 +5,8 @@ use ukfile::{Kind, Metadata, Timestamp};
 
 use crate::context::Context;
 use crate::credentials::WRITE;
-use crate::mount::{Location, Mount, MountFlags};
-use crate::node::{Change, NodeRef};
+use crate::mount::{Location, MountFlags};
+use crate::node::Change;
 use crate::open::check_writable;
 use crate::walk::Follow;
 
@@ -37,22 +37,7 @@ impl Context {
         path: &[u8],
         follow: Follow,
     ) -> Result<Metadata, Errno> {
-        self.find(at, path, follow)?.node().metadata()
-    }
-
-    /// Looks at what a path leads to, and at the mount through which it does: cheaper than
-    /// [`Self::resolve`] for those who keep neither.
-    ///
-    /// # Errors
-    /// As `stat(2)`, and those of `look`.
-    #[inline]
-    pub fn look_at<T>(
-        &self,
-        (at, path, follow): (Option<&Location>, &[u8], Follow),
-        look: impl FnOnce(&NodeRef, &Mount) -> Result<T, Errno>,
-    ) -> Result<T, Errno> {
-        let here = self.find(at, path, follow)?;
-        look(here.node(), here.mount())
+        self.look_at((at, path, follow), |node, _| node.metadata())
     }
 
     /// `chmod` of what is at `location`.

@@ -354,20 +354,28 @@ impl Context {
         path: &[u8],
         follow: Follow,
     ) -> Result<Location, Errno> {
-        Ok(self.find(at, path, follow)?.into_place().into_owned())
+        match Walk::new(self, path)?.whole(at, follow)? {
+            End::Found(here) => Ok(here.into_place().into_owned()),
+            End::Missing { .. } => Err(Errno::ENOENT),
+        }
     }
 
-    /// The same, for those who only look at it.
+    /// Looks at what a path leads to, and at the mount through which it does: cheaper than
+    /// [`Self::resolve`] for those who keep neither.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`], and those of `look`.
     #[inline]
-    pub(crate) fn find<'a>(
-        &'a self,
-        at: Option<&'a Location>,
-        path: &'a [u8],
-        follow: Follow,
-    ) -> Result<Here<'a>, Errno> {
-        match Walk::new(self, path)?.whole(at, follow)? {
-            End::Found(here) => Ok(here),
-            End::Missing { .. } => Err(Errno::ENOENT),
+    pub fn look_at<T>(
+        &self,
+        (at, path, follow): (Option<&Location>, &[u8], Follow),
+        look: impl FnOnce(&NodeRef, &Mount) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        // Not moved, which would take as long as looking up the name.
+        match &Walk::new(self, path)?.whole(at, follow) {
+            Ok(End::Found(here)) => look(here.node(), here.mount()),
+            Ok(End::Missing { .. }) => Err(Errno::ENOENT),
+            Err(error) => Err(*error),
         }
     }
 }
