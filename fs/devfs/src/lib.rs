@@ -116,8 +116,12 @@ fn open(number: u64, _flags: OpenFlags) -> Result<Arc<dyn File>, Errno> {
 }
 
 /// The kind of file system, for `mount`.
-pub static KIND: FileSystemType =
-    FileSystemType { name: "devfs", virtual_only: true, open: |_, _, _| file_system() };
+pub static KIND: FileSystemType = FileSystemType {
+    name: "devfs",
+    aliases: &["devtmpfs"],
+    virtual_only: true,
+    open: |_, _, _| file_system(),
+};
 
 /// Makes devices and kind of file system known.
 ///

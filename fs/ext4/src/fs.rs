@@ -331,7 +331,8 @@ impl fmt::Debug for Ext4 {
 
 /// The kind of file system, for [`vfs::register`]. The source is the name of a disk, `blk0` or
 /// `/dev/blk0`; the option `commit=N` lets changes wait for at most N seconds, 5 otherwise.
-pub static KIND: FileSystemType = FileSystemType { name: "ext4", virtual_only: false, open };
+pub static KIND: FileSystemType =
+    FileSystemType { name: "ext4", aliases: &[], virtual_only: false, open };
 
 /// An error number does not tell enough, here as on Linux.
 fn tell(disk: &Disk, error: &Ext4Error) {

@@ -171,6 +171,7 @@ impl fmt::Debug for HostFs {
 /// The kind of file system, for [`vfs::register`]. The source is a path of the host.
 pub static KIND: FileSystemType = FileSystemType {
     name: "hostfs",
+    aliases: &[],
     virtual_only: true,
     open: |source, options, _| {
         if !options.is_empty() {

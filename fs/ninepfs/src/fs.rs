@@ -207,7 +207,8 @@ impl fmt::Debug for NinePFs {
 
 /// The kind of file system, for [`vfs::register`]. The source is the mount tag of a device; options
 /// are `msize=` and `aname=`, as those of Linux's.
-pub static KIND: FileSystemType = FileSystemType { name: "9p", virtual_only: true, open };
+pub static KIND: FileSystemType =
+    FileSystemType { name: "9p", aliases: &[], virtual_only: true, open };
 
 fn open(source: &[u8], options: &[u8], _flags: MountFlags) -> Result<Arc<dyn FileSystem>, Errno> {
     let channel = uk9p::channel(source).ok_or(Errno::ENODEV)?;

@@ -112,8 +112,12 @@ pub struct Member {
 }
 
 /// The kind of file system, for `mount`.
-pub static KIND: FileSystemType =
-    FileSystemType { name: "proc", virtual_only: true, open: |_, _, _| Ok(file_system()) };
+pub static KIND: FileSystemType = FileSystemType {
+    name: "proc",
+    aliases: &[],
+    virtual_only: true,
+    open: |_, _, _| Ok(file_system()),
+};
 
 /// A text that grows as long as there is memory.
 struct Growing(Vec<u8>);

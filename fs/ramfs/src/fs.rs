@@ -212,7 +212,8 @@ impl fmt::Debug for RamFs {
 
 /// The kind of file system, for [`vfs::register`]. Options are those of Linux's tmpfs: `size=`,
 /// `nr_inodes=`, `mode=`.
-pub static KIND: FileSystemType = FileSystemType { name: "ramfs", virtual_only: true, open };
+pub static KIND: FileSystemType =
+    FileSystemType { name: "ramfs", aliases: &["tmpfs"], virtual_only: true, open };
 
 fn open(_source: &[u8], options: &[u8], _flags: MountFlags) -> Result<Arc<dyn FileSystem>, Errno> {
     let mut limits = Limits::default();

@@ -20,10 +20,19 @@ pub type OpenFileSystem =
 pub struct FileSystemType {
     /// Name, as `mount` takes it.
     pub name: &'static str,
+    /// Other names by which programs made for Linux mount it.
+    pub aliases: &'static [&'static str],
     /// Whether it stores nothing on a device (`nodev` in `/proc/filesystems`).
     pub virtual_only: bool,
     /// Makes one.
     pub open: OpenFileSystem,
+}
+
+impl FileSystemType {
+    /// All its names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        core::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
 }
 
 impl fmt::Debug for FileSystemType {
@@ -37,10 +46,10 @@ static TYPES: RwLock<Vec<&'static FileSystemType>> = RwLock::new(Vec::new());
 /// Makes a kind of file system known to `mount`.
 ///
 /// # Errors
-/// `EEXIST` when there is one of that name; `ENOMEM`
+/// `EEXIST` when there is one of one of its names; `ENOMEM`
 pub fn register(kind: &'static FileSystemType) -> Result<(), Errno> {
     let mut types = TYPES.write();
-    if types.iter().any(|t| t.name == kind.name) {
+    if kind.names().any(|name| types.iter().any(|t| t.names().any(|known| known == name))) {
         return Err(Errno::EEXIST);
     }
     ukfile::fallible::push(&mut types, kind)
@@ -52,7 +61,11 @@ pub fn register(kind: &'static FileSystemType) -> Result<(), Errno> {
 /// `ENODEV`
 pub fn by_name(name: &[u8]) -> Result<&'static FileSystemType, Errno> {
     let types = TYPES.read();
-    types.iter().find(|t| t.name.as_bytes() == name).copied().ok_or(Errno::ENODEV)
+    types
+        .iter()
+        .find(|t| t.names().any(|known| known.as_bytes() == name))
+        .copied()
+        .ok_or(Errno::ENODEV)
 }
 
 /// Calls `visit` with each kind.
@@ -96,4 +109,26 @@ pub fn open_device(kind: Kind, number: u64, flags: OpenFlags) -> Result<Arc<dyn 
         devices.iter().find(|d| (d.0, d.1) == (kind, major)).map(|d| d.2)
     };
     open.ok_or(Errno::ENXIO)?(number, flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_have_names_of_their_own() {
+        const fn kind(name: &'static str, aliases: &'static [&'static str]) -> FileSystemType {
+            FileSystemType { name, aliases, virtual_only: true, open: |_, _, _| Err(Errno::EIO) }
+        }
+        static FIRST: FileSystemType = kind("first", &["also"]);
+        static SECOND: FileSystemType = kind("second", &["first"]);
+        static THIRD: FileSystemType = kind("also", &[]);
+        register(&FIRST).unwrap();
+        let found = |name: &[u8]| by_name(name).map(|kind| kind.name);
+        assert_eq!((found(b"first"), found(b"also")), (Ok("first"), Ok("first")));
+        for taken in [&FIRST, &SECOND, &THIRD] {
+            assert_eq!(register(taken), Err(Errno::EEXIST));
+        }
+        assert_eq!(found(b"second"), Err(Errno::ENODEV));
+    }
 }

@@ -114,7 +114,9 @@ pub fn file_systems(out: &mut dyn Write) -> Result {
     let mut result = Ok(());
     vfs::registered(&mut |kind| {
         let device = if kind.virtual_only { "nodev" } else { "" };
-        result = result.and_then(|()| writeln!(out, "{device}\t{}", kind.name));
+        for name in kind.names() {
+            result = result.and_then(|()| writeln!(out, "{device}\t{name}"));
+        }
     });
     result
 }
