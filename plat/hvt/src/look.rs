@@ -11,10 +11,11 @@ use ukplat::Platform;
 use crate::local::{is_pending, page};
 use crate::{Hvt, clock, timer};
 
-/// For how long it looks.
-const LOOK_NS: u64 = 50_000;
+/// For how long it looks: as KVM does by default for machines with an interrupt controller of its own
+/// (`halt_poll_ns`).
+const LOOK_NS: u64 = 200_000;
 /// A wait that was shorter would have been worth a look.
-const SHORT_NS: u64 = 150_000;
+const SHORT_NS: u64 = 300_000;
 
 /// Whether the last wait was a short one for a device: an image that waits for long does not look.
 static LOOKS: AtomicBool = AtomicBool::new(false);

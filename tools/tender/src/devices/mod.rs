@@ -99,13 +99,19 @@ pub trait Device: Send {
         Ok(0)
     }
 
-    /// Looks at a queue after a notification. Unless a device leaves requests for later, it does not
-    /// need this. Returns whether the queue must be looked at again, because there is more to do of which
-    /// no notification comes.
+    /// Whether it would do requests of a queue now. Of others it is not told.
+    fn takes(&self, queue: usize) -> bool {
+        let _ = queue;
+        true
+    }
+
+    /// Does requests that are in a queue, or some of them: it is called again for the rest. Unless a
+    /// device leaves requests for later, it does not need this. Returns whether there is more to do at the
+    /// [source](Self::source) already.
     ///
     /// # Errors
     /// As [`request`](Self::request).
-    fn notified(&mut self, index: usize, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
+    fn serve(&mut self, index: usize, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
         let Some(queue) = queues.get_mut(index).and_then(Option::as_mut) else { return Ok(false) };
         // So many at a time, that somebody who has to reset the device gets to it.
         for _ in 0..queue.size() {
@@ -113,7 +119,7 @@ pub trait Device: Send {
             let written = self.request(index, &mut request)?;
             queue.complete(&request, written)?;
         }
-        queue.wants_more()
+        Ok(false)
     }
 
     /// A descriptor, and what it waits for there: that something comes for the guest, while there is

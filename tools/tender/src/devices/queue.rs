@@ -1,6 +1,6 @@
 //! The device's side of a queue.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed};
 
 use virtio_queue::{QueueOwnedT as _, QueueT as _};
 use vm_memory::{Bytes, GuestAddress};
@@ -78,6 +78,12 @@ impl Queue {
         self.completed = true;
         let done = self.inner.add_used(self.memory, request.head, written);
         done.map_err(|_| Broken::Chain)
+    }
+
+    /// Whether there is a request.
+    pub(super) fn has_more(&self) -> Result<bool, Broken> {
+        let offered = self.inner.avail_idx(self.memory, Acquire).map_err(|_| Broken::Index)?;
+        Ok(offered.0 != self.inner.next_avail())
     }
 
     /// Asks to be notified of the next request. Returns whether there is one already, for which no

@@ -61,6 +61,23 @@ struct State {
     stops: u32,
 }
 
+impl State {
+    /// A queue that there is, and that the device takes requests of now.
+    fn queue_to_serve(&mut self, index: usize) -> Option<&mut Queue> {
+        let queue = self.queues.get_mut(index)?.as_mut()?;
+        self.device.takes(index).then_some(queue)
+    }
+}
+
+/// What [`Slot::serve`] found.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Served {
+    /// Whether there were requests.
+    pub any: bool,
+    /// Whether there is more to do at the source already.
+    pub again: bool,
+}
+
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot").field("name", &self.name).finish_non_exhaustive()
@@ -190,7 +207,7 @@ impl Slot {
         match self.bells.get(queue) {
             // KVM does this itself, where it can.
             Some(bell) => drop(bell.write(1)),
-            None => while self.serve(queue) {},
+            None => while self.serve().any || self.listen() {},
         }
     }
 
@@ -268,9 +285,31 @@ impl Slot {
         self.cpu.interrupt(PENDING_DEVICE);
     }
 
-    /// Looks at a queue, which the guest notified. Returns whether it must be looked at again.
-    pub fn serve(&self, queue: usize) -> bool {
-        self.work(|state| state.device.notified(queue, &mut state.queues))
+    /// Does requests that are in the queues, whether the guest notified them or not.
+    pub fn serve(&self) -> Served {
+        self.work(|state| {
+            let mut served = Served::default();
+            for index in 0..state.queues.len() {
+                if state.queue_to_serve(index).map_or(Ok(false), |queue| queue.has_more())? {
+                    served.any = true;
+                    served.again |= state.device.serve(index, &mut state.queues)?;
+                }
+            }
+            Ok(served)
+        })
+    }
+
+    /// Asks the guest to notify what comes from now on. Returns whether there is something already, of
+    /// which no notification comes.
+    pub fn listen(&self) -> bool {
+        self.work(|state| {
+            for index in 0..state.queues.len() {
+                if state.queue_to_serve(index).map_or(Ok(false), Queue::wants_more)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
     }
 
     /// What the device waited for at its source happened. Returns whether it must be asked again.
@@ -284,28 +323,28 @@ impl Slot {
         if state.queues.is_empty() { None } else { state.device.source() }
     }
 
-    fn work(&self, act: impl FnOnce(&mut State) -> Result<bool, Broken>) -> bool {
+    fn work<R: Default>(&self, act: impl FnOnce(&mut State) -> Result<R, Broken>) -> R {
         let mut state = self.state();
         if state.queues.is_empty() {
-            return false;
+            return R::default();
         }
-        let result = act(&mut state).and_then(|again| {
+        let result = act(&mut state).and_then(|result| {
             let mut interrupt = false;
             for queue in state.queues.iter_mut().flatten() {
                 interrupt |= queue.wants_interrupt()?;
             }
-            Ok((again, interrupt))
+            Ok((result, interrupt))
         });
         match result {
-            Ok((again, interrupt)) => {
+            Ok((result, interrupt)) => {
                 if interrupt {
                     self.interrupt();
                 }
-                again
+                result
             }
             Err(error) => {
                 self.stop(&mut state, error);
-                false
+                R::default()
             }
         }
     }

@@ -326,17 +326,17 @@ fn frames_go_both_ways() {
     other.write_all(b"\0\0\0\x05first\0\0\0\x06second").unwrap();
     driver.chain(0, 0, &[(data + PAGE, 12, true), (data + 2 * PAGE, 1600, true)]);
     driver.offer(0, SIZE, 0, 0);
-    driver.notify(0);
+    driver.input();
     assert_eq!(driver.completed(0, SIZE), (1, 0, 17));
     assert_eq!(&driver.read::<5>(data + 2 * PAGE), b"first");
     assert_eq!(driver.read::<12>(data + PAGE), [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
     // A frame that does not fit is lost, and its room is the next one's.
     driver.chain(0, 2, &[(data + PAGE, 15, true)]);
     driver.offer(0, SIZE, 1, 2);
-    driver.notify(0);
+    driver.input();
     assert_eq!(driver.completed(0, SIZE).0, 1);
     other.write_all(b"\0\0\0\x03ok!").unwrap();
-    driver.notify(0);
+    driver.input();
     assert_eq!(driver.completed(0, SIZE), (2, 2, 15));
     assert_eq!(&driver.read::<3>(data + PAGE + 12), b"ok!");
 }
@@ -527,7 +527,7 @@ fn passt_answers_where_it_is_installed() {
     driver.offer(1, SIZE, 0, 0);
     driver.notify(1);
     for _ in 0..500 {
-        driver.notify(0);
+        driver.input();
         if driver.completed(0, SIZE).0 == 1 {
             // An answer, to us.
             let frame = driver.read::<24>(data + PAGE + 12);

@@ -1,15 +1,22 @@
-//! The thread of a device: waits for notifications, and for the device's source.
+//! The thread of a device: waits for requests, and for the device's source.
+//!
+//! As long as it looks for requests itself it asks for no notifications, so that they take the guest no exit.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::ffi::c_int;
+use std::hint::spin_loop;
+use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
+
+use vmm_sys_util::eventfd::EventFd;
 
 use super::Slot;
 use crate::confine::{Confinement, Role};
 use crate::error::Error;
 
-/// For how long a thread that had something to do looks for more before it sleeps: to be woken takes
-/// as long.
+/// For how long a thread that had something to do looks for more before it sleeps: to be woken takes as
+/// long. More, while that would have saved it from sleeping.
 const LOOK: Duration = Duration::from_micros(50);
+const LONG_LOOK: Duration = Duration::from_micros(200);
 
 /// Starts the thread of a device; devices that are quick need none.
 ///
@@ -24,7 +31,6 @@ pub fn spawn(slot: &'static Slot, confinement: Confinement) -> Result<(), Error>
     let run = move || {
         let mut calls = slot.with_device(|device| device.calls());
         calls.extend(slot.bells().iter().map(|bell| (libc::SYS_read, bell.as_raw_fd())));
-        calls.extend(slot.bells().iter().map(|bell| (libc::SYS_write, bell.as_raw_fd())));
         confinement.enter_or_end(Role::Device, &calls);
         work(slot, looks)
     };
@@ -34,35 +40,51 @@ pub fn spawn(slot: &'static Slot, confinement: Confinement) -> Result<(), Error>
 }
 
 fn work(slot: &Slot, looks: bool) -> ! {
-    let waits_for = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-    let bells: Vec<libc::pollfd> =
-        slot.bells().iter().map(|bell| waits_for(bell.as_raw_fd())).collect();
-    let mut last: Option<Instant> = None;
     let mut again = false;
+    let mut look = LOOK;
     loop {
-        let mut entries = bells.clone();
-        entries.extend(slot.source());
-        let looks = looks && last.is_some_and(|last| last.elapsed() < LOOK);
-        let limit = if looks || again { 0 } else { -1 };
-        // SAFETY: the entries live during the call.
-        let count =
-            unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, limit) };
-        if count <= 0 && !again {
-            continue;
-        }
-        let (heard, source) = entries.split_at(bells.len());
-        for (index, bell) in slot.bells().iter().enumerate() {
-            if heard[index].revents != 0 {
-                // Before looking: who notifies afterwards is heard again.
-                let _ = bell.read();
-                if slot.serve(index) {
-                    let _ = bell.write(1);
-                }
+        let mut last = Instant::now();
+        while looks && last.elapsed() < look || again {
+            if serve(slot, &mut again) {
+                last = Instant::now();
+            } else {
+                spin_loop();
             }
         }
-        if again || source.iter().any(|entry| entry.revents != 0) {
-            again = slot.input();
+        // What comes until the guest is asked to notify it is found here.
+        if !serve(slot, &mut again) && !slot.listen() {
+            sleep(slot);
+            look = if last.elapsed() < LONG_LOOK { LONG_LOOK } else { LOOK };
         }
-        last = Some(Instant::now());
     }
+}
+
+/// Does what there is to be done; whether there was anything. `again`: whether there is more to do at the
+/// source, of which the source says nothing.
+fn serve(slot: &Slot, again: &mut bool) -> bool {
+    let served = slot.serve();
+    let at_source =
+        *again || served.again || slot.source().is_some_and(|entry| wait(&mut [entry], 0));
+    *again = at_source && slot.input();
+    served.any || at_source
+}
+
+/// Waits for a notification, or for the source.
+fn sleep(slot: &Slot) {
+    let entry =
+        |bell: &EventFd| libc::pollfd { fd: bell.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    let mut entries: Vec<libc::pollfd> =
+        slot.bells().iter().map(entry).chain(slot.source()).collect();
+    wait(&mut entries, -1);
+    for (bell, entry) in slot.bells().iter().zip(&entries) {
+        if entry.revents != 0 {
+            let _ = bell.read();
+        }
+    }
+}
+
+/// `poll`: whether there is anything.
+fn wait(entries: &mut [libc::pollfd], timeout_ms: c_int) -> bool {
+    // SAFETY: the entries live during the call.
+    unsafe { libc::poll(entries.as_mut_ptr(), entries.len() as libc::nfds_t, timeout_ms) > 0 }
 }

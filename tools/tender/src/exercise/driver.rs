@@ -4,7 +4,6 @@
 use hvt_abi::PAGE;
 use hvt_abi::device::{self as at, SET_STATUS, notify};
 
-use crate::devices::Slot;
 use crate::guest::Guest;
 use crate::layout::DEVICE_REGISTERS;
 
@@ -143,17 +142,20 @@ impl Driver {
     }
 
     /// Notifies a queue, and does what the device's thread would do then, once: requests of some do not
-    /// end. Returns whether the device wants to look at the queue again.
+    /// end. Returns whether there is more to do already.
     pub fn notify(&self, queue: usize) -> bool {
         self.register(notify(queue), queue as u32);
         let slot = self.guest.devices.0.get(self.device);
-        slot.is_some_and(|slot| !slot.bells().is_empty() && slot.serve(queue))
+        slot.is_some_and(|slot| !slot.bells().is_empty() && (slot.serve().again || slot.listen()))
     }
 
     /// Does once what the device's thread would do when something happened at the device's source.
-    /// Returns whether the device has more to do already.
+    /// Returns whether there is more to do at the source already.
     pub fn input(&self) -> bool {
-        self.guest.devices.0.get(self.device).is_some_and(Slot::input)
+        let Some(slot) = self.guest.devices.0.get(self.device) else { return false };
+        let again = slot.input();
+        slot.listen();
+        again
     }
 
     /// What the device waits for beside notifications: events of `poll`.

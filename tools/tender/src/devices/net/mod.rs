@@ -60,8 +60,6 @@ impl Net {
     }
 
     /// Gives the guest what there is, as far as it has room. Returns whether there may be more.
-    ///
-    /// Room that is left is no work. So notifications of room are asked for only when a frame waits.
     fn receive(&mut self, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
         let Some(Some(queue)) = queues.get_mut(RECEIVE) else { return Ok(false) };
         for _ in 0..BATCH {
@@ -69,9 +67,6 @@ impl Net {
             let Some(len) = next else { return Ok(false) };
             let Some(mut room) = queue.pop()? else {
                 self.waiting = Some(len);
-                if queue.wants_more()? {
-                    continue;
-                }
                 return Ok(false);
             };
             if room.writable.len() < HEADER.len() + len {
@@ -86,19 +81,18 @@ impl Net {
         Ok(true)
     }
 
-    /// Sends what the guest gives, as far as the link has room; the rest stays in the queue. Returns
-    /// whether there is more that can be sent.
-    fn transmit(&mut self, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
-        let Some(Some(queue)) = queues.get_mut(TRANSMIT) else { return Ok(false) };
+    /// Sends what the guest gives, as far as the link has room; the rest stays in the queue.
+    fn transmit(&mut self, queues: &mut [Option<Queue>]) -> Result<(), Broken> {
+        let Some(Some(queue)) = queues.get_mut(TRANSMIT) else { return Ok(()) };
         for _ in 0..queue.size() {
             if self.link.is_sending() {
-                return Ok(false);
+                break;
             }
             let Some(mut request) = queue.pop()? else { break };
             self.request(TRANSMIT, &mut request)?;
             queue.complete(&request, 0)?;
         }
-        queue.wants_more()
+        Ok(())
     }
 }
 
@@ -148,8 +142,17 @@ impl Device for Net {
         Ok(0)
     }
 
-    fn notified(&mut self, index: usize, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
-        if index == RECEIVE { self.receive(queues) } else { self.transmit(queues) }
+    /// Room for frames is no work until a frame waits for it.
+    fn takes(&self, queue: usize) -> bool {
+        if queue == RECEIVE { self.waiting.is_some() } else { !self.link.is_sending() }
+    }
+
+    fn serve(&mut self, index: usize, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
+        if index == RECEIVE {
+            return self.receive(queues);
+        }
+        self.transmit(queues)?;
+        Ok(false)
     }
 
     fn source(&self) -> Option<libc::pollfd> {
@@ -162,12 +165,11 @@ impl Device for Net {
     }
 
     fn input(&mut self, queues: &mut [Option<Queue>]) -> Result<bool, Broken> {
-        let mut again = false;
         if self.link.is_sending() {
             self.link.go_on();
-            again = self.transmit(queues)?;
+            self.transmit(queues)?;
         }
-        Ok(self.receive(queues)? || again)
+        self.receive(queues)
     }
 
     fn calls(&self) -> Vec<(c_long, RawFd)> {
