@@ -396,6 +396,26 @@ fn room_for_frames_is_no_work_until_a_frame_waits() {
 }
 
 #[test]
+fn notifications_are_asked_for_only_when_nobody_looks() {
+    let (driver, mut other) = network();
+    driver.set_up_with(2, SIZE.into(), VERSION_1 | EVENT_INDEX);
+    driver.write(driver.data(), &[0; 12]);
+    driver.chain(1, 0, &[(driver.data(), 15, false)]);
+    for number in 0..3 {
+        driver.offer(1, SIZE, number, 0);
+        driver.serve();
+        assert_eq!(driver.completed(1, SIZE).0, number + 1);
+        assert_eq!(notify_at(&driver, 1), 0);
+        other.read_exact(&mut [0; 7]).unwrap();
+    }
+    driver.offer(1, SIZE, 3, 0);
+    assert!(driver.listen(), "it came before");
+    driver.serve();
+    assert!(!driver.listen());
+    assert_eq!((driver.completed(1, SIZE).0, notify_at(&driver, 1)), (4, 4));
+}
+
+#[test]
 fn frames_that_came_together_are_all_taken() {
     let (driver, mut other) = network();
     driver.chain(0, 0, &[(room(&driver, 0), 13, true)]);

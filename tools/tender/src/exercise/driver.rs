@@ -4,6 +4,7 @@
 use hvt_abi::PAGE;
 use hvt_abi::device::{self as at, SET_STATUS, notify};
 
+use crate::devices::Slot;
 use crate::guest::Guest;
 use crate::layout::DEVICE_REGISTERS;
 
@@ -145,22 +146,36 @@ impl Driver {
     /// end. Returns whether there is more to do already.
     pub fn notify(&self, queue: usize) -> bool {
         self.register(notify(queue), queue as u32);
-        let slot = self.guest.devices.0.get(self.device);
-        slot.is_some_and(|slot| !slot.bells().is_empty() && (slot.serve().again || slot.listen()))
+        let has_thread = self.slot().is_some_and(|slot| !slot.bells().is_empty());
+        has_thread && (self.serve() || self.listen())
+    }
+
+    fn slot(&self) -> Option<&'static Slot> {
+        self.guest.devices.0.get(self.device)
+    }
+
+    /// Does once what the device's thread does while it looks for requests. Returns whether there is more
+    /// to do at the source already.
+    pub fn serve(&self) -> bool {
+        self.slot().is_some_and(|slot| slot.serve().again)
+    }
+
+    /// Has the device ask for notifications. Returns whether there is a request already.
+    pub fn listen(&self) -> bool {
+        self.slot().is_some_and(Slot::listen)
     }
 
     /// Does once what the device's thread would do when something happened at the device's source.
     /// Returns whether there is more to do at the source already.
     pub fn input(&self) -> bool {
-        let Some(slot) = self.guest.devices.0.get(self.device) else { return false };
-        let again = slot.input();
-        slot.listen();
+        let again = self.slot().is_some_and(Slot::input);
+        self.listen();
         again
     }
 
     /// What the device waits for beside notifications: events of `poll`.
     pub fn waits_for(&self) -> Option<i16> {
-        let slot = self.guest.devices.0.get(self.device)?;
+        let slot = self.slot()?;
         slot.source().map(|source| source.events)
     }
 
