@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ struct Noted {
     asked: Mutex<Asked>,
     /// What is done with a request to write a file.
     on_sync: Mutex<OnSync>,
+    /// Whether there is no memory to take names away.
+    keeps_names: AtomicBool,
 }
 
 #[derive(Default)]
@@ -72,6 +75,11 @@ impl Channel for Noted {
                     }
                     self.asked.lock().unwrap().changed.remove(&fid);
                 }
+                Request::Unlinkat { .. } | Request::Renameat { .. }
+                    if self.keeps_names.load(Relaxed) =>
+                {
+                    return Err(ChannelError::NoMemory);
+                }
                 Request::Readdir { .. } => asked.lists += 1,
                 Request::Clunk { .. } => asked.clunked += 1,
                 _ => {}
@@ -98,6 +106,7 @@ impl Share {
             local,
             asked: Mutex::default(),
             on_sync: Mutex::default(),
+            keeps_names: AtomicBool::new(false),
         }));
         let fs = NinePFs::new(channel, Options::default()).unwrap();
         let mount = Mount::new(fs.clone(), b"share", MountFlags::empty()).unwrap();
@@ -157,6 +166,26 @@ fn sync_is_about_all_that_was_changed() {
     drop(gone);
     assert!(share.look().clunked >= 2);
     assert_eq!(share.sync().1, 1, "the directory");
+}
+
+#[test]
+fn what_could_not_be_removed_is_not_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    let file = share.open("/file");
+    drop(share.open("/other"));
+    share.sync();
+    let unlink = || share.files.unlink(None, b"/file");
+    let flags = vfs::RenameFlags::empty();
+    let rename = || share.files.rename((None, b"/other"), (None, b"/file"), flags);
+    let ways: [&dyn Fn() -> Result<(), Errno>; 2] = [&unlink, &rename];
+    for way in ways {
+        share.channel.keeps_names.store(true, Relaxed);
+        assert_eq!(way(), Err(Errno::ENOMEM));
+        share.channel.keeps_names.store(false, Relaxed);
+        file.write(&[b"x"]).unwrap();
+        assert_eq!(share.sync(), (BTreeSet::new(), 1));
+    }
 }
 
 #[test]
