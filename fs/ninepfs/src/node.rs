@@ -181,6 +181,16 @@ impl RemoteNode {
         self.shared.written.note(self);
     }
 
+    /// Changes entries. What fails may be half done.
+    pub fn changing_entries<T>(
+        &self,
+        change: impl FnOnce() -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let result = change();
+        self.changed_entries();
+        result
+    }
+
     /// Notes what this image does to a file that has perhaps no name.
     pub fn note(&self, change: impl FnOnce(&mut Metadata)) {
         if let Some(known) = &mut *self.last_known.lock() {
