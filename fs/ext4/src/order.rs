@@ -26,6 +26,8 @@ use crate::volume::Volume;
 
 /// Bits that no position has, as they are those of no hash: the others are a number of [`Alike`].
 const NUMBER: u64 = 0x7fff_ffff << 32;
+/// Behind all entries, as on Linux; no number.
+const END: u64 = i64::MAX as u64;
 
 /// Names with the position that they share with others, and their numbers. Other names than those
 /// are not here, so it takes no memory unless somebody has made such names.
@@ -39,7 +41,7 @@ struct Start {
 
 impl Start {
     fn new(from: u64, alike: &Mutex<Alike>) -> Result<Self, Ext4Error> {
-        if from & NUMBER != NUMBER {
+        if from & NUMBER != NUMBER || from == END {
             return Ok(Self { position: from, name: Box::default() });
         }
         let alike = alike.lock();
@@ -323,6 +325,7 @@ mod tests {
             let left = (n + 1..all.len()).filter(is_left).map(|n| &all[n].0);
             assert!(many.list(*next, usize::MAX).iter().map(|(name, _)| name).eq(left), "{n}");
         }
+        assert!(many.list(END, usize::MAX).is_empty());
         // What nobody was told is none.
         let view = many.volume.inode(many.directory).unwrap();
         let listed = many.volume.list(&view, NUMBER | 255, &many.alike, &mut |_| Ok(true));
