@@ -128,12 +128,11 @@ impl Disk {
     /// bytes may have been read then.
     pub fn read(&self, block: u64, bytes: &mut [u8]) -> Result<(), BlockError> {
         self.check_slice(block, bytes.len())?;
-        let chunk = self.chunk(bytes.len());
-        let mut buffer = Buffer::new(chunk)?;
+        let (mut buffer, mut last) = self.buffers(bytes.len())?;
         let mut at = block;
-        for part in bytes.chunks_mut(chunk) {
+        for part in bytes.chunks_mut(buffer.len()) {
             if part.len() < buffer.len() {
-                buffer = Buffer::new(part.len())?;
+                buffer = last.take().ok_or(BlockError::BadLength)?;
             }
             let (back, result) = self.transfer(Operation::Read, at, buffer);
             result?;
@@ -151,15 +150,10 @@ impl Disk {
     /// [`BlockError::OutOfMemory`] none.
     pub fn write(&self, block: u64, bytes: &[u8]) -> Result<(), BlockError> {
         self.check_write(block, bytes.len())?;
-        let chunk = self.chunk(bytes.len());
-        let mut buffer = Buffer::new(chunk)?;
-        // The last part may be shorter. Without memory nothing is written.
-        let mut last = match bytes.len() % chunk {
-            0 => None,
-            rest => Some(Buffer::new(rest)?),
-        };
+        // Without memory nothing is written.
+        let (mut buffer, mut last) = self.buffers(bytes.len())?;
         let mut at = block;
-        for part in bytes.chunks(chunk) {
+        for part in bytes.chunks(buffer.len()) {
             if part.len() < buffer.len() {
                 buffer = last.take().ok_or(BlockError::BadLength)?;
             }
@@ -170,6 +164,23 @@ impl Disk {
             at += self.info.blocks_of(Operation::Write, part.len());
         }
         Ok(())
+    }
+
+    /// Memory for the requests of a longer transfer, and for the last one when it is shorter. The less
+    /// there is, the more requests.
+    fn buffers(&self, bytes: usize) -> Result<(Buffer, Option<Buffer>), BlockError> {
+        let block = self.info.block_size as usize;
+        let mut chunk = self.chunk(bytes);
+        loop {
+            let last = match bytes % chunk {
+                0 => Ok(None),
+                rest => Buffer::new(rest).map(Some),
+            };
+            match Buffer::new(chunk).and_then(|buffer| Ok((buffer, last?))) {
+                Err(_) if chunk > block => chunk = self.chunk(chunk / 2 / block * block),
+                buffers => return Ok(buffers?),
+            }
+        }
     }
 
     /// For writing in several places without waiting for each.

@@ -338,6 +338,8 @@ pub mod disks;
 mod tests {
     use std::sync::LazyLock;
 
+    use uklock::Mutex;
+
     use super::*;
 
     const NAMES: usize = 4000;
@@ -494,7 +496,7 @@ mod tests {
             let (mut found, mut next) = (Vec::new(), Some(0));
             while let Some(from) = next.take() {
                 let end = found.len() + 100;
-                let listed = volume.list(&directory, from, &mut |entry| {
+                let listed = volume.list(&directory, from, &Mutex::default(), &mut |entry| {
                     found.push((entry.name.to_vec(), entry.inode));
                     next = Some(entry.next);
                     Ok(found.len() < end)

@@ -382,7 +382,7 @@ pub mod tests {
             loop {
                 let mut left = most;
                 volume
-                    .list(&view, from, &mut |entry| {
+                    .list(&view, from, &uklock::Mutex::default(), &mut |entry| {
                         if left > 0 {
                             found.push(entry.name.to_vec());
                             from = entry.next;

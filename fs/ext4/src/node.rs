@@ -14,6 +14,7 @@ use vfs::{Allocate, Change, Entry, New, Node, NodeRef, Rename, WriteAt};
 use crate::Ext4Error;
 use crate::fs::Shared;
 use crate::inode::Inode;
+use crate::order::Alike;
 use crate::tree::Move;
 
 /// Bytes of a target that is in the inode.
@@ -38,6 +39,8 @@ pub struct Ext4Node {
     /// It was made without a name, and may get one: its first.
     linkable: AtomicBool,
     fifo: Fifo,
+    /// What positions in the listing of this directory mean.
+    alike: Mutex<Alike>,
     me: Weak<Self>,
 }
 
@@ -58,6 +61,7 @@ impl Ext4Node {
             removed: AtomicBool::new(inode.metadata.links == 0),
             linkable: AtomicBool::new(linkable),
             fifo: Fifo::default(),
+            alike: Mutex::default(),
             me: me.clone(),
         }))
     }
@@ -226,7 +230,7 @@ impl Node for Ext4Node {
             }
             // Those of `.` and `..`, which are not among these, are smaller than all others.
             let from = if from <= 2 { 0 } else { from };
-            volume.list(&inode, from, &mut |entry| {
+            volume.list(&inode, from, &self.alike, &mut |entry| {
                 let kind = match entry.kind {
                     Some(kind) => kind,
                     None => volume.inode(entry.inode)?.metadata.kind,

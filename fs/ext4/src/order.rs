@@ -4,11 +4,18 @@
 //! the name does not. Who lists such a directory while it grows finds each name once: positions are
 //! hashes. So they are in a directory of one block, which becomes a tree when it grows. One whose
 //! tree contradicts itself is listed from its first block to its last.
+//!
+//! Names may be made to have the same position. These are in the order of their bytes, and who is to
+//! go on between two of them gets a number instead of a position; the directory's node remembers
+//! which name it is of.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use ukerrno::Errno;
 use ukfile::fallible;
+use uklock::Mutex;
+use ukmap::SortedMap;
 
 use crate::Ext4Error;
 use crate::bytes::crc32c;
@@ -17,23 +24,71 @@ use crate::hash;
 use crate::inode::Inode;
 use crate::volume::Volume;
 
-/// Blocks with the same hash at their ends whose entries are put in order together.
-const MOST: usize = 8;
-/// Low bits of a position that tell entries apart which are alike in all others.
-const ALIKE: u64 = 0xf;
+/// Bits that no position has, as they are those of no hash: the others are a number of [`Alike`].
+const NUMBER: u64 = 0x7fff_ffff << 32;
+/// Behind all entries, as on Linux; no number.
+const END: u64 = i64::MAX as u64;
+
+/// Names with the position that they share with others, and their numbers. Other names than those
+/// are not here, so it takes no memory unless somebody has made such names.
+pub type Alike = SortedMap<(u64, Box<[u8]>), u32>;
+
+/// A place in the order: what has this position, and a larger name.
+struct Start {
+    position: u64,
+    name: Box<[u8]>,
+}
+
+impl Start {
+    fn new(from: u64, alike: &Mutex<Alike>) -> Result<Self, Ext4Error> {
+        if from & NUMBER != NUMBER || from == END {
+            return Ok(Self { position: from, name: Box::default() });
+        }
+        let alike = alike.lock();
+        let found = alike.iter().find(|(_, number)| NUMBER | u64::from(**number) == from);
+        // A number that nobody was told.
+        let ((position, name), _) = found.ok_or(Ext4Error::Call(Errno::EINVAL))?;
+        let name = fallible::copy(name).map_err(|_| Ext4Error::OutOfMemory)?;
+        Ok(Self { position: *position, name })
+    }
+}
+
+/// The number of a name that has the same position as the next one.
+fn number(position: u64, name: &[u8], alike: &Mutex<Alike>) -> Result<u64, Ext4Error> {
+    let key = (position, fallible::copy(name).map_err(|_| Ext4Error::OutOfMemory)?);
+    let mut alike = alike.lock();
+    let number = match alike.get(&key) {
+        Some(number) => *number,
+        None => {
+            let number = u32::try_from(alike.len()).map_err(|_| Ext4Error::OutOfMemory)?;
+            alike.try_insert(key, number).map_err(|_| Ext4Error::OutOfMemory)?;
+            number
+        }
+    };
+    Ok(NUMBER | u64::from(number))
+}
 
 type Visit<'a> = &'a mut dyn FnMut(&DirectoryEntry<'_>) -> Result<bool, Ext4Error>;
 
 impl Volume {
     /// Visits the entries from position `from` of a directory on, without `.` and `..`, until `visit`
-    /// returns false. Positions are larger than 2, but 0 where it begins; each entry has the same one
-    /// while it is there.
-    pub fn list(&self, directory: &Inode, from: u64, visit: Visit<'_>) -> Result<(), Ext4Error> {
+    /// returns false. Positions are larger than 2, but 0 where it begins; whatever comes and goes
+    /// meanwhile, the same entries come before one and behind it. `alike` is the directory's, as long
+    /// as anybody has positions of it.
+    pub fn list(
+        &self,
+        directory: &Inode,
+        from: u64,
+        alike: &Mutex<Alike>,
+        visit: Visit<'_>,
+    ) -> Result<(), Ext4Error> {
+        let start = Start::new(from, alike)?;
+        let from = start.position;
         if let Some(version) = self.order_of_one_block(directory) {
             let Some(block) = self.run(directory, 0)?.first else { return Ok(()) };
             let bytes = self.block(block)?;
             self.has_entries(directory, 0, &bytes)?;
-            return self.list_together(version, &[bytes], from, visit).map(drop);
+            return self.list_together(version, &[bytes], &start, alike, visit).map(drop);
         }
         // Where entries are in the directory, as it is told without a tree, is a multiple of 4.
         let is_place = from > 0 && from.is_multiple_of(4) && from <= directory.metadata.size;
@@ -54,11 +109,11 @@ impl Volume {
                 let Some(hash) = path.advance() else { break None };
                 at = self.descend(directory, &mut path, None)?.ok_or(DAMAGED)?;
                 // The lowest bit: the block before has names with the same hash.
-                if hash & 1 == 0 || blocks.len() >= MOST {
+                if hash & 1 == 0 {
                     break Some(at);
                 }
             };
-            if !self.list_together(path.version, &blocks, from, visit)? {
+            if !self.list_together(path.version, &blocks, &start, alike, visit)? {
                 break;
             }
         }
@@ -77,14 +132,16 @@ impl Volume {
         &self,
         version: u8,
         blocks: &[Box<[u8]>],
-        from: u64,
+        start: &Start,
+        alike: &Mutex<Alike>,
         visit: Visit<'_>,
     ) -> Result<bool, Ext4Error> {
+        let start = (start.position, &*start.name);
         let mut entries = Vec::new();
         for block in blocks {
             self.in_block(block, 0, 0, &mut |entry| {
                 let position = self.position(version, entry.name)?;
-                if position | ALIKE >= from {
+                if (position, entry.name) > start {
                     let pushed = fallible::push(&mut entries, (position, *entry));
                     pushed.map_err(|_| Ext4Error::OutOfMemory)?;
                 }
@@ -92,22 +149,186 @@ impl Volume {
             })?;
         }
         entries.sort_unstable_by_key(|(position, entry)| (*position, entry.name));
-        let (mut before, mut alike) = (0, 0);
-        for (position, entry) in entries {
-            alike = if position == before { (alike + 1).min(ALIKE) } else { 0 };
-            before = position;
-            let position = position + alike;
-            if position >= from && !visit(&DirectoryEntry { next: position + 1, ..entry })? {
+        for (index, (position, entry)) in entries.iter().enumerate() {
+            let is_last = entries.get(index + 1).is_none_or(|(next, _)| next != position);
+            let next = if is_last { position + 1 } else { number(*position, entry.name, alike)? };
+            if !visit(&DirectoryEntry { next, ..*entry })? {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Where an entry is in the order: its hash, and more for those with the same one.
+    /// Where an entry is in the order: its hash, and more for those with the same one. It is a
+    /// multiple of 4, so that what comes after it is none.
     fn position(&self, version: u8, name: &[u8]) -> Result<u64, Ext4Error> {
         let hash = hash::of_name(&self.sb, version, name).ok_or(DAMAGED)?;
-        let more = crc32c(!0, name) >> 4 | 1;
-        Ok(u64::from(hash >> 1) << 32 | u64::from(more) << 4)
+        let more = crc32c(!0, name) & !3 | 4;
+        Ok(u64::from(hash >> 1) << 32 | u64::from(more))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use ukfile::Kind;
+    use vfs::New;
+
+    use super::*;
+    use crate::index::disks::{self, alike};
+    use crate::inode::ROOT;
+    use crate::insert::tests::Disk;
+
+    /// A directory and a file that has all names in it.
+    struct Many {
+        volume: Volume,
+        directory: u32,
+        file: u32,
+        alike: Mutex<Alike>,
+    }
+
+    impl Many {
+        fn new() -> Self {
+            let image = disks::make(&["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"], "4M");
+            let image = disks::debugfs(&image, &["ssv def_hash_version legacy"]).0;
+            let disk = Disk(std::sync::Arc::new(std::sync::Mutex::new(image)));
+            let mut volume = Volume::new(Box::new(disk)).unwrap();
+            volume.make_writable().unwrap();
+            let new =
+                |kind| New { kind, permissions: 0o700, user: 0, group: 0, special: 0, target: b"" };
+            let directory = volume.create(ROOT, b"many", &new(Kind::Directory)).unwrap();
+            let file = volume.create(ROOT, b"file", &new(Kind::Regular)).unwrap();
+            Self { volume, directory, file, alike: Mutex::default() }
+        }
+
+        fn add(&mut self, name: &str) {
+            self.volume.link(self.directory, name.as_bytes(), self.file, false).unwrap();
+        }
+
+        fn remove(&mut self, name: &str) {
+            self.volume.unlink(self.directory, name.as_bytes(), self.file).unwrap();
+        }
+
+        /// Some names from a position on, and for each where to go on behind it.
+        fn list(&self, from: u64, most: usize) -> Vec<(String, u64)> {
+            let view = self.volume.inode(self.directory).unwrap();
+            let mut names = Vec::new();
+            let listed = self.volume.list(&view, from, &self.alike, &mut |entry| {
+                let room = names.len() < most;
+                if room {
+                    names.push((String::from_utf8(entry.name.to_vec()).unwrap(), entry.next));
+                }
+                Ok(room)
+            });
+            listed.unwrap();
+            names
+        }
+
+        /// All names, some at a time; `meanwhile` is called with those that were just given.
+        fn all(
+            &mut self,
+            most: usize,
+            mut meanwhile: impl FnMut(&mut Self, &[(String, u64)]),
+        ) -> Vec<String> {
+            let (mut all, mut from) = (Vec::new(), 0);
+            loop {
+                let some = self.list(from, most);
+                let Some((_, next)) = some.last() else { return all };
+                from = *next;
+                meanwhile(self, &some);
+                all.extend(some.into_iter().map(|(name, _)| name));
+            }
+        }
+    }
+
+    /// Names with one position; with one hash; with any.
+    fn names() -> Vec<String> {
+        let with_one_hash = (0..60).map(|n| alike::name(n * 0x1234_5671));
+        let others = (0..60).map(|n| format!("name {n}"));
+        let names: BTreeSet<_> =
+            alike::names().into_iter().chain(with_one_hash).chain(others).collect();
+        names.into_iter().collect()
+    }
+
+    #[test]
+    fn alike_names_are_each_given_once() {
+        if !disks::tools() {
+            return;
+        }
+        let names = names();
+        let expected: BTreeSet<_> = names.iter().cloned().collect();
+        let mut many = Many::new();
+        names.iter().for_each(|name| many.add(name));
+        for most in [1, 3, 50, usize::MAX] {
+            let all = many.all(most, |_, _| {});
+            assert_eq!(all.len(), names.len(), "{most}");
+            assert!(all.into_iter().collect::<BTreeSet<_>>() == expected, "{most}");
+        }
+        // 255 of those with one position have another one behind them.
+        assert_eq!(many.alike.lock().len(), 255);
+
+        // What is removed once it was given.
+        let mut gone = Vec::new();
+        let all = many.all(3, |many, some| {
+            for (name, _) in some.iter().filter(|(name, _)| name.len() % 2 == 0) {
+                many.remove(name);
+                gone.push(name.clone());
+            }
+        });
+        assert!(gone.len() > 300);
+        assert_eq!(all.len(), names.len());
+        assert!(all.into_iter().collect::<BTreeSet<_>>() == expected);
+        assert_eq!(many.all(3, |_, _| {}).len(), names.len() - gone.len());
+    }
+
+    #[test]
+    fn alike_names_stay_in_order_when_others_come_and_go() {
+        if !disks::tools() {
+            return;
+        }
+        let names = names();
+        let mut many = Many::new();
+        let (changing, staying): (Vec<_>, Vec<_>) =
+            names.iter().enumerate().partition(|(n, _)| n % 2 == 0);
+        names.iter().for_each(|name| many.add(name));
+        let (mut turns, mut are_there) = (0, true);
+        let all = many.all(2, |many, _| {
+            turns += 1;
+            if turns % 20 == 0 {
+                for (_, name) in &changing {
+                    if are_there { many.remove(name) } else { many.add(name) }
+                }
+                are_there = !are_there;
+            }
+        });
+        assert!(turns > 100, "{turns}");
+        let found: BTreeSet<_> = all.iter().collect();
+        assert_eq!(found.len(), all.len());
+        assert!(staying.iter().all(|(_, name)| found.contains(name)));
+    }
+
+    #[test]
+    fn positions_between_alike_names_stay_what_they_are() {
+        if !disks::tools() {
+            return;
+        }
+        let mut many = Many::new();
+        let names = names();
+        names.iter().for_each(|name| many.add(name));
+        let all = many.list(0, usize::MAX);
+        let is_left = |n: &usize| n.is_multiple_of(3);
+        for (name, _) in all.iter().enumerate().filter(|(n, _)| !is_left(n)).map(|(_, it)| it) {
+            many.remove(name);
+        }
+        for (n, (_, next)) in all.iter().enumerate() {
+            let left = (n + 1..all.len()).filter(is_left).map(|n| &all[n].0);
+            assert!(many.list(*next, usize::MAX).iter().map(|(name, _)| name).eq(left), "{n}");
+        }
+        assert!(many.list(END, usize::MAX).is_empty());
+        // What nobody was told is none.
+        let view = many.volume.inode(many.directory).unwrap();
+        let listed = many.volume.list(&view, NUMBER | 255, &many.alike, &mut |_| Ok(true));
+        assert_eq!(listed, Err(Ext4Error::Call(Errno::EINVAL)));
     }
 }

@@ -3,7 +3,7 @@
 
 mod disks;
 
-use disks::{Fault, Recorder, check, make, tools};
+use disks::{Fault, Recorder, alike, check, debugfs, make, tools};
 use limited_memory::{Limited, with_limit};
 use ukerrno::Errno;
 use ukfile::{OpenFlags, SyncKind};
@@ -114,4 +114,52 @@ fn what_is_in_the_journal_is_safe() {
         fs.sync().unwrap();
         check(&disk.content()).unwrap();
     }
+}
+
+/// Names that were made to be alike take memory when they are listed: without it none is hidden.
+#[test]
+fn alike_names_are_all_listed_or_none() {
+    if !tools() {
+        return;
+    }
+    let image = make(&["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"], "4M");
+    let disk = Recorder::new(debugfs(&image, &["ssv def_hash_version legacy"]).0);
+    let (_fs, files) = disk.mount();
+    files.make_directory(None, b"/many", 0o755).unwrap();
+    files.open(None, b"/file", WRITE, 0o600).unwrap();
+    let names = alike::names();
+    for name in &names {
+        let file = files.resolve(None, b"/file", Follow::No).unwrap();
+        files.make_link(&file, None, format!("/many/{name}").as_bytes()).unwrap();
+    }
+    let list = |limit| {
+        let directory = files.open(None, b"/many", OpenFlags::DIRECTORY, 0).unwrap();
+        let mut count = 0;
+        loop {
+            let before = count;
+            with_limit(limit, || {
+                vfs::list_open(&directory, &mut |_| {
+                    count += 1;
+                    count - before <= 50
+                })
+            })?;
+            // The one that was not taken is given again.
+            if count - before <= 50 {
+                return Ok(count);
+            }
+            count -= 1;
+        }
+    };
+    let mut refused = 0;
+    for limit in (0..).step_by(5003) {
+        match list(limit) {
+            Err(Errno::ENOMEM) => refused += 1,
+            // With `.` and `..`.
+            listed => {
+                assert_eq!(listed, Ok(2 + names.len()), "{limit}");
+                break;
+            }
+        }
+    }
+    assert!(refused > 5, "{refused}");
 }

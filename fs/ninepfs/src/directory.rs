@@ -93,12 +93,13 @@ impl RemoteNode {
     pub fn remove(&self, name: &[u8], node: &NodeRef, directory: bool) -> Result<(), Errno> {
         check_name(name)?;
         let node = self.from(node)?;
-        node.before_unlink();
+        let before = node.before_unlink();
         let flags = if directory { REMOVE_DIRECTORY } else { 0 };
         let request = Request::Unlinkat { directory: self.fid().number(), name, flags };
         self.shared
             .client
-            .ask(&request, |response| matches!(response, Response::Unlinkat {}).then_some(()))?;
+            .ask(&request, |response| matches!(response, Response::Unlinkat {}).then_some(()))
+            .inspect_err(|_| node.after_failed_unlink(before))?;
         node.after_unlink();
         Ok(())
     }
@@ -112,9 +113,7 @@ impl RemoteNode {
         check_name(rename.to)?;
         let (to, node) = (self.from(rename.directory)?, self.from(rename.node)?);
         let replaced = rename.replaced.map(|r| self.from(r)).transpose()?;
-        if let Some(replaced) = replaced {
-            replaced.before_unlink();
-        }
+        let before = replaced.and_then(Self::before_unlink);
         let request = Request::Renameat {
             directory: self.fid().number(),
             name: rename.from,
@@ -123,7 +122,12 @@ impl RemoteNode {
         };
         self.shared
             .client
-            .ask(&request, |response| matches!(response, Response::Renameat {}).then_some(()))?;
+            .ask(&request, |response| matches!(response, Response::Renameat {}).then_some(()))
+            .inspect_err(|_| {
+                if let Some(replaced) = replaced {
+                    replaced.after_failed_unlink(before);
+                }
+            })?;
         if let Some(replaced) = replaced {
             replaced.after_unlink();
         }

@@ -109,33 +109,23 @@ impl Node for RemoteNode {
     }
 
     fn create(&self, name: &[u8], new: &New<'_>) -> Result<NodeRef, Errno> {
-        let made = self.make(name, new)?;
-        self.changed_entries();
-        Ok(made)
+        Ok(self.changing_entries(|| self.make(name, new))?)
     }
 
     fn link(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.give_name(name, node)?;
-        self.changed_entries();
-        Ok(())
+        self.changing_entries(|| self.give_name(name, node))
     }
 
     fn unlink(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.remove(name, node, false)?;
-        self.changed_entries();
-        Ok(())
+        self.changing_entries(|| self.remove(name, node, false))
     }
 
     fn remove_directory(&self, name: &[u8], node: &NodeRef) -> Result<(), Errno> {
-        self.remove(name, node, true)?;
-        self.changed_entries();
-        Ok(())
+        self.changing_entries(|| self.remove(name, node, true))
     }
 
     fn rename(&self, rename: &Rename<'_>) -> Result<(), Errno> {
-        self.move_name(rename)?;
-        self.changed_entries();
-        Ok(())
+        self.changing_entries(|| self.move_name(rename))
     }
 
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {

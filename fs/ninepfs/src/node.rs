@@ -142,15 +142,21 @@ impl RemoteNode {
         Ok(())
     }
 
-    /// An open file is about to lose a name.
-    pub fn before_unlink(&self) {
-        if self.any_open().is_none() {
-            return;
-        }
-        if let Ok(mut known) = self.shared.metadata(&self.fid()) {
+    /// An open file is about to lose a name. Returns what [`Self::after_failed_unlink`] wants.
+    pub fn before_unlink(&self) -> Option<Metadata> {
+        let before = *self.last_known.lock();
+        if self.any_open().is_some()
+            && let Ok(mut known) = self.shared.metadata(&self.fid())
+        {
             known.links = known.links.saturating_sub(1);
             *self.last_known.lock() = Some(known);
         }
+        before
+    }
+
+    /// It has kept that name.
+    pub fn after_failed_unlink(&self, before: Option<Metadata>) {
+        *self.last_known.lock() = before;
     }
 
     /// Whether it has lost its last name here.
@@ -173,6 +179,16 @@ impl RemoteNode {
     pub fn changed_entries(&self) {
         Ahead::forget(&self.ahead);
         self.shared.written.note(self);
+    }
+
+    /// Changes entries. What fails may be half done.
+    pub fn changing_entries<T>(
+        &self,
+        change: impl FnOnce() -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let result = change();
+        self.changed_entries();
+        result
     }
 
     /// Notes what this image does to a file that has perhaps no name.

@@ -6,12 +6,13 @@ use p9server::{Access, Local, Server};
 use proptest::prelude::*;
 use vfscheck::Abilities;
 
-/// What the protocol has words for.
+/// What the protocol has words for, and the server allows.
 const ABILITIES: Abilities = Abilities {
     temporary_files: false,
     allocates: false,
     holes: false,
     exchanges: false,
+    set_id: false,
     ..Abilities::ALL
 };
 

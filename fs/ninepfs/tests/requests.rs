@@ -11,8 +11,8 @@ use p9::{Request, Response};
 use p9server::{Access, Local, Server};
 use uk9p::{Channel, ChannelError, Message};
 use ukerrno::Errno;
-use ukfile::{Description, OpenFlags, SyncKind};
-use vfs::{Context, FileSystem, Location, Mount, MountFlags};
+use ukfile::{Description, Kind, OpenFlags, SyncKind};
+use vfs::{Context, FileSystem, Location, Mount, MountFlags, New};
 
 /// Blocks of at least this length are messages, in these tests.
 const LARGE: usize = 32 << 10;
@@ -38,6 +38,8 @@ struct Noted {
     asked: Mutex<Asked>,
     /// What is done with a request to write a file.
     on_sync: Mutex<OnSync>,
+    /// Requests for which there is no memory.
+    refused: Mutex<fn(&Request<'_>) -> bool>,
 }
 
 #[derive(Default)]
@@ -56,8 +58,13 @@ impl Channel for Noted {
 
     fn exchange(&self, message: Message) -> Result<Message, ChannelError> {
         {
+            let request = Request::decode(&message.request).unwrap().1;
+            let refused = *self.refused.lock().unwrap();
+            if refused(&request) {
+                return Err(ChannelError::NoMemory);
+            }
             let mut asked = self.asked.lock().unwrap_or_else(|e| e.into_inner());
-            match Request::decode(&message.request).unwrap().1 {
+            match request {
                 Request::Write { fid, .. } => drop(asked.changed.insert(fid)),
                 Request::Fsync { fid, .. } => {
                     asked.syncs += 1;
@@ -98,6 +105,7 @@ impl Share {
             local,
             asked: Mutex::default(),
             on_sync: Mutex::default(),
+            refused: Mutex::new(|_| false),
         }));
         let fs = NinePFs::new(channel, Options::default()).unwrap();
         let mount = Mount::new(fs.clone(), b"share", MountFlags::empty()).unwrap();
@@ -157,6 +165,60 @@ fn sync_is_about_all_that_was_changed() {
     drop(gone);
     assert!(share.look().clunked >= 2);
     assert_eq!(share.sync().1, 1, "the directory");
+}
+
+#[test]
+fn what_could_not_be_removed_is_not_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    let file = share.open("/file");
+    drop(share.open("/other"));
+    share.sync();
+    let unlink = || share.files.unlink(None, b"/file");
+    let flags = vfs::RenameFlags::empty();
+    let rename = || share.files.rename((None, b"/other"), (None, b"/file"), flags);
+    let ways: [&dyn Fn() -> Result<(), Errno>; 2] = [&unlink, &rename];
+    for way in ways {
+        *share.channel.refused.lock().unwrap() =
+            |request| matches!(request, Request::Unlinkat { .. } | Request::Renameat { .. });
+        assert_eq!(way(), Err(Errno::ENOMEM));
+        *share.channel.refused.lock().unwrap() = |_| false;
+        share.sync();
+        file.write(&[b"x"]).unwrap();
+        assert_eq!(share.sync(), (BTreeSet::new(), 1));
+    }
+}
+
+#[test]
+fn what_was_made_and_not_found_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    let directory = share.files.open(None, b"/", OpenFlags::DIRECTORY, 0).unwrap();
+    let list = |most| {
+        let mut names = Vec::new();
+        let listed = vfs::list_open(&directory, &mut |entry| {
+            let room = names.len() < most;
+            if room {
+                names.push(entry.name.to_vec());
+            }
+            room
+        });
+        listed.map(|()| names)
+    };
+    drop(share.open("/a"));
+    share.sync();
+    // The others have come as well.
+    assert_eq!(list(2).unwrap(), [&b"."[..], b".."]);
+    *share.channel.refused.lock().unwrap() =
+        |request| matches!(request, Request::Walk { names, .. } if !names.is_empty());
+    for kind in [Kind::Regular, Kind::Directory] {
+        let new = New { kind, permissions: 0o700, user: 0, group: 0, special: 0, target: b"" };
+        let name = format!("{kind:?}");
+        assert_eq!(share.fs.root().create(name.as_bytes(), &new).err(), Some(Errno::ENOMEM));
+        assert!(folder.path().join(name).exists());
+        assert_eq!(share.sync(), (BTreeSet::new(), 1));
+    }
+    assert_eq!(list(9).unwrap().len(), 3);
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub struct Abilities {
     pub holes: bool,
     /// `RENAME_EXCHANGE`.
     pub exchanges: bool,
+    /// Files may have set-user-ID and set-group-ID.
+    pub set_id: bool,
     /// Sizes of directories, and storage of files, are those of Linux's tmpfs.
     pub sizes: bool,
     /// Bytes that a file can have; steps that go beyond are left out.
@@ -66,6 +68,7 @@ impl Abilities {
         allocates: true,
         holes: true,
         exchanges: true,
+        set_id: true,
         sizes: true,
         most_bytes: i64::MAX,
     };

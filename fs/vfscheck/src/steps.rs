@@ -155,6 +155,11 @@ impl Step {
     /// Whether a file system with these abilities can do it.
     pub fn is_for(&self, abilities: &Abilities) -> bool {
         match self {
+            Step::Open { mode, .. } | Step::MakeNode { mode, .. } | Step::SetMode { mode, .. }
+                if mode & 0o6000 != 0 && !abilities.set_id =>
+            {
+                false
+            }
             Step::Open { flags, .. } => {
                 abilities.temporary_files || flags & OpenFlags::TEMPORARY.bits() == 0
             }

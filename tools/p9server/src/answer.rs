@@ -13,7 +13,7 @@ use vfs::{Change, FileSystem, NodeRef};
 
 use crate::Access;
 use crate::fids::{Fid, Fids, Open, qid};
-use crate::locks;
+use crate::{locks, set_id};
 
 /// Bytes of a message at most.
 const MAX_MESSAGE: u32 = 1 << 20;
@@ -353,6 +353,13 @@ fn changes(request: &Request<'_>) -> bool {
 
 fn set_attributes(node: &NodeRef, to: &SetAttributes) -> Result<(), Errno> {
     let has = |bit: u32| to.valid & bit != 0;
+    let permissions = has(set::MODE).then_some((to.mode & 0o7777) as u16);
+    if let Some(permissions) = permissions {
+        // Those of one owner are not another's.
+        let keeps_owner = !has(set::USER) && !has(set::GROUP);
+        let now = if keeps_owner { node.metadata()?.permissions } else { 0 };
+        set_id::check(node.kind(), permissions, now)?;
+    }
     if has(set::SIZE) {
         if node.kind() != Kind::Regular {
             let is_directory = node.kind() == Kind::Directory;
@@ -361,6 +368,7 @@ fn set_attributes(node: &NodeRef, to: &SetAttributes) -> Result<(), Errno> {
         if i64::try_from(to.size).is_err() {
             return Err(Errno::EINVAL);
         }
+        set_id::take(node)?;
         node.resize(to.size)?;
     }
     let time = |now: u32, given: u32, seconds: u64, nanoseconds: u64| {
@@ -375,7 +383,7 @@ fn set_attributes(node: &NodeRef, to: &SetAttributes) -> Result<(), Errno> {
         Ok(Some(Timestamp { seconds: seconds as i64, nanoseconds }))
     };
     let change = Change {
-        permissions: has(set::MODE).then_some((to.mode & 0o7777) as u16),
+        permissions,
         user: has(set::USER).then_some(to.user),
         group: has(set::GROUP).then_some(to.group),
         accessed: time(set::ACCESSED, set::ACCESSED_TO, to.accessed, to.accessed_ns)?,

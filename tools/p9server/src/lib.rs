@@ -21,7 +21,10 @@
 //! no symbolic link ever followed, so that no request reaches what is outside. Here is what the
 //! protocol adds: fids, of which a client has at most [`MAX_FIDS`], and numbers and lengths that
 //! are checked. A request either is done or gets an error; none waits for another. Clients may not
-//! make device files, whatever the rights of this process are.
+//! make device files, whatever the rights of this process are: `EPERM`. Nor may they make programs
+//! that others on the host run with the rights of this process: who asks for set-user-ID or
+//! set-group-ID on what is no directory gets `EPERM`, and what is opened for writing or gets another
+//! size loses them. A file that has them keeps them while only its other permissions change.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -29,6 +32,7 @@ mod fids;
 mod local;
 mod locks;
 mod names;
+mod set_id;
 mod transfer;
 
 pub use answer::Server;

@@ -7,15 +7,18 @@ use vfs::{New, Rename};
 
 use crate::answer::Server;
 use crate::fids::{Fid, Open};
+use crate::set_id;
 
 /// `AT_REMOVEDIR`
 const REMOVE_DIRECTORY: u32 = 0x200;
 /// How often something is tried that others on the host overtake.
 const TRIES: usize = 16;
 
-fn new(kind: Kind, mode: u32, target: &[u8]) -> New<'_> {
+fn new(kind: Kind, mode: u32, target: &[u8]) -> Result<New<'_>, Errno> {
+    let permissions = (mode & 0o7777) as u16;
+    set_id::check(kind, permissions, 0)?;
     // Owners are whom the host makes them.
-    New { kind, permissions: (mode & 0o7777) as u16, user: 0, group: 0, special: 0, target }
+    Ok(New { kind, permissions, user: 0, group: 0, special: 0, target })
 }
 
 /// Tries again what was overtaken.
@@ -39,7 +42,7 @@ impl Server {
         target: &[u8],
     ) -> Result<Qid, Errno> {
         let directory = self.fids.node(directory)?;
-        let node = directory.create(name, &new(kind, mode, target))?;
+        let node = directory.create(name, &new(kind, mode, target)?)?;
         self.qid(&node)
     }
 
@@ -55,7 +58,7 @@ impl Server {
             return Err(Errno::EBUSY);
         };
         let open = Open::File { reads: flags.asks_to_read(), writes: flags.asks_to_write() };
-        let node = match directory.create(name, &new(Kind::Regular, mode, b"")) {
+        let node = match directory.create(name, &new(Kind::Regular, mode, b"")?) {
             Err(Errno::EEXIST) if !flags.contains(OpenFlags::EXCLUSIVE) => {
                 let node = directory.lookup(name)?;
                 self.open_node(&node, flags)?;

@@ -8,6 +8,7 @@ use vfs::{NodeRef, WriteAt};
 use crate::Access;
 use crate::answer::{Answer, Server};
 use crate::fids::{Fid, Open};
+use crate::set_id;
 
 /// Files end here at last, as on Linux.
 const MAX_OFFSET: u64 = i64::MAX as u64;
@@ -40,6 +41,9 @@ impl Server {
             return Err(Errno::EROFS);
         }
         node.open(flags & OpenFlags::ACCESS)?;
+        if writes || truncates {
+            set_id::take(node)?;
+        }
         if truncates {
             node.resize(0)?;
         }

@@ -1,5 +1,7 @@
 //! Clients that ask for what they should not get.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use p9::{Data, Lock, LockStatus, LockType, Names, Request, Response, SetAttributes, set};
@@ -137,6 +139,81 @@ fn devices_are_not_made() {
     let mknod =
         Request::Mknod { directory: 0, name: b"x", mode: 0o170000, major: 0, minor: 0, group: 0 };
     assert_eq!(client.error(mknod), Some(EINVAL));
+}
+
+/// No client makes a program that runs with the rights of the server's user.
+#[test]
+fn rights_of_others_are_not_made() {
+    let folder = folder();
+    let permissions = |name: &str| {
+        let metadata = std::fs::symlink_metadata(shared(&folder).join(name)).unwrap();
+        metadata.permissions().mode() & 0o7777
+    };
+    let mut client = Client::new(&shared(&folder), Access::ReadWrite);
+    assert_eq!(client.walk(0, 1, &[b"file"]), None);
+    assert_eq!(client.walk(0, 2, &[b"directory"]), None);
+    let to = |mode| SetAttributes { mode, ..SET };
+    let (name, group) = (&b"new"[..], 0);
+    for mode in [0o4755, 0o2755, 0o6755] {
+        assert_eq!(client.walk(0, 3, &[]), None);
+        for request in [
+            Request::Lcreate { fid: 3, name, flags: 0o102, mode, group },
+            Request::Mknod { directory: 0, name, mode: 0o100000 | mode, major: 0, minor: 0, group },
+            Request::Mknod { directory: 0, name, mode: 0o010000 | mode, major: 0, minor: 0, group },
+            Request::Setattr { fid: 1, to: to(mode) },
+        ] {
+            assert_eq!(client.error(request), Some(EPERM), "{request:?}");
+        }
+        client.ok(Request::Clunk { fid: 3 });
+        assert!(!shared(&folder).join("new").exists());
+        assert_eq!(permissions("file") & 0o6000, 0);
+    }
+    // Not even its size has changed.
+    let both = SetAttributes { valid: set::MODE | set::SIZE, size: 1, ..to(0o4755) };
+    assert_eq!(client.error(Request::Setattr { fid: 1, to: both }), Some(EPERM));
+    assert_eq!(std::fs::read(shared(&folder).join("file")).unwrap(), b"inside");
+    client.ok(Request::Setattr { fid: 1, to: to(0o1755) });
+    assert_eq!(permissions("file"), 0o1755);
+    // Those of directories say who owns what is made there.
+    client.ok(Request::Mkdir { directory: 0, name, mode: 0o2755, group });
+    client.ok(Request::Setattr { fid: 2, to: to(0o2775) });
+    assert_eq!((permissions("new"), permissions("directory")), (0o2755, 0o2775));
+}
+
+/// What the host gave them to keeps them as long as it is the host's.
+#[test]
+fn rights_of_others_are_lost_with_the_content() {
+    let folder = folder();
+    let file = shared(&folder).join("file");
+    let give = || std::fs::set_permissions(&file, Permissions::from_mode(0o6755)).unwrap();
+    let permissions = || file.metadata().unwrap().permissions().mode() & 0o7777;
+    let mut client = Client::new(&shared(&folder), Access::ReadWrite);
+    assert_eq!(client.walk(0, 1, &[b"file"]), None);
+    let change = |valid, mode| Request::Setattr {
+        fid: 1,
+        to: SetAttributes { valid, mode, size: 6, user: u32::MAX, group: u32::MAX, ..SET },
+    };
+    give();
+    client.ok(change(set::MODE, 0o6711));
+    assert_eq!(permissions(), 0o6711);
+    assert_eq!(client.error(change(set::MODE | set::USER, 0o6711)), Some(EPERM));
+    assert_eq!(client.error(change(set::MODE | set::GROUP, 0o6711)), Some(EPERM));
+    client.ok(change(set::MODE, 0o4755));
+    assert_eq!(permissions(), 0o4755);
+    assert_eq!(client.error(change(set::MODE, 0o6755)), Some(EPERM));
+    give();
+    client.ok(change(set::SIZE, 0));
+    assert_eq!(permissions(), 0o755);
+    for flags in [1, 2, 0o1000] {
+        give();
+        assert_eq!(client.walk(0, 2, &[b"file"]), None);
+        client.ok(Request::Lopen { fid: 2, flags });
+        assert_eq!(permissions(), 0o755, "{flags:#o}");
+        client.ok(Request::Clunk { fid: 2 });
+    }
+    give();
+    client.ok(Request::Lopen { fid: 1, flags: 0 });
+    assert_eq!(permissions(), 0o6755);
 }
 
 #[test]

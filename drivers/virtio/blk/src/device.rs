@@ -118,7 +118,10 @@ impl BlockDevice for Block {
         };
         let mut lane = lane.lock();
         let Some(slot) = lane.queue.next_slot() else {
-            return Err(Refused { request, error: BlockError::Busy });
+            // There will never be room in a broken one.
+            let is_broken = lane.queue.is_broken();
+            let error = if is_broken { BlockError::Broken } else { BlockError::Busy };
+            return Err(Refused { request, error });
         };
         let sector = match request.operation {
             // It is of the whole device, and must name no sector (virtio 1.2, 5.2.6.1).
@@ -194,6 +197,25 @@ mod tests {
     use ukblkdev::Buffer;
     use virtio_device::model::Model;
     use virtio_device::{features, kinds};
+
+    #[test]
+    fn a_full_queue_that_broke_is_not_busy() {
+        let model = Model::new(kinds::BLOCK, features::VERSION_1 | features::RING_INDIRECT, &[4]);
+        model.config().write32(0, 64);
+        let block = Block::new(Box::new(model.clone())).unwrap();
+        assert_eq!(block.info().depth, 4);
+        let read = |tag| {
+            let buffer = Buffer::new(512).unwrap();
+            block.submit(0, Request { operation: Operation::Read, block: 0, buffer, tag })
+        };
+        (0..4).for_each(|tag| read(tag).unwrap());
+        assert_eq!(read(4).unwrap_err().error, BlockError::Busy);
+        model.queue(0).push(99, 0);
+        let tags: Vec<_> =
+            core::iter::from_fn(|| block.poll(0)).map(|done| (done.tag, done.result)).collect();
+        assert_eq!(tags, [0, 1, 2, 3].map(|tag| (tag, Err(BlockError::Broken))));
+        assert_eq!(read(0).unwrap_err().error, BlockError::Broken);
+    }
 
     #[test]
     fn a_flush_names_no_block() {

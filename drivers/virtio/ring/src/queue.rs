@@ -111,6 +111,11 @@ impl<T: Segments> SplitQueue<T> {
         self.in_flight
     }
 
+    /// Whether the device broke the rules: it gives nothing back any more.
+    pub fn is_broken(&self) -> bool {
+        self.broken.is_some()
+    }
+
     /// Number below [`Config::size`] by which the next request can find memory that is reserved
     /// for it; no other request in flight has the same. `None` when the queue is full.
     #[inline]

@@ -1,6 +1,8 @@
 //! Disks that the host's tools make and check, and one that remembers what was written to it.
 #![allow(dead_code, reason = "each of the tests uses a part of it")]
 
+pub mod alike;
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
