@@ -26,6 +26,7 @@ fn check_end(at: u64, length: usize) -> Result<(), Errno> {
 /// An open regular file or directory.
 pub struct OpenNode {
     location: Location,
+    /// Whether its mount has it noted when it is read.
     touch: bool,
     keeps_set_id: bool,
     synchronous: bool,
@@ -47,7 +48,7 @@ impl OpenNode {
             mount.contains(MountFlags::NO_ATIME)
         };
         Ok(Self {
-            touch: !quiet && !flags.contains(OpenFlags::NO_ATIME),
+            touch: !quiet,
             keeps_set_id: root,
             synchronous: mount.contains(MountFlags::SYNCHRONOUS),
             writes,
@@ -58,6 +59,12 @@ impl OpenNode {
     /// Where it is, or was when it was opened.
     pub fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// Whether reading with these flags, which may have changed since it was opened, is noted.
+    #[inline]
+    fn touches(&self, flags: OpenFlags) -> bool {
+        self.touch && !flags.contains(OpenFlags::NO_ATIME)
     }
 
     /// Visits the entries of the directory from `position` on, `.` and `..` first, until `visit`
@@ -94,19 +101,24 @@ impl OpenNode {
         node.list(position, visit)
     }
 
-    /// Calls `sink` with pieces of the file; see [`Node::visit`](crate::Node::visit).
+    /// Calls `sink` with pieces of the file; see [`Node::visit`](crate::Node::visit). `flags` are those
+    /// of the description.
     ///
     /// # Errors
     /// As `read(2)`, and those of `sink` unless it has taken something before.
     pub fn visit(
         &self,
-        offset: u64,
-        length: usize,
+        (offset, length): (u64, usize),
+        flags: OpenFlags,
         sink: &mut dyn FnMut(&[u8]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
         let node = &self.location.node;
         shared::write_back(node)?;
-        node.visit(offset, length, sink)
+        let visited = node.visit(offset, length, sink)?;
+        if self.touches(flags) {
+            node.note_read();
+        }
+        Ok(visited)
     }
 
     fn write_at(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
@@ -146,17 +158,18 @@ impl File for OpenNode {
         &self,
         at: &mut u64,
         buffers: &mut [&mut [u8]],
-        _flags: OpenFlags,
+        flags: OpenFlags,
     ) -> Result<usize, Errno> {
         let node = &self.location.node;
+        let touch = self.touches(flags);
         check_end(*at, ukfile::total_mut(buffers))?;
         if node.kind() == Kind::Directory {
             return Err(Errno::EISDIR);
         }
         let read = if shared::any() {
-            shared::read(node, *at, buffers, self.touch)?
+            shared::read(node, *at, buffers, touch)?
         } else {
-            node.read(*at, buffers, self.touch)?
+            node.read(*at, buffers, touch)?
         };
         *at += read as u64;
         Ok(read)
@@ -255,7 +268,7 @@ impl OpenSpecial {
     /// Named pipes have times; devices do not notice.
     fn note(&self, bytes: usize, written: bool) {
         let node = &self.node.location.node;
-        if bytes > 0 && node.kind() == Kind::Fifo && (written || self.node.touch) {
+        if bytes > 0 && node.kind() == Kind::Fifo {
             node.note_transfer(written);
         }
     }
@@ -274,7 +287,9 @@ impl File for OpenSpecial {
         flags: OpenFlags,
     ) -> Result<usize, Errno> {
         let read = self.file.read(at, buffers, flags)?;
-        self.note(read, false);
+        if self.node.touches(flags) {
+            self.note(read, false);
+        }
         Ok(read)
     }
     fn write(&self, at: &mut u64, buffers: &[&[u8]], flags: OpenFlags) -> Result<usize, Errno> {
@@ -402,6 +417,9 @@ pub fn list_open(
             taken
         })?;
         *position = next;
+        if node.touches(file.flags()) {
+            node.location.node.note_read();
+        }
         Ok(())
     })
 }

@@ -205,7 +205,7 @@ fn send(
     let waits = !to.flags().contains(OpenFlags::NONBLOCK);
     let mut done = 0;
     loop {
-        let sent = source.visit(at + done as u64, length - done, &mut |piece| {
+        let sent = source.visit((at + done as u64, length - done), from.flags(), &mut |piece| {
             to.write_with(&[piece], OpenFlags::NONBLOCK)
         });
         match sent {
