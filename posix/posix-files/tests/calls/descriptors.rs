@@ -12,6 +12,7 @@ fn opening_and_closing() {
     assert_eq!(again, a as isize + 1, "an absolute path needs no directory");
     assert_eq!(call!(nr::openat, a, c"relative", 0, 0), error(Errno::ENOTDIR));
     assert_eq!(call!(nr::openat, 999, c"relative", 0, 0), error(Errno::EBADF));
+    assert_eq!(call!(nr::openat, 999, EMPTY, 0, 0), error(Errno::ENOENT), "before the descriptor");
     assert_eq!(call!(nr::open, c"/missing", 0, 0), error(Errno::ENOENT));
     assert_eq!(call!(nr::open, 0usize, 0, 0), error(Errno::EFAULT));
     let long = CString::new(vec![b'x'; 5000]).unwrap();
