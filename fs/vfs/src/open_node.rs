@@ -26,6 +26,7 @@ fn check_end(at: u64, length: usize) -> Result<(), Errno> {
 /// An open regular file or directory.
 pub struct OpenNode {
     location: Location,
+    kind: Kind,
     /// Whether its mount has it noted when it is read.
     touch: bool,
     keeps_set_id: bool,
@@ -37,12 +38,13 @@ pub struct OpenNode {
 impl OpenNode {
     /// `EROFS`
     pub(crate) fn new(location: Location, flags: OpenFlags, root: bool) -> Result<Self, Errno> {
-        let writes = flags.writes() && location.node.kind() == Kind::Regular;
+        let kind = location.node.kind();
+        let writes = flags.writes() && kind == Kind::Regular;
         if writes {
             location.mount.add_writer()?;
         }
         let mount = location.mount.flags();
-        let quiet = if location.node.kind() == Kind::Directory {
+        let quiet = if kind == Kind::Directory {
             mount.intersects(MountFlags::NO_ATIME | MountFlags::NO_DIRECTORY_ATIME)
         } else {
             mount.contains(MountFlags::NO_ATIME)
@@ -52,6 +54,7 @@ impl OpenNode {
             keeps_set_id: root,
             synchronous: mount.contains(MountFlags::SYNCHRONOUS),
             writes,
+            kind,
             location,
         })
     }
@@ -78,7 +81,7 @@ impl OpenNode {
         visit: &mut dyn FnMut(&Entry<'_>) -> bool,
     ) -> Result<(), Errno> {
         let node = &self.location.node;
-        if node.kind() != Kind::Directory {
+        if self.kind != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
         if position == 0 {
@@ -161,15 +164,14 @@ impl File for OpenNode {
         flags: OpenFlags,
     ) -> Result<usize, Errno> {
         let node = &self.location.node;
-        let touch = self.touches(flags);
         check_end(*at, ukfile::total_mut(buffers))?;
-        if node.kind() == Kind::Directory {
+        if self.kind == Kind::Directory {
             return Err(Errno::EISDIR);
         }
         let read = if shared::any() {
-            shared::read(node, *at, buffers, touch)?
+            shared::read(node, *at, buffers, self.touches(flags))?
         } else {
-            node.read(*at, buffers, touch)?
+            node.read(*at, buffers, self.touches(flags))?
         };
         *at += read as u64;
         Ok(read)
@@ -197,7 +199,7 @@ impl File for OpenNode {
 
     fn seek(&self, at: u64, to: Seek) -> Result<u64, Errno> {
         let node = &self.location.node;
-        let directory = node.kind() == Kind::Directory;
+        let directory = self.kind == Kind::Directory;
         let from = |base: u64, by: i64| {
             base.checked_add_signed(by).filter(|&to| to <= MAX_OFFSET).ok_or(Errno::EINVAL)
         };
@@ -225,7 +227,7 @@ impl File for OpenNode {
 
     fn control(&self, request: Control<'_>) -> Result<usize, Errno> {
         match request {
-            Control::Available(bytes) if self.location.node.kind() == Kind::Regular => {
+            Control::Available(bytes) if self.kind == Kind::Regular => {
                 // Without the position; `posix` calls go through the description, which has it.
                 *bytes = i32::try_from(self.metadata()?.size).unwrap_or(i32::MAX);
                 Ok(0)
@@ -267,9 +269,8 @@ impl OpenSpecial {
 
     /// Named pipes have times; devices do not notice.
     fn note(&self, bytes: usize, written: bool) {
-        let node = &self.node.location.node;
-        if bytes > 0 && node.kind() == Kind::Fifo {
-            node.note_transfer(written);
+        if bytes > 0 && self.node.kind == Kind::Fifo {
+            self.node.location.node.note_transfer(written);
         }
     }
 
