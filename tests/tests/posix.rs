@@ -29,7 +29,7 @@ fn posix(scheduler: &str, kind: &str, machine: Machine, args: &[&str]) -> Outcom
 }
 
 /// What each part of the program says when everything was as it should be.
-const NOTHING_WRONG: [&str; 13] = [
+const NOTHING_WRONG: [&str; 14] = [
     "threads: 0 failures\n",
     "cancellation: 0 failures\n",
     "signals: 0 failures\n",
@@ -39,6 +39,7 @@ const NOTHING_WRONG: [&str; 13] = [
     "through /dev/stdout\n",
     "through /dev/fd/1\n",
     "files: 0 failures\n",
+    "descriptors: 0 failures\n",
     "mappings: 0 failures\n",
     "exhaustion: 0 failures\n",
     "rights of memory are enforced\n",
@@ -85,8 +86,8 @@ fn threads_and_signals_with_a_cooperative_scheduler() {
     coop.expect(0, &["threads have clocks of their own\n"]);
 }
 
-/// What is checked of files as memory, of faults, and of system calls by instruction is what the
-/// host does.
+/// What is checked of descriptors, of files as memory, of faults, and of system calls by instruction is
+/// what the host does.
 #[test]
 fn the_host_finds_the_same() {
     let (dir, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -100,7 +101,7 @@ fn the_host_finds_the_same() {
         .args(["-lpthread", "-lm"])
         .status();
     assert!(compiler.unwrap().success());
-    for part in ["mappings", "faults", "traps"] {
+    for part in ["descriptors", "mappings", "faults", "traps"] {
         let run = std::process::Command::new(&program).arg(part).arg(folder.path()).output();
         let said = String::from_utf8(run.unwrap().stdout).unwrap();
         assert!(said.contains(&format!("{part}: 0 failures\n")), "{said}");

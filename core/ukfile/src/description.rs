@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use ukerrno::Errno;
 use uklock::Mutex;
@@ -17,6 +17,7 @@ use crate::{Events, File, OpenFlags, Seek, WatchId, Watcher, Watchers, fallible}
 /// One block of memory: the file is inside.
 pub struct Description<F: ?Sized + File = dyn File> {
     flags: AtomicU32,
+    owner: AtomicI32,
     at_end: StaticRef<fn()>,
     position: Mutex<u64>,
     /// Those that watch until it is closed.
@@ -40,6 +41,7 @@ impl<F: File> Description<F> {
         let flags = flags.difference(OpenFlags::CREATION);
         let new = Self {
             flags: AtomicU32::new(flags.bits()),
+            owner: AtomicI32::new(0),
             at_end: StaticRef::new(),
             position: Mutex::new(0),
             watches: Mutex::new(Vec::new()),
@@ -72,6 +74,17 @@ impl Description {
         let keep = self.flags().difference(OpenFlags::SETTABLE);
         let flags = keep | (flags & OpenFlags::SETTABLE);
         self.flags.store(flags.bits(), Ordering::Relaxed);
+    }
+
+    /// Who would be sent signals about the file, as `fcntl(F_GETOWN)` tells it: a process, below 0 a
+    /// group of them, 0 for nobody.
+    pub fn owner(&self) -> i32 {
+        self.owner.load(Ordering::Relaxed)
+    }
+
+    /// Sets whom [`Self::owner`] tells.
+    pub fn set_owner(&self, owner: i32) {
+        self.owner.store(owner, Ordering::Relaxed);
     }
 
     fn readable(&self, extra: OpenFlags) -> Result<OpenFlags, Errno> {

@@ -55,12 +55,10 @@ impl OpenFlags {
     pub const ACCESS: Self = Self::WRITE_ONLY.union(Self::READ_WRITE);
     /// `O_SYNC`.
     pub const SYNC: Self = Self::FULL_SYNC.union(Self::DATA_SYNC);
-    /// What `fcntl(F_SETFL)` may change.
-    pub const SETTABLE: Self = Self::APPEND
-        .union(Self::NONBLOCK)
-        .union(Self::ASYNC)
-        .union(Self::DIRECT)
-        .union(Self::NO_ATIME);
+    /// What `fcntl(F_SETFL)` may change. `O_ASYNC` is taken and not kept, as Linux has it with files that
+    /// send no signals: here none do.
+    pub const SETTABLE: Self =
+        Self::APPEND.union(Self::NONBLOCK).union(Self::DIRECT).union(Self::NO_ATIME);
     /// What matters when the file is opened only, and `fcntl(F_GETFL)` does not tell.
     pub const CREATION: Self = Self::CREATE
         .union(Self::EXCLUSIVE)

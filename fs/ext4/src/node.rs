@@ -222,46 +222,39 @@ impl Node for Ext4Node {
 
     fn list(&self, from: u64, visit: &mut dyn FnMut(&Entry<'_>) -> bool) -> Result<(), Errno> {
         self.must_be(Kind::Directory, Errno::ENOTDIR)?;
-        {
-            let volume = self.shared.volume.read();
-            let inode = volume.inode(self.number)?;
-            if inode.metadata.links == 0 {
-                return Err(Errno::ENOENT);
-            }
-            // Those of `.` and `..`, which are not among these, are smaller than all others.
-            let from = if from <= 2 { 0 } else { from };
-            volume.list(&inode, from, &self.alike, &mut |entry| {
-                let kind = match entry.kind {
-                    Some(kind) => kind,
-                    None => volume.inode(entry.inode)?.metadata.kind,
-                };
-                let inode = entry.inode.into();
-                Ok(visit(&Entry { name: entry.name, inode, kind, next: entry.next }))
-            })?;
+        let volume = self.shared.volume.read();
+        let inode = volume.inode(self.number)?;
+        if inode.metadata.links == 0 {
+            return Err(Errno::ENOENT);
         }
-        self.note_read();
+        // Those of `.` and `..`, which are not among these, are smaller than all others.
+        let from = if from <= 2 { 0 } else { from };
+        volume.list(&inode, from, &self.alike, &mut |entry| {
+            let kind = match entry.kind {
+                Some(kind) => kind,
+                None => volume.inode(entry.inode)?.metadata.kind,
+            };
+            let inode = entry.inode.into();
+            Ok(visit(&Entry { name: entry.name, inode, kind, next: entry.next }))
+        })?;
         Ok(())
     }
 
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {
         self.must_be(Kind::Symlink, Errno::EINVAL)?;
-        let target = {
-            let volume = self.shared.volume.read();
-            let inode = volume.inode(self.number)?;
-            let size = inode.metadata.size;
-            if size == 0 || size >= PATH_MAX {
-                let damaged = Ext4Error::Damaged("the target of a link is too long, or empty");
-                return Err(damaged.into());
-            }
-            let mut target = fallible::zeroed(size as usize)?;
-            if size < SHORT && !inode.has_extents() {
-                target.copy_from_slice(&inode.body[..size as usize]);
-            } else {
-                volume.read(&inode, 0, &mut target)?;
-            }
-            target
-        };
-        self.note_read();
+        let volume = self.shared.volume.read();
+        let inode = volume.inode(self.number)?;
+        let size = inode.metadata.size;
+        if size == 0 || size >= PATH_MAX {
+            let damaged = Ext4Error::Damaged("the target of a link is too long, or empty");
+            return Err(damaged.into());
+        }
+        let mut target = fallible::zeroed(size as usize)?;
+        if size < SHORT && !inode.has_extents() {
+            target.copy_from_slice(&inode.body[..size as usize]);
+        } else {
+            volume.read(&inode, 0, &mut target)?;
+        }
         fallible::shared(&target)
     }
 
@@ -277,6 +270,10 @@ impl Node for Ext4Node {
             }
             _ => Ok(None),
         }
+    }
+
+    fn note_read(&self) {
+        self.note_read();
     }
 
     fn note_transfer(&self, written: bool) {

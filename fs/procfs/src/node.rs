@@ -10,7 +10,7 @@ use ukfile::{Kind, Metadata, Scatter, Timestamp, fallible};
 use ukmap::SortedMap;
 use vfs::{Change, Entry, Location, Node, NodeRef, WriteAt};
 
-use crate::tree::Entries;
+use crate::tree::{Entries, device};
 use crate::{Content, Directory, Family, Member, text_of};
 
 /// Positions below stand for `.` and `..`.
@@ -41,7 +41,21 @@ enum What {
     Member(&'static Member, u64),
 }
 
+/// The number of the next node of the tree.
 static NEXT: AtomicU64 = AtomicU64::new(1);
+
+// Who looks again is told the same number. Above that of a node of the tree, which takes 16 bits, come
+// those of what it has.
+
+/// The number of what a directory has under a number.
+fn inode_of_entry(directory: u64, number: u64) -> u64 {
+    directory | number.wrapping_add(1) << 32
+}
+
+/// The number of a file of one of a family.
+fn inode_of_member(one: u64, index: usize) -> u64 {
+    one | (index as u64 + 1) << 16
+}
 
 /// Digits of the largest number.
 const DIGITS: usize = 20;
@@ -66,26 +80,28 @@ fn number(name: &str) -> Result<u64, Errno> {
 }
 
 impl ProcNode {
-    fn new(name: Name, parent: Option<&Arc<Self>>, what: What) -> Self {
+    fn of_tree(name: &'static str, parent: Option<&Arc<Self>>, what: What) -> Self {
         Self {
             inode: NEXT.fetch_add(1, Relaxed),
-            name,
+            name: Name::Word(name),
             parent: parent.map(Arc::downgrade).unwrap_or_default(),
             what,
         }
     }
 
     pub fn directory(name: &'static str, parent: Option<&Arc<Self>>) -> Self {
-        Self::new(Name::Word(name), parent, What::Directory(Entries::default()))
+        Self::of_tree(name, parent, What::Directory(Entries::default()))
     }
 
     pub fn leaf(name: &'static str, parent: &Arc<Self>, content: Content) -> Self {
-        Self::new(Name::Word(name), Some(parent), What::Content(content))
+        Self::of_tree(name, Some(parent), What::Content(content))
     }
 
-    /// One that is not of the tree, and goes when nobody uses it any more.
-    fn passing(name: Name, parent: Option<&Arc<Self>>, what: What) -> Result<NodeRef, Errno> {
-        Ok(fallible::arc(Self::new(name, parent, what))?)
+    /// What this directory has under a number: not of the tree, it goes when nobody uses it any more.
+    fn entry(&self, number: u64, parent: Option<&Arc<Self>>, what: What) -> Result<NodeRef, Errno> {
+        let parent = parent.map(Arc::downgrade).unwrap_or_default();
+        let inode = inode_of_entry(self.inode, number);
+        Ok(fallible::arc(Self { inode, name: Name::Number(number), parent, what })?)
     }
 
     /// Whether it can be written to.
@@ -107,6 +123,30 @@ impl ProcNode {
         match &self.what {
             What::Directory(entries) => Some(entries),
             _ => None,
+        }
+    }
+
+    /// Lists nodes that are named by numbers.
+    fn list_numbers(
+        &self,
+        from: u64,
+        next: impl Fn(u64) -> Option<u64>,
+        kind: Kind,
+        visit: &mut dyn FnMut(&Entry<'_>) -> bool,
+    ) {
+        let mut at = from.saturating_sub(FIRST);
+        while let Some(number) = next(at) {
+            let mut name = [0; DIGITS];
+            let entry = Entry {
+                name: digits(number, &mut name),
+                inode: inode_of_entry(self.inode, number),
+                kind,
+                next: FIRST + number + 1,
+            };
+            if !visit(&entry) {
+                break;
+            }
+            at = number + 1;
         }
     }
 }
@@ -133,6 +173,7 @@ impl Node for ProcNode {
             _ => 0o444,
         };
         Ok(Metadata {
+            device: device(),
             inode: self.inode,
             kind: self.kind(),
             permissions,
@@ -165,7 +206,7 @@ impl Node for ProcNode {
                 if directory.next(number) != Some(number) {
                     return Err(Errno::ENOENT);
                 }
-                Self::passing(Name::Number(number), None, What::Link(*directory, number))
+                self.entry(number, None, What::Link(*directory, number))
             }
             What::Content(Content::Family(family)) => {
                 let number = number(name)?;
@@ -173,12 +214,18 @@ impl Node for ProcNode {
                     return Err(Errno::ENOENT);
                 }
                 let what = What::One(*family, number);
-                Self::passing(Name::Number(number), self.shared().as_ref(), what)
+                self.entry(number, self.shared().as_ref(), what)
             }
             What::One(family, number) => {
-                let member = family.members().iter().find(|member| member.name == name);
-                let member = member.ok_or(Errno::ENOENT)?;
-                Self::passing(Name::Word(member.name), None, What::Member(member, *number))
+                let mut members = family.members().iter().enumerate();
+                let found = members.find(|(_, member)| member.name == name);
+                let (index, member) = found.ok_or(Errno::ENOENT)?;
+                Ok(fallible::arc(Self {
+                    inode: inode_of_member(self.inode, index),
+                    name: Name::Word(member.name),
+                    parent: Weak::new(),
+                    what: What::Member(member, *number),
+                })?)
             }
             _ => Err(Errno::ENOTDIR),
         }
@@ -216,11 +263,11 @@ impl Node for ProcNode {
                 Ok(())
             }
             What::Content(Content::Directory(directory)) => {
-                list_numbers(from, |from| directory.next(from), Kind::Symlink, visit);
+                self.list_numbers(from, |from| directory.next(from), Kind::Symlink, visit);
                 Ok(())
             }
             What::Content(Content::Family(family)) => {
-                list_numbers(from, |from| family.next(from), Kind::Directory, visit);
+                self.list_numbers(from, |from| family.next(from), Kind::Directory, visit);
                 Ok(())
             }
             What::One(family, _) => {
@@ -228,7 +275,7 @@ impl Node for ProcNode {
                 for (index, member) in family.members().iter().enumerate().skip(skipped) {
                     let entry = Entry {
                         name: member.name.as_bytes(),
-                        inode: NEXT.fetch_add(1, Relaxed),
+                        inode: inode_of_member(self.inode, index),
                         kind: Kind::Regular,
                         next: FIRST + index as u64 + 1,
                     };
@@ -281,28 +328,5 @@ impl Node for ProcNode {
             WriteAt::End => 0,
         };
         Ok((offset, bytes.len()))
-    }
-}
-
-/// Lists nodes that are named by numbers.
-fn list_numbers(
-    from: u64,
-    next: impl Fn(u64) -> Option<u64>,
-    kind: Kind,
-    visit: &mut dyn FnMut(&Entry<'_>) -> bool,
-) {
-    let mut at = from.saturating_sub(FIRST);
-    while let Some(number) = next(at) {
-        let mut name = [0; DIGITS];
-        let entry = Entry {
-            name: digits(number, &mut name),
-            inode: NEXT.fetch_add(1, Relaxed),
-            kind,
-            next: FIRST + number + 1,
-        };
-        if !visit(&entry) {
-            break;
-        }
-        at = number + 1;
     }
 }

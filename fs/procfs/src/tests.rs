@@ -91,6 +91,41 @@ fn directories_that_are_alike() {
     assert_eq!(files.path_of(&files.working), Ok(b"/family/odd/3".to_vec()));
 }
 
+#[test]
+fn numbers_stay_and_differ() {
+    register("numbers/odd", Content::Family(&Odd)).unwrap();
+    register("numbers/even", Content::Directory(&Even)).unwrap();
+    register("numbers/text", Content::Text(|out| write!(out, "text"))).unwrap();
+    let mount = Mount::new(file_system(), b"proc", MountFlags::empty()).unwrap();
+    let files = Context::new(Location::root_of(mount));
+    let number = |path: &str| {
+        let found = files.metadata(None, path.as_bytes(), Follow::No).unwrap();
+        assert_ne!(found.device, 0);
+        found.inode
+    };
+    let mut all = vec![number("/"), number("/numbers")];
+    for directory in
+        ["/numbers", "/numbers/even", "/numbers/odd", "/numbers/odd/1", "/numbers/odd/3"]
+    {
+        let node = files.resolve(None, directory.as_bytes(), Follow::Yes).unwrap().node;
+        let mut listed = Vec::new();
+        node.list(2, &mut |entry| {
+            listed.push((String::from_utf8(entry.name.to_vec()).unwrap(), entry.inode));
+            true
+        })
+        .unwrap();
+        for (name, inode) in listed {
+            let path = format!("{directory}/{name}");
+            assert_eq!((number(&path), number(&path)), (inode, inode), "{path}");
+            all.push(inode);
+        }
+    }
+    assert_eq!(all.len(), 2 + 3 + 5 + 3 + 2 + 2);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 17, "one is that of another");
+}
+
 static SET: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 #[test]

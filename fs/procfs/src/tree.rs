@@ -19,13 +19,22 @@ pub type Entries = Mutex<SortedMap<&'static str, Arc<ProcNode>>>;
 /// There is one tree: what is registered is there once.
 pub struct ProcFs {
     root: Arc<ProcNode>,
+    device: u64,
 }
 
 static TREE: OnceLock<Arc<ProcFs>> = OnceLock::new();
 
 /// Made at boot, when there is memory or nothing goes at all.
 fn tree() -> &'static Arc<ProcFs> {
-    TREE.get_or_init(|| Arc::new(ProcFs { root: Arc::new(ProcNode::directory("", None)) }))
+    TREE.get_or_init(|| {
+        let root = Arc::new(ProcNode::directory("", None));
+        Arc::new(ProcFs { root, device: vfs::next_device() })
+    })
+}
+
+/// The number of the file system.
+pub fn device() -> u64 {
+    tree().device
 }
 
 /// The file system.

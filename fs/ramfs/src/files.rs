@@ -113,10 +113,7 @@ impl Node for RamNode {
 
     fn read_link(&self) -> Result<Arc<[u8]>, Errno> {
         match &self.body {
-            Body::Symlink(target) => {
-                self.note_read();
-                Ok(target.clone())
-            }
+            Body::Symlink(target) => Ok(target.clone()),
             _ => Err(Errno::EINVAL),
         }
     }
@@ -127,6 +124,10 @@ impl Node for RamNode {
             Body::Special(number) => vfs::open_device(self.kind(), *number, flags).map(Some),
             _ => Ok(None),
         }
+    }
+
+    fn note_read(&self) {
+        self.note_read();
     }
 
     fn note_transfer(&self, written: bool) {
@@ -160,9 +161,7 @@ impl Node for RamNode {
         length: usize,
         sink: &mut dyn FnMut(&[u8]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
-        let visited = self.content()?.read().visit(offset, length, sink)?;
-        self.note_read();
-        Ok(visited)
+        self.content()?.read().visit(offset, length, sink)
     }
 
     fn resize(&self, size: u64) -> Result<(), Errno> {

@@ -286,8 +286,6 @@ impl RamNode {
                 break;
             }
         }
-        drop(names);
-        self.note_read();
         Ok(())
     }
 

@@ -205,6 +205,56 @@ fn users_get_what_permissions_say() {
 }
 
 #[test]
+fn reading_is_noted_unless_the_mount_or_the_file_says_no() {
+    let quiet = MountFlags::NO_ATIME;
+    let (plain, no_time) = (OpenFlags::empty(), OpenFlags::NO_ATIME);
+    for (flags, opened, set, noted) in [
+        (MountFlags::empty(), plain, plain, true),
+        (MountFlags::empty(), no_time, no_time, false),
+        (MountFlags::empty(), plain, no_time, false),
+        (MountFlags::empty(), no_time, plain, true),
+        (quiet, plain, plain, false),
+    ] {
+        let files = Context::new(Location::root_of(mount(Limits::default(), flags)));
+        files.make_directory(None, b"/directory", 0o755).unwrap();
+        files.open(None, b"/directory/file", CREATE, 0o644).unwrap().write(&[b"text"]).unwrap();
+        files.make_symlink(b"directory", None, b"/link").unwrap();
+        let opened_as = |path: &[u8]| {
+            let file = files.open(None, path, opened, 0).unwrap();
+            file.set_flags(set);
+            file
+        };
+        // Those on the way there and back do not count.
+        let changes = |path: &[u8], read: &dyn Fn()| {
+            let at = files.resolve(None, path, Follow::No).unwrap();
+            let never = SetTime::To(Timestamp::default());
+            files.set_times(&at, never, SetTime::Omit).unwrap();
+            read();
+            at.node.metadata().unwrap().accessed != Timestamp::default()
+        };
+        let file = opened_as(b"/directory/file");
+        let read = || assert_eq!(file.read_at(0, &mut [&mut [0; 4]], plain), Ok(4));
+        let visit = || {
+            let open: &vfs::OpenNode = file.downcast().unwrap();
+            let visited = open.visit((0, 4), file.flags(), &mut |piece| Ok(piece.len()));
+            assert_eq!(visited, Ok(4));
+        };
+        let directory = opened_as(b"/directory");
+        let list = || vfs::list_open(&directory, &mut |_| true).unwrap();
+        let noted_of = [
+            changes(b"/directory/file", &read),
+            changes(b"/directory/file", &visit),
+            changes(b"/directory", &list),
+        ];
+        assert_eq!(noted_of, [noted; 3], "{flags:?} {opened:?} {set:?}");
+        let follow = || assert!(files.metadata(None, b"/link/file", Follow::Yes).is_ok());
+        let tell = || assert!(files.read_link(None, b"/link").is_ok());
+        let noted_of = [changes(b"/link", &follow), changes(b"/link", &tell)];
+        assert_eq!(noted_of, [flags != quiet; 2], "{flags:?}");
+    }
+}
+
+#[test]
 fn set_id_bits_go_when_others_write() {
     let root = context();
     root.make_directory(None, b"/group", 0o777).unwrap();

@@ -157,7 +157,7 @@ impl Context {
     /// # Errors
     /// As `readlinkat(2)`.
     pub fn read_link(&self, at: Option<&Location>, path: &[u8]) -> Result<Arc<[u8]>, Errno> {
-        self.resolve(at, path, Follow::No)?.node.read_link()
+        self.resolve(at, path, Follow::No)?.read_link()
     }
 
     /// Repeats what was overtaken by somebody else. Where that never ends, somebody tells different

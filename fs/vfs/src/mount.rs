@@ -315,6 +315,18 @@ impl Location {
         Some(Self { mount: self.mount.clone(), node })
     }
 
+    /// Where the symbolic link that is here leads to. That it was read is noted.
+    ///
+    /// # Errors
+    /// `EINVAL` when it is none, and what the file system says.
+    pub fn read_link(&self) -> Result<Arc<[u8]>, Errno> {
+        let target = self.node.read_link()?;
+        if !self.mount.own_flags().contains(MountFlags::NO_ATIME) {
+            self.node.note_read();
+        }
+        Ok(target)
+    }
+
     /// Puts `mount` here. Other paths through this place see it from now on.
     ///
     /// # Errors

@@ -261,6 +261,10 @@ pub trait Node: Any + Send + Sync {
         Ok(None)
     }
 
+    /// Notes that it was listed, visited, or followed as a link, which by themselves do not: whether it
+    /// counts as an access, those know who ask. File systems of others have it noted there.
+    fn note_read(&self) {}
+
     /// The pipe that this node stands for was read from, or written to.
     fn note_transfer(&self, written: bool) {
         let now = Some(Timestamp::now());
@@ -290,7 +294,8 @@ pub trait Node: Any + Send + Sync {
     }
 
     /// Calls `sink` with pieces of the file from `offset` on, without copying them where that can
-    /// be, until it takes less than it is given or `length` bytes are through. Returns how many.
+    /// be, until it takes less than it is given or `length` bytes are through. Returns how many. It is
+    /// [noted](Self::note_read) by the caller.
     ///
     /// # Errors
     /// As `read(2)`, and those of `sink` unless it has taken something before.
@@ -387,7 +392,7 @@ fn visit_by_copy<N: Node + ?Sized>(
     let mut done = 0;
     while done < length {
         let wanted = buffer.len().min(length - done);
-        let read = node.read(offset + done as u64, &mut [&mut buffer[..wanted]], true)?;
+        let read = node.read(offset + done as u64, &mut [&mut buffer[..wanted]], false)?;
         if read == 0 {
             break;
         }

@@ -26,6 +26,8 @@ fn check_end(at: u64, length: usize) -> Result<(), Errno> {
 /// An open regular file or directory.
 pub struct OpenNode {
     location: Location,
+    kind: Kind,
+    /// Whether its mount has it noted when it is read.
     touch: bool,
     keeps_set_id: bool,
     synchronous: bool,
@@ -36,21 +38,23 @@ pub struct OpenNode {
 impl OpenNode {
     /// `EROFS`
     pub(crate) fn new(location: Location, flags: OpenFlags, root: bool) -> Result<Self, Errno> {
-        let writes = flags.writes() && location.node.kind() == Kind::Regular;
+        let kind = location.node.kind();
+        let writes = flags.writes() && kind == Kind::Regular;
         if writes {
             location.mount.add_writer()?;
         }
         let mount = location.mount.flags();
-        let quiet = if location.node.kind() == Kind::Directory {
+        let quiet = if kind == Kind::Directory {
             mount.intersects(MountFlags::NO_ATIME | MountFlags::NO_DIRECTORY_ATIME)
         } else {
             mount.contains(MountFlags::NO_ATIME)
         };
         Ok(Self {
-            touch: !quiet && !flags.contains(OpenFlags::NO_ATIME),
+            touch: !quiet,
             keeps_set_id: root,
             synchronous: mount.contains(MountFlags::SYNCHRONOUS),
             writes,
+            kind,
             location,
         })
     }
@@ -58,6 +62,12 @@ impl OpenNode {
     /// Where it is, or was when it was opened.
     pub fn location(&self) -> &Location {
         &self.location
+    }
+
+    /// Whether reading with these flags, which may have changed since it was opened, is noted.
+    #[inline]
+    fn touches(&self, flags: OpenFlags) -> bool {
+        self.touch && !flags.contains(OpenFlags::NO_ATIME)
     }
 
     /// Visits the entries of the directory from `position` on, `.` and `..` first, until `visit`
@@ -71,7 +81,7 @@ impl OpenNode {
         visit: &mut dyn FnMut(&Entry<'_>) -> bool,
     ) -> Result<(), Errno> {
         let node = &self.location.node;
-        if node.kind() != Kind::Directory {
+        if self.kind != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
         if position == 0 {
@@ -94,19 +104,24 @@ impl OpenNode {
         node.list(position, visit)
     }
 
-    /// Calls `sink` with pieces of the file; see [`Node::visit`](crate::Node::visit).
+    /// Calls `sink` with pieces of the file; see [`Node::visit`](crate::Node::visit). `flags` are those
+    /// of the description.
     ///
     /// # Errors
     /// As `read(2)`, and those of `sink` unless it has taken something before.
     pub fn visit(
         &self,
-        offset: u64,
-        length: usize,
+        (offset, length): (u64, usize),
+        flags: OpenFlags,
         sink: &mut dyn FnMut(&[u8]) -> Result<usize, Errno>,
     ) -> Result<usize, Errno> {
         let node = &self.location.node;
         shared::write_back(node)?;
-        node.visit(offset, length, sink)
+        let visited = node.visit(offset, length, sink)?;
+        if self.touches(flags) {
+            node.note_read();
+        }
+        Ok(visited)
     }
 
     fn write_at(&self, at: WriteAt, buffers: &[&[u8]]) -> Result<(u64, usize), Errno> {
@@ -146,17 +161,17 @@ impl File for OpenNode {
         &self,
         at: &mut u64,
         buffers: &mut [&mut [u8]],
-        _flags: OpenFlags,
+        flags: OpenFlags,
     ) -> Result<usize, Errno> {
         let node = &self.location.node;
         check_end(*at, ukfile::total_mut(buffers))?;
-        if node.kind() == Kind::Directory {
+        if self.kind == Kind::Directory {
             return Err(Errno::EISDIR);
         }
         let read = if shared::any() {
-            shared::read(node, *at, buffers, self.touch)?
+            shared::read(node, *at, buffers, self.touches(flags))?
         } else {
-            node.read(*at, buffers, self.touch)?
+            node.read(*at, buffers, self.touches(flags))?
         };
         *at += read as u64;
         Ok(read)
@@ -184,7 +199,7 @@ impl File for OpenNode {
 
     fn seek(&self, at: u64, to: Seek) -> Result<u64, Errno> {
         let node = &self.location.node;
-        let directory = node.kind() == Kind::Directory;
+        let directory = self.kind == Kind::Directory;
         let from = |base: u64, by: i64| {
             base.checked_add_signed(by).filter(|&to| to <= MAX_OFFSET).ok_or(Errno::EINVAL)
         };
@@ -212,7 +227,7 @@ impl File for OpenNode {
 
     fn control(&self, request: Control<'_>) -> Result<usize, Errno> {
         match request {
-            Control::Available(bytes) if self.location.node.kind() == Kind::Regular => {
+            Control::Available(bytes) if self.kind == Kind::Regular => {
                 // Without the position; `posix` calls go through the description, which has it.
                 *bytes = i32::try_from(self.metadata()?.size).unwrap_or(i32::MAX);
                 Ok(0)
@@ -254,9 +269,8 @@ impl OpenSpecial {
 
     /// Named pipes have times; devices do not notice.
     fn note(&self, bytes: usize, written: bool) {
-        let node = &self.node.location.node;
-        if bytes > 0 && node.kind() == Kind::Fifo && (written || self.node.touch) {
-            node.note_transfer(written);
+        if bytes > 0 && self.node.kind == Kind::Fifo {
+            self.node.location.node.note_transfer(written);
         }
     }
 
@@ -274,7 +288,9 @@ impl File for OpenSpecial {
         flags: OpenFlags,
     ) -> Result<usize, Errno> {
         let read = self.file.read(at, buffers, flags)?;
-        self.note(read, false);
+        if self.node.touches(flags) {
+            self.note(read, false);
+        }
         Ok(read)
     }
     fn write(&self, at: &mut u64, buffers: &[&[u8]], flags: OpenFlags) -> Result<usize, Errno> {
@@ -402,6 +418,9 @@ pub fn list_open(
             taken
         })?;
         *position = next;
+        if node.touches(file.flags()) {
+            node.location.node.note_read();
+        }
         Ok(())
     })
 }

@@ -220,7 +220,7 @@ impl<'a> Walk<'a> {
         if place.is_some() {
             return Ok(place);
         }
-        let target = link.node.read_link()?;
+        let target = link.read_link()?;
         if target.is_empty() {
             return Err(Errno::ENOENT);
         }

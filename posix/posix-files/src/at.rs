@@ -30,6 +30,10 @@ pub fn base(directory: i32, path: &[u8]) -> Result<Option<Location>, Errno> {
     if directory == AT_FDCWD || path.first() == Some(&b'/') {
         return Ok(None);
     }
+    // As on Linux, before the descriptor.
+    if path.is_empty() {
+        return Err(Errno::ENOENT);
+    }
     let file = TABLE.get(directory)?;
     vfs::location_of(&file).cloned().map(Some).ok_or(Errno::ENOTDIR)
 }
@@ -42,6 +46,11 @@ pub fn check(flags: u32, known: u32) -> Result<(), Errno> {
 /// Whether flags without, or with, a bit ask to follow links.
 pub fn follow(yes: bool) -> Follow {
     if yes { Follow::Yes } else { Follow::No }
+}
+
+/// Whether a descriptor is meant itself.
+pub fn is_descriptor(directory: i32, path: &[u8], flags: u32) -> bool {
+    path.is_empty() && flags & EMPTY_PATH != 0 && directory != AT_FDCWD
 }
 
 /// The place that a descriptor and a path mean. [`SYMLINK_NOFOLLOW`] and [`EMPTY_PATH`] count.

@@ -5,10 +5,12 @@ use syscall_shim::{
     AccessFlags, AccessMode, AllocateMode, AtFlags, CStrPtr, Directory, Mode, UserPtr, syscall,
 };
 use ukerrno::Errno;
-use ukfile::{OpenFlags, Timestamp};
+use ukfile::{Description, OpenFlags, Timestamp};
 use vfs::{Allocate, Context, Follow, Location, SetTime};
 
-use crate::at::{AT_FDCWD, EACCESS, EMPTY_PATH, SYMLINK_NOFOLLOW, check, place, place_in};
+use crate::at::{
+    AT_FDCWD, EACCESS, EMPTY_PATH, SYMLINK_NOFOLLOW, check, is_descriptor, place, place_in,
+};
 use crate::process::{context, real_context, update};
 
 /// What may be done with a file (faccessat2(2)).
@@ -24,7 +26,14 @@ fn faccessat2(
     // As the real user, who has a program run that may more than he: so may programs ask.
     let context = if flags & EACCESS == 0 { real_context() } else { context() }?;
     // The bit means something else for other calls.
-    let location = place_in(&context, directory, path.path()?, flags & !EACCESS)?;
+    let (path, flags) = (path.path()?, flags & !EACCESS);
+    if is_descriptor(directory, path, flags) {
+        let file = TABLE.get(directory)?;
+        if vfs::location_of(&file).is_none() {
+            return context.credentials.check(&file.file().metadata()?, mode as u16);
+        }
+    }
+    let location = place_in(&context, directory, path, flags)?;
     context.check_access(&location, mode as u16)
 }
 
@@ -44,8 +53,19 @@ fn access(path: CStrPtr, #[trace(AccessMode)] mode: u32) -> Result<(), Errno> {
     faccessat2(AT_FDCWD, path, mode, 0)
 }
 
-/// Changes attributes of an open file. Of those that are nowhere in the tree, such as pipes, nothing
-/// depends on them, and nothing is noted: it is looked only whether the caller may.
+/// Changes attributes of what a descriptor and a path mean.
+fn change_at(
+    (directory, path, flags): (i32, &[u8], u32),
+    change: impl FnOnce(&Context, &Location) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    if is_descriptor(directory, path, flags) {
+        return change_file(&*TABLE.get(directory)?, change);
+    }
+    let (context, location) = place(directory, path, flags)?;
+    change(&context, &location)
+}
+
+/// Changes attributes of an open file.
 fn change_open(
     fd: i32,
     change: impl FnOnce(&Context, &Location) -> Result<(), Errno>,
@@ -54,8 +74,17 @@ fn change_open(
     if file.flags().contains(OpenFlags::PATH) {
         return Err(Errno::EBADF);
     }
+    change_file(&file, change)
+}
+
+/// Changes attributes of a file. Of those that are nowhere in the tree, such as pipes, nothing depends
+/// on them, and nothing is noted: it is looked only whether the caller may.
+fn change_file(
+    file: &Description,
+    change: impl FnOnce(&Context, &Location) -> Result<(), Errno>,
+) -> Result<(), Errno> {
     let context = context()?;
-    match vfs::location_of(&file) {
+    match vfs::location_of(file) {
         Some(location) => change(&context, location),
         None if context.credentials.owns(&file.file().metadata()?) => Ok(()),
         None => Err(Errno::EPERM),
@@ -71,8 +100,9 @@ fn fchmodat2(
     #[trace(AtFlags)] flags: u32,
 ) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
-    let (context, location) = place(directory, path.path()?, flags)?;
-    context.set_permissions(&location, (mode.0 & 0o7777) as u16)
+    change_at((directory, path.path()?, flags), |context, at| {
+        context.set_permissions(at, (mode.0 & 0o7777) as u16)
+    })
 }
 
 /// Sets permissions (fchmodat(2)).
@@ -108,8 +138,9 @@ fn fchownat(
     #[trace(AtFlags)] flags: u32,
 ) -> Result<(), Errno> {
     check(flags, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
-    let (context, location) = place(directory, path.path()?, flags)?;
-    context.set_owner(&location, owner(user), owner(group))
+    change_at((directory, path.path()?, flags), |context, at| {
+        context.set_owner(at, owner(user), owner(group))
+    })
 }
 
 /// Sets user and group (chown(2)).
@@ -165,15 +196,13 @@ fn set_times(
         None => [SetTime::Now; 2],
     };
     check(flags, if path.is_some() { SYMLINK_NOFOLLOW | EMPTY_PATH } else { 0 })?;
-    let (context, location) = match path {
-        Some(path) => place(directory, path.path()?, flags)?,
+    let change = |context: &Context, at: &Location| context.set_times(at, accessed, modified);
+    match path {
+        Some(path) => change_at((directory, path.path()?, flags), change),
         // Linux: the descriptor itself.
-        None if directory != AT_FDCWD => {
-            return change_open(directory, |context, at| context.set_times(at, accessed, modified));
-        }
-        None => return Err(Errno::EFAULT),
-    };
-    context.set_times(&location, accessed, modified)
+        None if directory != AT_FDCWD => change_open(directory, change),
+        None => Err(Errno::EFAULT),
+    }
 }
 
 /// Sets times (utimensat(2)).
@@ -228,6 +257,9 @@ fn truncate(path: CStrPtr, size: i64) -> Result<(), Errno> {
 /// Sets the size of an open file (ftruncate(2)).
 #[syscall]
 fn ftruncate(fd: i32, size: i64) -> Result<(), Errno> {
+    if size < 0 {
+        return Err(Errno::EINVAL);
+    }
     vfs::resize_open(&*TABLE.get(fd)?, size)
 }
 
@@ -240,6 +272,7 @@ fn fallocate(
     length: i64,
 ) -> Result<(), Errno> {
     const KEEP_SIZE: u32 = 1;
+    let file = TABLE.get(fd)?;
     let how = match mode {
         0 => Allocate::Reserve { keep_size: false },
         KEEP_SIZE => Allocate::Reserve { keep_size: true },
@@ -250,7 +283,7 @@ fn fallocate(
         0x20 => Allocate::Insert,
         _ => return Err(Errno::EOPNOTSUPP),
     };
-    vfs::allocate_open(&*TABLE.get(fd)?, how, offset, length)
+    vfs::allocate_open(&file, how, offset, length)
 }
 
 /// Sets the permissions that new files do not get (umask(2)).

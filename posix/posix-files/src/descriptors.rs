@@ -5,8 +5,9 @@ use syscall_shim::{
     As, CloseRangeFlags, FcntlCommand, FlockOperation, OpenedFlags, UserWord, syscall,
 };
 use ukerrno::Errno;
-use ukfile::OpenFlags;
+use ukfile::{Description, Kind, OpenFlags};
 
+use crate::process::context;
 use crate::traced::FcntlArgument;
 use crate::{locks, memory};
 
@@ -95,6 +96,10 @@ pub mod command {
     pub const GET_LOCK: u32 = 5;
     pub const SET_LOCK: u32 = 6;
     pub const WAIT_LOCK: u32 = 7;
+    pub const SET_OWNER: u32 = 8;
+    pub const GET_OWNER: u32 = 9;
+    pub const SET_SIGNAL: u32 = 10;
+    pub const GET_SIGNAL: u32 = 11;
     pub const OPEN_GET_LOCK: u32 = 36;
     pub const OPEN_SET_LOCK: u32 = 37;
     pub const OPEN_WAIT_LOCK: u32 = 38;
@@ -103,6 +108,35 @@ pub mod command {
     pub const GET_PIPE_SIZE: u32 = 1032;
     pub const ADD_SEALS: u32 = 1033;
     pub const GET_SEALS: u32 = 1034;
+}
+
+/// Sets the flags of an open file that can be changed.
+fn set_flags(file: &Description, flags: OpenFlags) -> Result<(), Errno> {
+    let new = flags - file.flags();
+    if new.intersects(OpenFlags::NO_ATIME | OpenFlags::DIRECT) {
+        let metadata = file.file().metadata()?;
+        if new.contains(OpenFlags::NO_ATIME) && !context()?.credentials.owns(&metadata) {
+            return Err(Errno::EPERM);
+        }
+        // Of pipes it would keep packets apart (pipe2(2)), of others nothing.
+        let stored = matches!(metadata.kind, Kind::Regular | Kind::BlockDevice);
+        if new.contains(OpenFlags::DIRECT) && !stored {
+            return Err(Errno::EINVAL);
+        }
+    }
+    file.set_flags(flags);
+    Ok(())
+}
+
+/// Sets who is sent signals about a file: the process, its group, or nobody. Nothing sends any so far.
+fn set_owner(file: &Description, owner: i32) -> Result<(), Errno> {
+    match owner.checked_abs().ok_or(Errno::EINVAL)? {
+        0 | posix_process::PID => {
+            file.set_owner(owner);
+            Ok(())
+        }
+        _ => Err(Errno::ESRCH),
+    }
 }
 
 /// Does various things with a descriptor (fcntl(2)).
@@ -135,8 +169,7 @@ fn fcntl(
         command::SET_FD => TABLE.set_close_on_exec(fd, number & 1 != 0).map(|()| 0),
         command::GET_FLAGS => Ok(file.flags().bits() as usize),
         command::SET_FLAGS => {
-            file.set_flags(OpenFlags::from_bits_retain(number as u32));
-            Ok(0)
+            set_flags(&file, OpenFlags::from_bits_retain(number as u32)).map(|()| 0)
         }
         command::GET_LOCK | command::OPEN_GET_LOCK => {
             let open = command == command::OPEN_GET_LOCK;
@@ -150,6 +183,12 @@ fn fcntl(
             let open = command == command::OPEN_WAIT_LOCK;
             locks::set(&file, argument.pointer()?, open, true).map(|()| 0)
         }
+        command::SET_OWNER => set_owner(&file, number as i32).map(|()| 0),
+        // Groups as Linux tells them: below 0.
+        command::GET_OWNER => Ok(file.owner() as usize),
+        // 0 is SIGIO.
+        command::SET_SIGNAL if number as i32 == 0 => Ok(0),
+        command::GET_SIGNAL => Ok(0),
         command::GET_PIPE_SIZE => pipe::capacity(&file),
         command::SET_PIPE_SIZE => pipe::set_capacity(&file, number),
         command::ADD_SEALS => memory::add_seals(&file, number as u32).map(|()| 0),

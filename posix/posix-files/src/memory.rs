@@ -167,6 +167,10 @@ impl Node for MemoryFile {
         self.node.visit(offset, length, sink)
     }
 
+    fn note_read(&self) {
+        self.node.note_read();
+    }
+
     fn resize(&self, to: u64) -> Result<(), Errno> {
         let forbids = |size: u64| match to {
             _ if to < size => SHRINK,

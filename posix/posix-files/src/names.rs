@@ -160,7 +160,7 @@ fn readlinkat(
     }
     let path = path.path()?;
     let (_, link) = place(directory, path, SYMLINK_NOFOLLOW | EMPTY_PATH)?;
-    let target = match link.node.read_link() {
+    let target = match link.read_link() {
         Err(Errno::EINVAL) if path.is_empty() => return Err(Errno::ENOENT),
         target => target?,
     };

@@ -172,6 +172,8 @@ const TOLD: u32 = 0x7ff | 0x1000;
 const BIRTH: u32 = 0x800;
 /// `STATX__RESERVED`
 const RESERVED: u32 = 1 << 31;
+/// `STATX_ATTR_MOUNT_ROOT`
+const MOUNT_ROOT: u64 = 0x2000;
 
 /// Metadata of a file, with its time of birth where that is known (statx(2)).
 #[syscall]
@@ -186,19 +188,21 @@ fn statx(
     if mask & RESERVED != 0 || flags & STATX_SYNC == STATX_SYNC {
         return Err(Errno::EINVAL);
     }
-    let (from, mount) = ask(
+    let (from, mount, is_mount_root) = ask(
         (directory, path.path()?, flags),
         |file| {
-            let mount = vfs::location_of(file).map_or(0, |at| at.mount.id());
-            Ok((file.file().metadata()?, mount))
+            let at = vfs::location_of(file);
+            let (mount, is_mount_root) =
+                at.map_or((0, false), |at| (at.mount.id(), at.is_mount_root()));
+            Ok((file.file().metadata()?, mount, is_mount_root))
         },
-        |node, mount| Ok((node.metadata()?, mount.id())),
+        |node, mount| Ok((node.metadata()?, mount.id(), vfs::same(node, mount.root()))),
     )?;
     let time = |t: Timestamp| StatxTime { seconds: t.seconds, nanoseconds: t.nanoseconds, _pad: 0 };
     result.write(Statx {
         mask: TOLD | if from.created.is_some() { BIRTH } else { 0 },
         block_size: from.block_size,
-        attributes: 0,
+        attributes: if is_mount_root { MOUNT_ROOT } else { 0 },
         links: from.links,
         user: from.user,
         group: from.group,
@@ -207,7 +211,7 @@ fn statx(
         inode: from.inode,
         size: from.size,
         blocks: from.blocks,
-        attributes_mask: 0,
+        attributes_mask: MOUNT_ROOT,
         accessed: time(from.accessed),
         created: time(from.created.unwrap_or_default()),
         changed: time(from.changed),

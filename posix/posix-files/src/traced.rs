@@ -48,12 +48,16 @@ impl Meaning for FcntlArgument {
     fn trace(word: UserWord<'_>, call: &Traced<'_>, out: &mut dyn Write) -> fmt::Result {
         let number = word.value() as u32;
         match call.before() as u32 {
-            command::GET_FD | command::GET_FLAGS | command::GET_PIPE_SIZE | command::GET_SEALS => {
-                Ok(())
-            }
-            command::DUPLICATE | command::DUPLICATE_CLOSE | command::SET_PIPE_SIZE => {
-                write!(out, "{}", number as i32)
-            }
+            command::GET_FD
+            | command::GET_FLAGS
+            | command::GET_OWNER
+            | command::GET_SIGNAL
+            | command::GET_PIPE_SIZE
+            | command::GET_SEALS => Ok(()),
+            command::DUPLICATE
+            | command::DUPLICATE_CLOSE
+            | command::SET_OWNER
+            | command::SET_PIPE_SIZE => write!(out, "{}", number as i32),
             command::SET_FD => DescriptorFlags(number).trace(out),
             command::SET_FLAGS => FileFlags(number).trace(out),
             command::ADD_SEALS => Seals(number).trace(out),

@@ -6,7 +6,7 @@ use syscall_shim::{
     syscall,
 };
 use ukerrno::Errno;
-use ukfile::{Description, OpenFlags, Seek};
+use ukfile::{Description, Kind, OpenFlags, Seek};
 use vfs::OpenNode;
 
 use crate::vectors::{MAX_BYTES, to_read, to_write};
@@ -179,17 +179,43 @@ fn sendfile(
     if to.flags().contains(OpenFlags::APPEND) {
         return Err(Errno::EINVAL);
     }
-    let source: &OpenNode = from.downcast().ok_or(Errno::EINVAL)?;
-    let at = start(&from, offset)?;
     let length = length.min(MAX_BYTES);
+    let Some(source) = from.downcast::<OpenNode>() else {
+        return send_from_device(&from, offset, &to, length);
+    };
+    if source.location().node.kind() == Kind::Directory {
+        return Err(Errno::EINVAL);
+    }
+    let at = start(&from, offset)?;
     // A file that is visited cannot be written to, nor can two be visited crosswise. What is behind a
     // device may be a file.
     let done = if vfs::location_of(&to).is_some() {
-        copy(&from, at, &to, None, length)?
+        copy((&from, Some(at)), (&to, None), length)?
     } else {
         send(source, &from, at, &to, length)?
     };
     finish(&from, offset, at + done as u64);
+    Ok(done)
+}
+
+/// Sends what a device has next, or at an offset: some lead to a file.
+fn send_from_device(
+    from: &Description,
+    offset: Option<UserPtr<i64>>,
+    to: &Description,
+    length: usize,
+) -> Result<usize, Errno> {
+    if offset.is_some() && !from.file().has_position() {
+        return Err(Errno::ESPIPE);
+    }
+    if from.file().metadata()?.kind != Kind::CharacterDevice {
+        return Err(Errno::EINVAL);
+    }
+    let at = offset.map(|_| start(from, offset)).transpose()?;
+    let done = copy((from, at), (to, None), length)?;
+    if let Some(at) = at {
+        finish(from, offset, at + done as u64);
+    }
     Ok(done)
 }
 
@@ -205,7 +231,7 @@ fn send(
     let waits = !to.flags().contains(OpenFlags::NONBLOCK);
     let mut done = 0;
     loop {
-        let sent = source.visit(at + done as u64, length - done, &mut |piece| {
+        let sent = source.visit((at + done as u64, length - done), from.flags(), &mut |piece| {
             to.write_with(&[piece], OpenFlags::NONBLOCK)
         });
         match sent {
@@ -218,7 +244,7 @@ fn send(
             return Ok(done);
         }
         let piece = PIECE.min(length - done);
-        match copy(from, at + done as u64, to, None, piece) {
+        match copy((from, Some(at + done as u64)), (to, None), piece) {
             Ok(copied) if copied == piece => done += copied,
             // The end, or a signal.
             Ok(copied) => return Ok(done + copied),
@@ -238,19 +264,23 @@ fn is_same_node(a: &Description, b: &Description) -> bool {
 /// Bytes that are copied at once.
 const PIECE: usize = 1 << 16;
 
-/// Copies through a buffer: the file is not held while the other is written to.
+/// Copies through a buffer, at offsets or at the positions: the file is not held while the other is
+/// written to.
 fn copy(
-    from: &Description,
-    at: u64,
-    to: &Description,
-    to_at: Option<u64>,
+    (from, from_at): (&Description, Option<u64>),
+    (to, to_at): (&Description, Option<u64>),
     length: usize,
 ) -> Result<usize, Errno> {
     let mut buffer = ukfile::fallible::zeroed(length.min(PIECE))?;
     let mut done = 0;
     while done < length {
         let piece = buffer.len().min(length - done);
-        let read = match from.read_at(at + done as u64, &mut [&mut buffer[..piece]], NONE) {
+        let into: &mut [&mut [u8]] = &mut [&mut buffer[..piece]];
+        let read = match from_at {
+            Some(from_at) => from.read_at(from_at + done as u64, into, NONE),
+            None => from.read(into),
+        };
+        let read = match read {
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if done == 0 => return Err(error),
@@ -291,8 +321,8 @@ fn copy_file_range(
     }
     for file in [&from, &to] {
         match file.file().metadata()?.kind {
-            ukfile::Kind::Regular => {}
-            ukfile::Kind::Directory => return Err(Errno::EISDIR),
+            Kind::Regular => {}
+            Kind::Directory => return Err(Errno::EISDIR),
             _ => return Err(Errno::EINVAL),
         }
     }
@@ -306,7 +336,7 @@ fn copy_file_range(
     if is_same_node(&from, &to) && from_at < end(to_at) && to_at < end(from_at) && length > 0 {
         return Err(Errno::EINVAL);
     }
-    let done = copy(&from, from_at, &to, Some(to_at), length)?;
+    let done = copy((&from, Some(from_at)), (&to, Some(to_at)), length)?;
     finish(&from, from_offset, from_at + done as u64);
     finish(&to, to_offset, to_at + done as u64);
     Ok(done)

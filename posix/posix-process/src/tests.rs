@@ -58,6 +58,11 @@ fn users_and_groups() {
     assert_eq!(call!(nr::capget, &mut header, 0), 0);
     assert_eq!(call!(nr::capget, &mut header, &mut data), 0);
     assert_eq!((header[0], data[0]), (0x2008_0522, u32::MAX));
+    // Whether the version is known is asked so.
+    assert_eq!(call!(nr::capget, &mut header, 0), 0);
+    let mut other = [header[0], 99];
+    assert_eq!(call!(nr::capget, &mut other, 0), 0);
+    assert_eq!(call!(nr::capget, &mut other, &mut data), Errno::ESRCH.to_raw());
     assert_eq!(call!(nr::capset, &mut header, &data), 0);
     let mut old = [0x1998_0330u32, 0];
     assert_eq!((call!(nr::capset, &mut old, &data), old[0]), (EINVAL, 0x2008_0522));

@@ -1,6 +1,6 @@
 //! Blocking signals.
 
-use syscall_shim::{Errno, MaskHow, SignalSet, UserOut, UserPtr, syscall};
+use syscall_shim::{Errno, MaskHow, SignalSet, UserOut, UserPtr, UserWord, syscall};
 
 use crate::check_size;
 use crate::number::FIXED;
@@ -46,13 +46,17 @@ fn rt_sigprocmask(
 
 /// Signals that are pending and blocked (sigpending(2)).
 #[syscall]
-fn rt_sigpending(#[trace(UserOut<SignalSet>)] set: UserOut<u64>, size: usize) -> Result<(), Errno> {
+fn rt_sigpending(#[trace(UserOut<SignalSet>)] set: UserWord, size: usize) -> Result<(), Errno> {
     if size > size_of::<u64>() {
         return Err(Errno::EINVAL);
     }
+    // Of a smaller set as much as it has room for.
+    let mut set = set.slice_mut::<u8>(size)?;
     let thread = posix_thread::gettid();
     let state = STATE.lock();
-    set.write(state.pending(thread) & state.mask(thread));
+    let pending = state.pending(thread) & state.mask(thread);
+    drop(state);
+    set.as_mut_slice().copy_from_slice(&pending.to_ne_bytes()[..size]);
     Ok(())
 }
 

@@ -169,6 +169,12 @@ fn waiting_for_signals() {
     let mut pending = 0u64;
     assert_eq!(call!(nr::rt_sigpending, &mut pending, EIGHT), 0);
     assert_eq!(pending, set);
+    let mut part = [0x55u8; 8];
+    assert_eq!(call!(nr::rt_sigpending, &mut part, 4usize), 0);
+    assert_eq!(part[..4], set.to_ne_bytes()[..4]);
+    assert_eq!(part[4..], [0x55; 4], "no more than there is room for");
+    assert_eq!(call!(nr::rt_sigpending, 0, 0usize), 0);
+    assert_eq!(call!(nr::rt_sigpending, 0, EIGHT), Errno::EFAULT.to_raw());
     let mut found = Info::new(0, 0);
     assert_eq!(call!(nr::rt_sigtimedwait, &set, &mut found, 0, EIGHT), SIGUSR1 as isize);
     assert_eq!((found.signal, found.code, found.fields[0]), (SIGUSR1, SI_USER, 1));

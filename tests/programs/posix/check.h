@@ -29,6 +29,7 @@ void test_signals(void);
 void test_timers(void);
 void test_system(void);
 void test_files(void);
+void test_descriptors(void);
 void test_traps(void);
 void test_mappings(void);
 void test_exhaustion(void);

@@ -13,6 +13,7 @@ int main(int argc, char **argv)
 		{ "timers", test_timers },
 		{ "system", test_system },
 		{ "files", test_files },
+		{ "descriptors", test_descriptors },
 		{ "traps", test_traps },
 		{ "mappings", test_mappings },
 		{ "exhaustion", test_exhaustion },

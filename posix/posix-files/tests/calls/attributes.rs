@@ -73,12 +73,17 @@ fn metadata() {
     assert_eq!(((more[3] >> 32) as u32 & 0xffff, more[4], more[5]), (0o100644, plain[1], 5000));
     let birth = 0x800;
     assert!(more[0] & birth != 0 && more[10] > 1_600_000_000, "when it was made");
+    let mount_root = 0x2000;
+    assert_eq!((more[1], more[7]), (0, mount_root));
+    assert_eq!(call!(nr::statx, AT_FDCWD, c"/", 0u32, 0xfffu32, &mut more), 0);
+    assert_eq!((more[1], more[7]), (mount_root, mount_root));
     assert_eq!(
         call!(nr::statx, AT_FDCWD, c"/meta", 0u32, 1u32 << 31, &mut more),
         error(Errno::EINVAL)
     );
     assert_eq!(call!(nr::statx, ends[0], EMPTY, 0x1000u32, 0xfffu32, &mut more), 0);
     assert_eq!(more[0] & birth, 0, "of a pipe nobody knows");
+    assert_eq!(more[1], 0);
 
     let mut fs = [0u64; 15];
     assert_eq!(call!(nr::statfs, c"/", &mut fs), 0);
@@ -142,7 +147,19 @@ fn changing_metadata() {
     assert_eq!(call!(nr::fchmod, ends[0], 0o600), 0);
     assert_eq!(call!(nr::fchown, ends[0], 1u32, 1u32), 0);
     assert_eq!(call!(nr::utimensat, ends[0], 0usize, &times, 0u32), 0);
+    let empty_path = 0x1000u32;
+    assert_eq!(call!(nr::fchmodat2, ends[0], EMPTY, 0o600, empty_path), 0);
+    assert_eq!(call!(nr::fchownat, ends[0], EMPTY, 1u32, 1u32, empty_path), 0);
+    assert_eq!(call!(nr::utimensat, ends[0], EMPTY, &times, empty_path), 0);
+    assert_eq!(call!(nr::faccessat2, ends[0], EMPTY, 4u32, empty_path), 0);
+    assert_eq!(call!(nr::faccessat2, ends[0], EMPTY, 1u32, empty_path), error(Errno::EACCES));
+    assert_eq!(call!(nr::fchownat, 999, EMPTY, 1u32, 1u32, empty_path), error(Errno::EBADF));
     ends.into_iter().for_each(close);
+    let path_only = open(c"/change", 0o10000000);
+    assert_eq!(call!(nr::fchown, path_only, 5u32, 7u32), error(Errno::EBADF));
+    assert_eq!(call!(nr::fchownat, path_only, EMPTY, 4u32, 7u32, empty_path), 0);
+    assert_eq!((stat(c"/change")[3] >> 32, stat(c"/change")[4] as u32), (4, 7));
+    close(path_only);
 
     assert_eq!(call!(nr::truncate, c"/change", 100i64), 0);
     assert_eq!(call!(nr::ftruncate, fd, 50i64), 0);
@@ -156,6 +173,8 @@ fn changing_metadata() {
     assert_eq!(call!(nr::lseek, fd, 0i64, 4), 0, "SEEK_HOLE");
     assert_eq!(call!(nr::fallocate, fd, 8, 0i64, 4096i64), error(Errno::EOPNOTSUPP));
     assert_eq!(call!(nr::fallocate, fd, 2, 0i64, 4096i64), error(Errno::EOPNOTSUPP));
+    assert_eq!(call!(nr::fallocate, 999, 2, 0i64, 4096i64), error(Errno::EBADF));
+    assert_eq!(call!(nr::ftruncate, 999, -1i64), error(Errno::EINVAL));
 
     for (wanted, flags) in [(4u32, 0u32), (2, 0), (0, 0x100)] {
         assert_eq!(call!(nr::faccessat2, AT_FDCWD, c"/change", wanted, flags), 0);

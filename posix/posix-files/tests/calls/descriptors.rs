@@ -12,6 +12,7 @@ fn opening_and_closing() {
     assert_eq!(again, a as isize + 1, "an absolute path needs no directory");
     assert_eq!(call!(nr::openat, a, c"relative", 0, 0), error(Errno::ENOTDIR));
     assert_eq!(call!(nr::openat, 999, c"relative", 0, 0), error(Errno::EBADF));
+    assert_eq!(call!(nr::openat, 999, EMPTY, 0, 0), error(Errno::ENOENT), "before the descriptor");
     assert_eq!(call!(nr::open, c"/missing", 0, 0), error(Errno::ENOENT));
     assert_eq!(call!(nr::open, 0usize, 0, 0), error(Errno::EFAULT));
     let long = CString::new(vec![b'x'; 5000]).unwrap();
@@ -132,6 +133,62 @@ fn descriptors() {
     assert_eq!(call!(nr::fcntl, sealed, 1033, 2), error(Errno::EPERM));
     assert_eq!(call!(nr::fcntl, sealed, 1034, 0), 1 | 4 | 8);
     assert_eq!(call!(nr::close_range, fd, u32::MAX, 0), 0);
+}
+
+#[test]
+fn flags_that_are_set_later() {
+    const GET_FLAGS: u32 = 3;
+    const SET_FLAGS: u32 = 4;
+    const NONBLOCK: u32 = 0o4000;
+    const ASYNC: u32 = 0o20000;
+    const DIRECT: u32 = 0o40000;
+    const NO_ATIME: u32 = 0o1_000_000;
+    let _one = process();
+    let fd = open(c"/later", CREATE);
+    let mut ends = [0i32; 2];
+    assert_eq!(call!(nr::pipe, &mut ends), 0);
+    let set = |fd: i32, flags: u32| call!(nr::fcntl, fd, SET_FLAGS, flags);
+    let flags = |fd: i32| call!(nr::fcntl, fd, GET_FLAGS, 0) as u32;
+    assert_eq!((set(fd, DIRECT | NONBLOCK), flags(fd)), (0, 0o100002 | DIRECT | NONBLOCK));
+    assert_eq!((set(fd, 0), flags(fd)), (0, 0o100002));
+    for other in [ends[0], 1] {
+        assert_eq!(set(other, DIRECT), error(Errno::EINVAL));
+        assert_eq!((set(other, ASYNC), flags(other) & ASYNC), (0, 0), "nothing would be sent");
+    }
+    assert_eq!(call!(nr::setresuid, 1u32, 1u32, 0u32), 0);
+    let others = (set(fd, NO_ATIME | NONBLOCK), flags(fd));
+    assert_eq!(call!(nr::setresuid, 0u32, 0u32, 0u32), 0);
+    assert_eq!(others, (error(Errno::EPERM), 0o100002));
+    assert_eq!((set(fd, NO_ATIME), flags(fd)), (0, 0o100002 | NO_ATIME));
+    assert_eq!(call!(nr::setresuid, 1u32, 1u32, 0u32), 0);
+    let kept = set(fd, NO_ATIME | NONBLOCK);
+    assert_eq!(call!(nr::setresuid, 0u32, 0u32, 0u32), 0);
+    assert_eq!((kept, flags(fd)), (0, 0o100002 | NO_ATIME | NONBLOCK));
+    [fd, ends[0], ends[1]].into_iter().for_each(close);
+}
+
+#[test]
+fn who_is_sent_signals_about_a_file() {
+    const SET_OWNER: u32 = 8;
+    const GET_OWNER: u32 = 9;
+    const SET_SIGNAL: u32 = 10;
+    const GET_SIGNAL: u32 = 11;
+    let _one = process();
+    let fd = open(c"/owned", CREATE);
+    let twin = call!(nr::dup, fd) as i32;
+    let process = call!(nr::getpid);
+    let owner = || call!(nr::fcntl, twin, GET_OWNER, 0);
+    assert_eq!(owner(), 0);
+    for who in [process, -process, 0] {
+        assert_eq!((call!(nr::fcntl, fd, SET_OWNER, who), owner()), (0, who));
+    }
+    assert_eq!(call!(nr::fcntl, fd, SET_OWNER, 99_999), error(Errno::ESRCH));
+    assert_eq!(call!(nr::fcntl, fd, SET_OWNER, i32::MIN), error(Errno::EINVAL));
+    assert_eq!((call!(nr::fcntl, fd, GET_SIGNAL, 0), call!(nr::fcntl, fd, SET_SIGNAL, 0)), (0, 0));
+    assert_eq!(call!(nr::fcntl, fd, SET_SIGNAL, 10), error(Errno::EINVAL), "none is sent");
+    let path_only = open(c"/owned", 0o10000000);
+    assert_eq!(call!(nr::fcntl, path_only, GET_OWNER, 0), error(Errno::EBADF));
+    [path_only, twin, fd].into_iter().for_each(close);
 }
 
 #[test]

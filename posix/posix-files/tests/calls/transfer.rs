@@ -54,6 +54,48 @@ fn reading_and_writing() {
 }
 
 #[test]
+fn sending_from_devices() {
+    let _one = process();
+    devfs::register().unwrap();
+    assert_eq!(call!(nr::mkdir, c"/devices", 0o755), 0);
+    for (name, minor) in [(c"/devices/null", 3u32), (c"/devices/zero", 5), (c"/devices/random", 8)]
+    {
+        assert_eq!(call!(nr::mknod, name, 0o020_666, 0x100 | minor), 0);
+    }
+    let mut ends = [0i32; 2];
+    assert_eq!(call!(nr::pipe2, &mut ends, 0o4000u32), 0);
+    let zero = open(c"/devices/zero", 0);
+    let mut bytes = [1u8; 10];
+    assert_eq!(call!(nr::sendfile, ends[1], zero, 0usize, 10usize), 10);
+    assert_eq!((call!(nr::read, ends[0], &mut bytes[..]), bytes), (10, [0; 10]));
+    let mut offset = 3i64;
+    let random = open(c"/devices/random", 0);
+    assert_eq!(call!(nr::sendfile, ends[1], random, &mut offset, 10usize), 10);
+    assert_eq!((call!(nr::read, ends[0], &mut bytes[..]), offset), (10, 13));
+    assert_ne!(bytes, [0; 10]);
+    assert_eq!(
+        call!(nr::sendfile, ends[1], zero, 0usize, 1usize << 20),
+        1 << 16,
+        "until it is full"
+    );
+    assert_eq!(call!(nr::sendfile, ends[1], zero, 0usize, 1usize << 20), error(Errno::EAGAIN));
+    let file = open(c"/devices/file", CREATE);
+    assert_eq!(call!(nr::sendfile, file, zero, 0usize, 100_000usize), 100_000);
+    assert_eq!(stat(c"/devices/file")[6], 100_000);
+    let null = open(c"/devices/null", 2);
+    assert_eq!(call!(nr::sendfile, null, zero, 0usize, 100_000usize), 100_000);
+    assert_eq!(call!(nr::sendfile, null, file, 0usize, 10usize), 0, "at the end");
+    let directory = open(c"/devices", 0);
+    assert_eq!(call!(nr::sendfile, null, directory, 0usize, 10usize), error(Errno::EINVAL));
+    assert_eq!(
+        call!(nr::sendfile, null, 1, &mut offset, 10usize),
+        error(Errno::ESPIPE),
+        "the console"
+    );
+    [ends[0], ends[1], zero, random, file, null, directory].into_iter().for_each(close);
+}
+
+#[test]
 fn copying_between_files() {
     let _one = process();
     let (from, to) = (open(c"/from", CREATE), open(c"/to", CREATE));
