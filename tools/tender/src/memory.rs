@@ -112,6 +112,14 @@ impl GuestRam {
         unsafe { libc::madvise(guard.as_ptr().cast(), len as usize, advice) };
     }
 
+    /// Takes a range from the host in large pages, where it has them to give, when it is touched.
+    pub fn want_large_pages(&self, physical: u64, len: u64) {
+        let Ok(slice) = self.memory.get_slice(GuestAddress(physical), len as usize) else { return };
+        let guard = slice.ptr_guard_mut();
+        // SAFETY: the range is memory of ours; the call changes no content.
+        unsafe { libc::madvise(guard.as_ptr().cast(), len as usize, libc::MADV_HUGEPAGE) };
+    }
+
     /// A range of memory; `None` when it is not all memory.
     pub fn slice(&self, physical: u64, len: u64) -> Option<VolatileSlice<'_>> {
         self.memory.get_slice(GuestAddress(physical), usize::try_from(len).ok()?).ok()
@@ -210,5 +218,36 @@ impl TableMemory for Tables {
 
     fn free(&mut self, address: u64) {
         self.free.push(address);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_pages_are_wanted_where_it_is_said_and_nowhere_else() {
+        let ram = GuestRam::new(16 << 20).unwrap();
+        ram.want_large_pages(4 << 20, 8 << 20);
+        ram.want_large_pages(12 << 20, 0);
+        let start = ram.ranges().next().unwrap().host;
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        // Of each mapping the flags are the last line: `hg` is MADV_HUGEPAGE, where the host knows it.
+        let is_wanted = |at: u64| {
+            let mut inside = false;
+            for line in maps.lines() {
+                let range = line.split(' ').next().and_then(|word| word.split_once('-'));
+                let number = |text| u64::from_str_radix(text, 16);
+                match range.map(|(from, to)| (number(from), number(to))) {
+                    Some((Ok(from), Ok(to))) => inside = (from..to).contains(&(start + at)),
+                    _ if inside && line.starts_with("VmFlags:") => return line.contains(" hg"),
+                    _ => {}
+                }
+            }
+            panic!("{at:#x} is not mapped");
+        };
+        let known = std::fs::exists("/sys/kernel/mm/transparent_hugepage").unwrap();
+        let wanted = [0, 4, 11, 12, 15].map(|mib| is_wanted(mib << 20));
+        assert_eq!(wanted, [false, known, known, false, false]);
     }
 }

@@ -297,6 +297,8 @@ fn populate(guest: &Guest, sealed: Populate) {
     const IMAGE: u64 = 16 * PAGE;
     const STACK: u64 = 8 * PAGE;
     const HEAP: u64 = 8 * PAGE;
+    /// Bytes at both ends of a heap that stay in small pages.
+    const SMALL: u64 = 1 << 20;
     let (ram, layout) = (&guest.ram, &guest.layout);
     let mut left = IMAGE;
     for piece in &layout.segments {
@@ -318,6 +320,10 @@ fn populate(guest: &Guest, sealed: Populate) {
     if let (Some(first), Some(last)) = (layout.heap.first(), layout.heap.last()) {
         ram.populate(first.physical, first.len.min(HEAP), Populate::Own);
         ram.populate(last.physical + last.len - PAGE, PAGE, Populate::Own);
+    }
+    // A guest that needs much memory gets it with few faults; one that needs little touches none of this.
+    for piece in &layout.heap {
+        ram.want_large_pages(piece.physical + SMALL, piece.len.saturating_sub(2 * SMALL));
     }
 }
 
