@@ -156,7 +156,7 @@ pub fn run(args: &Args) -> Result<std::convert::Infallible, Error> {
         spawn(guest, fd, index, (confinement, role), &cpu_calls)?;
     }
     for slot in &guest.devices.0 {
-        devices::spawn(slot, confinement)?;
+        devices::spawn(slot, confinement, args.cpus)?;
     }
     if let Some(line) = guest.starts.first() {
         line.call(start);

@@ -25,9 +25,9 @@
 //! To add one, write such a type in a file of its own here, give [`list`] the option by which it is
 //! wanted, and name its kind in a driver of the guest. Files, sockets and the like are opened in
 //! `new`, before the tender confines itself; [`Device::calls`] names the system calls that it makes
-//! from then on. Each device has a thread of its own, so that it may wait, and is told of requests by
-//! an eventfd that KVM writes to; a device that is [quick](Device::is_quick) has none of it, and
-//! works while the CPU that notifies it stands still.
+//! from then on. Each device has a thread of its own, so that it may wait; it looks for requests while
+//! there are some, and sleeps until an eventfd that KVM writes to tells it of more. A device that is
+//! [quick](Device::is_quick) has none of it, and works while the CPU that notifies it stands still.
 //!
 //! What comes from the guest is hostile. [`Queue`] and [`Request`] check all that virtio says about
 //! them and read each word once; a device checks what it reads from a request, and reads it once too.

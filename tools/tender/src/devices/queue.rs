@@ -60,9 +60,12 @@ impl Queue {
     /// # Errors
     /// [`Broken`].
     pub fn pop(&mut self) -> Result<Option<Request>, Broken> {
+        if !self.has_more()? {
+            return Ok(None);
+        }
         // Of the errors, one is the driver's; that its memory was taken away is another.
         let chain = self.inner.iter(self.memory).map_err(|_| Broken::Index)?.next();
-        chain.map(|chain| Request::new(self.memory, chain)).transpose()
+        Request::new(self.memory, chain.ok_or(Broken::Ring)?).map(Some)
     }
 
     /// Makes the request that was taken last the next one again.

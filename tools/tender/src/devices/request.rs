@@ -19,6 +19,9 @@ pub enum Broken {
     /// Number of requests.
     #[error("there are more requests than the queue has room for")]
     Index,
+    /// The ring of requests.
+    #[error("the ring of requests cannot be read")]
+    Ring,
     /// Next descriptors.
     #[error("the descriptors of a request do not end, or are not in their table")]
     Chain,

@@ -57,6 +57,8 @@ struct State {
     device: Box<dyn Device>,
     /// Empty unless the driver is ready.
     queues: Vec<Option<Queue>>,
+    /// The device has not been asked yet for what it has from before, of which its source says nothing.
+    is_new: bool,
     /// How often it was stopped.
     stops: u32,
 }
@@ -138,7 +140,7 @@ impl Slot {
             cpu_page: layout.cpu_pages.physical,
             console,
             sizes,
-            state: Mutex::new(State { queues: Vec::new(), stops: 0, device }),
+            state: Mutex::new(State { queues: Vec::new(), is_new: false, stops: 0, device }),
         };
         slot.tell();
         Ok(slot)
@@ -255,6 +257,7 @@ impl Slot {
         }
         state.device.start(agreed);
         state.queues = queues;
+        state.is_new = true;
         Ok(())
     }
 
@@ -288,7 +291,7 @@ impl Slot {
     /// Does requests that are in the queues, whether the guest notified them or not.
     pub fn serve(&self) -> Served {
         self.work(|state| {
-            let mut served = Served::default();
+            let mut served = Served { any: false, again: std::mem::take(&mut state.is_new) };
             for index in 0..state.queues.len() {
                 if state.queue_to_serve(index).map_or(Ok(false), |queue| queue.has_more())? {
                     served.any = true;

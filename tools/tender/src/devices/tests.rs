@@ -225,6 +225,30 @@ fn a_device_stops_when_its_driver_breaks_the_rules_and_works_again_after_a_reset
 }
 
 #[test]
+fn a_device_stops_when_its_rings_are_taken_away() {
+    let (own, _other) = UnixStream::pair().unwrap();
+    let net = Net::new(Link::stream(own).unwrap(), [2, 0, 0, 0, 0, 1]);
+    let devices: [(Box<dyn Device>, u32); 2] = [(Box::new(Entropy), 0), (Box::new(net), 1)];
+    for (device, queue) in devices {
+        let guest = machine(vec![device]);
+        let driver = Driver::new(guest, 0);
+        driver.set_up(queue as usize + 1, SIZE.into());
+        // Flags and number of requests at the end of a page, the requests in the next.
+        let rings = driver.rings(queue as usize);
+        driver.register(SET_STATUS, 0);
+        driver.write(rings + 2 * PAGE - 4, &[0; 4]);
+        let places = [rings, rings + 2 * PAGE - 4, rings + 2 * PAGE + 0x800];
+        driver.place(queue as usize, SIZE.into(), places);
+        driver.register(SET_STATUS, READY);
+        assert_eq!(driver.status(), READY);
+        driver.write(rings + 2 * PAGE - 2, &1u16.to_le_bytes());
+        guest.space().unmap(rings + 2 * PAGE, PAGE).unwrap();
+        driver.notify(queue as usize);
+        assert_eq!(driver.status(), NEEDS_RESET);
+    }
+}
+
+#[test]
 fn a_device_does_not_start_with_what_makes_no_sense() {
     let (driver, _) = disk(false);
     let rings = driver.rings(0);
@@ -413,6 +437,39 @@ fn notifications_are_asked_for_only_when_nobody_looks() {
     driver.serve();
     assert!(!driver.listen());
     assert_eq!((driver.completed(1, SIZE).0, notify_at(&driver, 1)), (4, 4));
+}
+
+#[test]
+fn frames_that_were_taken_from_the_socket_outlive_a_reset() {
+    let (driver, mut other) = network();
+    give_room(&driver, 0..1);
+    other.write_all(b"\0\0\0\x03one\0\0\0\x03two\0\0\0\x05three").unwrap();
+    assert!(!driver.input());
+    assert_eq!(driver.completed(0, SIZE).0, 1);
+    // The second waited for room in queues that are no more; of the third the socket says nothing.
+    driver.set_up(2, SIZE.into());
+    give_room(&driver, 0..2);
+    assert!(driver.serve(), "it was just started");
+    assert!(!driver.input());
+    assert!(!driver.serve());
+    assert_eq!(driver.completed(0, SIZE), (1, 0, 17));
+    assert_eq!(&driver.read::<5>(room(&driver, 0) + 12), b"three");
+}
+
+#[test]
+fn a_driver_without_a_queue_for_frames_loses_them() {
+    let (driver, mut other) = network();
+    driver.register(SET_STATUS, 0);
+    driver.place(0, 0, [0; 3]);
+    driver.register(SET_STATUS, READY);
+    assert_eq!(driver.status(), READY);
+    other.write_all(&b"\0\0\0\x02no".repeat(70)).unwrap();
+    assert!(driver.input(), "more than are taken at a time");
+    assert!(!driver.input());
+    send(&driver, 0, b"its own");
+    let mut bytes = [0; 11];
+    other.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes[4..], b"its own");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The thread of a device: waits for requests, and for the device's source.
 //!
-//! As long as it looks for requests itself it asks for no notifications, so that they take the guest no exit.
+//! As long as it looks for requests itself, drivers that agreed on event index need not notify it, which
+//! would be an exit of the guest.
 
 use std::ffi::c_int;
 use std::hint::spin_loop;
+use std::num::NonZero;
 use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
@@ -14,37 +16,51 @@ use crate::confine::{Confinement, Role};
 use crate::error::Error;
 
 /// For how long a thread that had something to do looks for more before it sleeps: to be woken takes as
-/// long. More, while that would have saved it from sleeping.
+/// long.
 const LOOK: Duration = Duration::from_micros(50);
+/// As KVM does by default for CPUs that halt (`halt_poll_ns`).
 const LONG_LOOK: Duration = Duration::from_micros(200);
 
-/// Starts the thread of a device; devices that are quick need none.
+/// Starts the thread of a device of a guest with so many CPUs; devices that are quick need none.
 ///
 /// # Errors
 /// [`Error::System`].
-pub fn spawn(slot: &'static Slot, confinement: Confinement) -> Result<(), Error> {
+pub fn spawn(slot: &'static Slot, confinement: Confinement, cpus: usize) -> Result<(), Error> {
     if slot.bells().is_empty() {
         return Ok(());
     }
-    // With one CPU looking would keep the guest from running.
-    let looks = std::thread::available_parallelism().is_ok_and(|cpus| cpus.get() > 1);
+    // Looking must not keep the guest from running: never with one CPU, and only for a short while where
+    // those of the guest may need all that there are.
+    let look = match std::thread::available_parallelism().map_or(1, NonZero::get) {
+        1 => Look { first: Duration::ZERO, long: Duration::ZERO },
+        host if host > cpus => Look { first: LOOK, long: LONG_LOOK },
+        _ => Look { first: LOOK, long: LOOK },
+    };
     let run = move || {
         let mut calls = slot.with_device(|device| device.calls());
         calls.extend(slot.bells().iter().map(|bell| (libc::SYS_read, bell.as_raw_fd())));
         confinement.enter_or_end(Role::Device, &calls);
-        work(slot, looks)
+        work(slot, look)
     };
     let builder = std::thread::Builder::new().stack_size(256 << 10).name(slot.name().to_owned());
     let started = builder.spawn(run).map(|_| ());
     started.map_err(|e| Error::System("start a thread for a device", e))
 }
 
-fn work(slot: &Slot, looks: bool) -> ! {
+/// For how long a thread looks.
+#[derive(Clone, Copy)]
+struct Look {
+    first: Duration,
+    /// While that would have saved it from sleeping.
+    long: Duration,
+}
+
+fn work(slot: &Slot, look: Look) -> ! {
     let mut again = false;
-    let mut look = LOOK;
+    let mut limit = look.first;
     loop {
         let mut last = Instant::now();
-        while looks && last.elapsed() < look || again {
+        while last.elapsed() < limit || again {
             if serve(slot, &mut again) {
                 last = Instant::now();
             } else {
@@ -54,7 +70,7 @@ fn work(slot: &Slot, looks: bool) -> ! {
         // What comes until the guest is asked to notify it is found here.
         if !serve(slot, &mut again) && !slot.listen() {
             sleep(slot);
-            look = if last.elapsed() < LONG_LOOK { LONG_LOOK } else { LOOK };
+            limit = if last.elapsed() < look.long { look.long } else { look.first };
         }
     }
 }

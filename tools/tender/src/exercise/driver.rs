@@ -147,7 +147,7 @@ impl Driver {
     pub fn notify(&self, queue: usize) -> bool {
         self.register(notify(queue), queue as u32);
         let has_thread = self.slot().is_some_and(|slot| !slot.bells().is_empty());
-        has_thread && (self.serve() || self.listen())
+        has_thread && (self.serve() && self.input() || self.listen())
     }
 
     fn slot(&self) -> Option<&'static Slot> {
