@@ -59,9 +59,11 @@ impl Volume {
             self.has_entries(directory, 0, &bytes)?;
             return listing(version, start).list_block(&bytes, visit).map(drop);
         }
-        // Where entries are in the directory, as it is told without a tree, is a multiple of 4.
+        // Where entries are in the directory, as it is told without a tree, is a multiple of 4. So is
+        // what a number stands for, but no other position.
         let from = start.position;
-        let is_place = from > 0 && from.is_multiple_of(4) && from <= directory.metadata.size;
+        let may_be_place = start.name.is_empty() && from.is_multiple_of(4);
+        let is_place = may_be_place && from > 0 && from <= directory.metadata.size;
         let uses_tree = if from == 0 { self.has_whole_tree(directory)? } else { !is_place };
         match self.tree(directory)?.filter(|_| uses_tree) {
             Some(path) => listing(path.version, start).list_tree(path, visit),
@@ -312,5 +314,18 @@ pub mod tests {
         assert!(many.list(END, usize::MAX).is_empty());
         // What nobody was told is none.
         assert_eq!(many.try_list(NUMBER | 255, 1), Err(Ext4Error::Call(Errno::EINVAL)));
+    }
+
+    #[test]
+    fn numbers_are_no_places() {
+        if !disks::tools() {
+            return;
+        }
+        let mut many = Many::new();
+        names().iter().for_each(|name| many.add(name));
+        // Of a name whose hash is 0: what it stands for is a multiple of 4, and small.
+        let number = many.alike.lock().add((4, b"name".as_slice().into())).unwrap();
+        let all = many.list(0, usize::MAX);
+        assert!(many.list(NUMBER | u64::from(number), usize::MAX) == all);
     }
 }
