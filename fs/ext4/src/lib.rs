@@ -47,7 +47,7 @@
 //! From the disk up: `cache` and `waiting` (what was read and written lately), `volume` (blocks, inodes), `transaction` and
 //! `log` (changes and the journal), `group`, `allocate` and `draft` (blocks and inodes that are taken
 //! and given back), `extents` and `content` (files), `directory` and `names` (blocks of entries), `index`,
-//! `insert`, `order` and `hash` (hash trees of directories), `tree` (names and inodes), `orphans`,
+//! `insert`, `order`, `chain`, `alike` and `hash` (hash trees of directories), `tree` (names and inodes), `orphans`,
 //! `node` and `fs` (the tree of files), `committer` (what waits is committed).
 //!
 //! Structures and names are those of Linux's *ext4 Data Structures and Algorithms*
@@ -57,9 +57,11 @@
 
 extern crate alloc;
 
+mod alike;
 mod allocate;
 mod bytes;
 mod cache;
+mod chain;
 mod claim;
 #[cfg_attr(not(feature = "threads"), path = "no_committer.rs")]
 mod committer;

@@ -12,9 +12,9 @@ use uklock::Mutex;
 use vfs::{Allocate, Change, Entry, New, Node, NodeRef, Rename, WriteAt};
 
 use crate::Ext4Error;
+use crate::alike::Alike;
 use crate::fs::Shared;
 use crate::inode::Inode;
-use crate::order::Alike;
 use crate::tree::Move;
 
 /// Bytes of a target that is in the inode.

@@ -9,66 +9,35 @@
 //! go on between two of them gets a number instead of a position; the directory's node remembers
 //! which name it is of.
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use ukerrno::Errno;
 use ukfile::fallible;
 use uklock::Mutex;
-use ukmap::SortedMap;
 
 use crate::Ext4Error;
+use crate::alike::{Alike, Start};
 use crate::bytes::crc32c;
+use crate::chain::Part;
 use crate::directory::{DAMAGED, DirectoryEntry};
 use crate::hash;
+use crate::index::Path;
 use crate::inode::Inode;
 use crate::volume::Volume;
 
-/// Bits that no position has, as they are those of no hash: the others are a number of [`Alike`].
-const NUMBER: u64 = 0x7fff_ffff << 32;
 /// Behind all entries, as on Linux; no number.
-const END: u64 = i64::MAX as u64;
+pub const END: u64 = i64::MAX as u64;
 
-/// Names with the position that they share with others, and their numbers. Other names than those
-/// are not here, so it takes no memory unless somebody has made such names.
-pub type Alike = SortedMap<(u64, Box<[u8]>), u32>;
+pub type Visit<'a> = &'a mut dyn FnMut(&DirectoryEntry<'_>) -> Result<bool, Ext4Error>;
 
-/// A place in the order: what has this position, and a larger name.
-struct Start {
-    position: u64,
-    name: Box<[u8]>,
+/// A listing in the order of hashes, from a place on.
+pub struct Listing<'a> {
+    pub volume: &'a Volume,
+    pub directory: &'a Inode,
+    /// The function of the hashes.
+    pub version: u8,
+    pub alike: &'a Mutex<Alike>,
+    pub start: Start,
 }
-
-impl Start {
-    fn new(from: u64, alike: &Mutex<Alike>) -> Result<Self, Ext4Error> {
-        if from & NUMBER != NUMBER || from == END {
-            return Ok(Self { position: from, name: Box::default() });
-        }
-        let alike = alike.lock();
-        let found = alike.iter().find(|(_, number)| NUMBER | u64::from(**number) == from);
-        // A number that nobody was told.
-        let ((position, name), _) = found.ok_or(Ext4Error::Call(Errno::EINVAL))?;
-        let name = fallible::copy(name).map_err(|_| Ext4Error::OutOfMemory)?;
-        Ok(Self { position: *position, name })
-    }
-}
-
-/// The number of a name that has the same position as the next one.
-fn number(position: u64, name: &[u8], alike: &Mutex<Alike>) -> Result<u64, Ext4Error> {
-    let key = (position, fallible::copy(name).map_err(|_| Ext4Error::OutOfMemory)?);
-    let mut alike = alike.lock();
-    let number = match alike.get(&key) {
-        Some(number) => *number,
-        None => {
-            let number = u32::try_from(alike.len()).map_err(|_| Ext4Error::OutOfMemory)?;
-            alike.try_insert(key, number).map_err(|_| Ext4Error::OutOfMemory)?;
-            number
-        }
-    };
-    Ok(NUMBER | u64::from(number))
-}
-
-type Visit<'a> = &'a mut dyn FnMut(&DirectoryEntry<'_>) -> Result<bool, Ext4Error>;
 
 impl Volume {
     /// Visits the entries from position `from` of a directory on, without `.` and `..`, until `visit`
@@ -83,41 +52,23 @@ impl Volume {
         visit: Visit<'_>,
     ) -> Result<(), Ext4Error> {
         let start = Start::new(from, alike)?;
-        let from = start.position;
+        let listing = |version, start| Listing { volume: self, directory, version, alike, start };
         if let Some(version) = self.order_of_one_block(directory) {
             let Some(block) = self.run(directory, 0)?.first else { return Ok(()) };
             let bytes = self.block(block)?;
             self.has_entries(directory, 0, &bytes)?;
-            return self.list_together(version, &[bytes], &start, alike, visit).map(drop);
+            return listing(version, start).list_block(&bytes, visit).map(drop);
         }
-        // Where entries are in the directory, as it is told without a tree, is a multiple of 4.
-        let is_place = from > 0 && from.is_multiple_of(4) && from <= directory.metadata.size;
+        // Where entries are in the directory, as it is told without a tree, is a multiple of 4. So is
+        // what a number stands for, but no other position.
+        let from = start.position;
+        let may_be_place = start.name.is_empty() && from.is_multiple_of(4);
+        let is_place = may_be_place && from > 0 && from <= directory.metadata.size;
         let uses_tree = if from == 0 { self.has_whole_tree(directory)? } else { !is_place };
-        let Some(mut path) = self.tree(directory)?.filter(|_| uses_tree) else {
-            return self.entries(directory, from, visit);
-        };
-        let hash = ((from >> 32) << 1) as u32;
-        let mut next = Some(self.descend(directory, &mut path, Some(hash))?.ok_or(DAMAGED)?);
-        // Each block of entries is there once.
-        let mut left = self.blocks_of(directory.metadata.size)?;
-        while let Some(mut at) = next {
-            let mut blocks = Vec::new();
-            next = loop {
-                left = left.checked_sub(1).ok_or(DAMAGED)?;
-                let (_, bytes) = self.tree_leaf(directory, at)?.ok_or(DAMAGED)?;
-                fallible::push(&mut blocks, bytes).map_err(|_| Ext4Error::OutOfMemory)?;
-                let Some(hash) = path.advance() else { break None };
-                at = self.descend(directory, &mut path, None)?.ok_or(DAMAGED)?;
-                // The lowest bit: the block before has names with the same hash.
-                if hash & 1 == 0 {
-                    break Some(at);
-                }
-            };
-            if !self.list_together(path.version, &blocks, &start, alike, visit)? {
-                break;
-            }
+        match self.tree(directory)?.filter(|_| uses_tree) {
+            Some(path) => listing(path.version, start).list_tree(path, visit),
+            None => self.entries(directory, from, visit),
         }
-        Ok(())
     }
 
     /// The function of the hashes when the directory has one block and will have a tree.
@@ -126,32 +77,58 @@ impl Volume {
         let version = self.sb.new_trees.filter(|_| is_small && !directory.has_index());
         version.filter(|version| hash::is_known(&self.sb, *version))
     }
+}
 
-    /// Visits the entries of some blocks in order. Whether to go on.
-    fn list_together(
+impl Listing<'_> {
+    fn list_tree(&self, mut path: Path, visit: Visit<'_>) -> Result<(), Ext4Error> {
+        let (volume, directory) = (self.volume, self.directory);
+        let hash = ((self.start.position >> 32) << 1) as u32;
+        let first = volume.descend(directory, &mut path, Some(hash))?.ok_or(DAMAGED)?;
+        let mut next = Some((first, 0));
+        // Each block of entries is there once.
+        let mut left = volume.blocks_of(directory.metadata.size)?;
+        while let Some(first) = next {
+            let parts;
+            (parts, next) = self.chain(&mut path, first, &mut left)?;
+            let goes_on = match &parts[..] {
+                [Part { at, .. }] => {
+                    let (_, bytes) = volume.tree_leaf(directory, *at)?.ok_or(DAMAGED)?;
+                    self.list_block(&bytes, visit)?
+                }
+                _ => self.list_chain(&parts, visit)?,
+            };
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Visits the entries of a block in order. Whether to go on.
+    fn list_block(&self, block: &[u8], visit: Visit<'_>) -> Result<bool, Ext4Error> {
+        let mut entries = Vec::new();
+        self.volume.in_block(block, 0, 0, &mut |entry| {
+            let position = self.position(entry.name)?;
+            if (position, entry.name) > self.start.key() {
+                let pushed = fallible::push(&mut entries, (position, *entry));
+                pushed.map_err(|_| Ext4Error::OutOfMemory)?;
+            }
+            Ok(true)
+        })?;
+        entries.sort_unstable_by_key(|(position, entry)| (*position, entry.name));
+        self.give(&entries, entries.len(), visit)
+    }
+
+    /// Visits entries that are in order, `count` of them. Whether to go on.
+    pub fn give(
         &self,
-        version: u8,
-        blocks: &[Box<[u8]>],
-        start: &Start,
-        alike: &Mutex<Alike>,
+        entries: &[(u64, DirectoryEntry<'_>)],
+        count: usize,
         visit: Visit<'_>,
     ) -> Result<bool, Ext4Error> {
-        let start = (start.position, &*start.name);
-        let mut entries = Vec::new();
-        for block in blocks {
-            self.in_block(block, 0, 0, &mut |entry| {
-                let position = self.position(version, entry.name)?;
-                if (position, entry.name) > start {
-                    let pushed = fallible::push(&mut entries, (position, *entry));
-                    pushed.map_err(|_| Ext4Error::OutOfMemory)?;
-                }
-                Ok(true)
-            })?;
-        }
-        entries.sort_unstable_by_key(|(position, entry)| (*position, entry.name));
-        for (index, (position, entry)) in entries.iter().enumerate() {
+        for (index, (position, entry)) in entries.iter().enumerate().take(count) {
             let is_last = entries.get(index + 1).is_none_or(|(next, _)| next != position);
-            let next = if is_last { position + 1 } else { number(*position, entry.name, alike)? };
+            let next = if is_last { position + 1 } else { self.number(*position, entry.name)? };
             if !visit(&DirectoryEntry { next, ..*entry })? {
                 return Ok(false);
             }
@@ -161,36 +138,42 @@ impl Volume {
 
     /// Where an entry is in the order: its hash, and more for those with the same one. It is a
     /// multiple of 4, so that what comes after it is none.
-    fn position(&self, version: u8, name: &[u8]) -> Result<u64, Ext4Error> {
-        let hash = hash::of_name(&self.sb, version, name).ok_or(DAMAGED)?;
+    pub fn position(&self, name: &[u8]) -> Result<u64, Ext4Error> {
+        let hash = hash::of_name(&self.volume.sb, self.version, name).ok_or(DAMAGED)?;
         let more = crc32c(!0, name) & !3 | 4;
         Ok(u64::from(hash >> 1) << 32 | u64::from(more))
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::collections::BTreeSet;
 
+    use ukerrno::Errno;
     use ukfile::Kind;
     use vfs::New;
 
     use super::*;
+    use crate::alike::NUMBER;
     use crate::index::disks::{self, alike};
     use crate::inode::ROOT;
     use crate::insert::tests::Disk;
 
     /// A directory and a file that has all names in it.
-    struct Many {
-        volume: Volume,
-        directory: u32,
+    pub struct Many {
+        pub volume: Volume,
+        pub directory: u32,
         file: u32,
-        alike: Mutex<Alike>,
+        pub alike: Mutex<Alike>,
     }
 
     impl Many {
-        fn new() -> Self {
-            let image = disks::make(&["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"], "4M");
+        pub fn new() -> Self {
+            Self::on("^metadata_csum", "4M")
+        }
+
+        pub fn on(features: &str, size: &str) -> Self {
+            let image = disks::make(&["-t", "ext4", "-b", "1024", "-O", features], size);
             let image = disks::debugfs(&image, &["ssv def_hash_version legacy"]).0;
             let disk = Disk(std::sync::Arc::new(std::sync::Mutex::new(image)));
             let mut volume = Volume::new(Box::new(disk)).unwrap();
@@ -202,16 +185,20 @@ mod tests {
             Self { volume, directory, file, alike: Mutex::default() }
         }
 
-        fn add(&mut self, name: &str) {
+        pub fn add(&mut self, name: &str) {
             self.volume.link(self.directory, name.as_bytes(), self.file, false).unwrap();
         }
 
-        fn remove(&mut self, name: &str) {
+        pub fn remove(&mut self, name: &str) {
             self.volume.unlink(self.directory, name.as_bytes(), self.file).unwrap();
         }
 
         /// Some names from a position on, and for each where to go on behind it.
-        fn list(&self, from: u64, most: usize) -> Vec<(String, u64)> {
+        pub fn list(&self, from: u64, most: usize) -> Vec<(String, u64)> {
+            self.try_list(from, most).unwrap()
+        }
+
+        pub fn try_list(&self, from: u64, most: usize) -> Result<Vec<(String, u64)>, Ext4Error> {
             let view = self.volume.inode(self.directory).unwrap();
             let mut names = Vec::new();
             let listed = self.volume.list(&view, from, &self.alike, &mut |entry| {
@@ -221,8 +208,7 @@ mod tests {
                 }
                 Ok(room)
             });
-            listed.unwrap();
-            names
+            listed.map(|()| names)
         }
 
         /// All names, some at a time; `meanwhile` is called with those that were just given.
@@ -327,8 +313,19 @@ mod tests {
         }
         assert!(many.list(END, usize::MAX).is_empty());
         // What nobody was told is none.
-        let view = many.volume.inode(many.directory).unwrap();
-        let listed = many.volume.list(&view, NUMBER | 255, &many.alike, &mut |_| Ok(true));
-        assert_eq!(listed, Err(Ext4Error::Call(Errno::EINVAL)));
+        assert_eq!(many.try_list(NUMBER | 255, 1), Err(Ext4Error::Call(Errno::EINVAL)));
+    }
+
+    #[test]
+    fn numbers_are_no_places() {
+        if !disks::tools() {
+            return;
+        }
+        let mut many = Many::new();
+        names().iter().for_each(|name| many.add(name));
+        // Of a name whose hash is 0: what it stands for is a multiple of 4, and small.
+        let number = many.alike.lock().add((4, b"name".as_slice().into())).unwrap();
+        let all = many.list(0, usize::MAX);
+        assert!(many.list(NUMBER | u64::from(number), usize::MAX) == all);
     }
 }

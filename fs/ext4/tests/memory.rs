@@ -3,6 +3,8 @@
 
 mod disks;
 
+use std::collections::BTreeSet;
+
 use disks::{Fault, Recorder, alike, check, debugfs, make, tools};
 use limited_memory::{Limited, with_limit};
 use ukerrno::Errno;
@@ -162,4 +164,41 @@ fn alike_names_are_all_listed_or_none() {
         }
     }
     assert!(refused > 5, "{refused}");
+}
+
+/// How many blocks have names with one hash does not matter: memory is for some names at a time.
+#[test]
+fn names_with_one_hash_are_listed_with_little_memory() {
+    if !tools() {
+        return;
+    }
+    let image = make(&["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"], "8M");
+    let disk = Recorder::new(debugfs(&image, &["ssv def_hash_version legacy"]).0);
+    let (_fs, files) = disk.mount();
+    files.make_directory(None, b"/many", 0o755).unwrap();
+    files.open(None, b"/file", WRITE, 0o600).unwrap();
+    let names: BTreeSet<_> = (0..1000).map(|n| alike::name(n * 0x1234_5671)).collect();
+    for name in &names {
+        let file = files.resolve(None, b"/file", Follow::No).unwrap();
+        files.make_link(&file, None, format!("/many/{name}").as_bytes()).unwrap();
+    }
+    let directory = files.open(None, b"/many", OpenFlags::DIRECTORY, 0).unwrap();
+    // In 250 blocks and more.
+    assert!(directory.file().metadata().unwrap().size > 250 << 10);
+    let (mut found, mut left) = (Vec::with_capacity(names.len() + 2), 0);
+    while left == 0 {
+        left = 300;
+        with_limit(200 << 10, || {
+            vfs::list_open(&directory, &mut |entry| {
+                let has_room = left > 0;
+                if has_room {
+                    left -= 1;
+                    found.push(entry.name.len());
+                }
+                has_room
+            })
+        })
+        .unwrap();
+    }
+    assert_eq!(found.len(), names.len() + 2);
 }

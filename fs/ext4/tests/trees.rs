@@ -5,7 +5,7 @@ mod disks;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use disks::{Recorder, check, check_after_replay, debugfs, make, tools};
+use disks::{Recorder, alike, check, check_after_replay, debugfs, make, optimize, tools};
 use ukerrno::Errno;
 use ukfile::{Description, OpenFlags, SyncKind};
 use vfs::{Context, FileSystem as _, Follow, RenameFlags};
@@ -426,5 +426,43 @@ fn what_is_committed_survives_with_its_tree() {
                 assert_eq!(names.all().len(), done, "{shape:?}");
             }
         }
+    }
+}
+
+/// Names with one hash are in several blocks: as these are split here, and as `e2fsck` orders them.
+#[test]
+fn names_with_one_hash_are_listed_wherever_they_are() {
+    if !tools() {
+        return;
+    }
+    for csum in ["^metadata_csum", "metadata_csum"] {
+        let empty = make(&["-t", "ext4", "-b", "1024", "-N", "100", "-O", csum], "8M");
+        let disk = Recorder::new(debugfs(&empty, &["ssv def_hash_version legacy"]).0);
+        let one_hash = (0..300).map(|n| alike::name(n * 0x1234_5671));
+        let mut expected: BTreeSet<_> = one_hash.chain((0..300).map(name)).collect();
+        {
+            let (_fs, files) = disk.mount();
+            let names = Names::new(&files, "/many");
+            expected.iter().for_each(|name| names.add(name).unwrap());
+            assert_eq!(names.all().into_iter().collect::<BTreeSet<_>>(), expected);
+        }
+        clean(&disk, csum);
+        let disk = Recorder::new(optimize(&disk.content()));
+        assert!(has_tree(&disk, "/many"));
+        let (_fs, files) = disk.mount();
+        let names = Names { files: &files, directory: "/many" };
+        for step in [2, 3, 1] {
+            let (mut found, directory) = (Vec::new(), names.open());
+            while let some @ [_, ..] = &list(&directory, 50)[..] {
+                found.extend_from_slice(some);
+            }
+            assert_eq!(found.len(), expected.len(), "{csum} {step}");
+            assert!(found.iter().cloned().collect::<BTreeSet<_>>() == expected, "{csum} {step}");
+            for name in found.iter().step_by(step) {
+                names.remove(name);
+                expected.remove(name);
+            }
+        }
+        assert!(names.all().is_empty());
     }
 }

@@ -31,6 +31,11 @@ fn crc32c(name: &str) -> u32 {
 
 /// 256 names with one `legacy` hash and one CRC-32C.
 pub fn names() -> Vec<String> {
+    names_from(0)
+}
+
+/// As many of which a given one is the first.
+pub fn names_from(first: u64) -> Vec<String> {
     // What each choice changes in the CRC does not depend on the others.
     let changes = parts().map(|(n, _)| (crc32c(&name(0)) ^ crc32c(&name(1 << n)), 1u64 << n));
     // With different highest bits; and choices that together change nothing.
@@ -45,7 +50,7 @@ pub fn names() -> Vec<String> {
     }
     let choices = (0u32..256).map(|n| {
         let some = free.iter().enumerate().filter(|(bit, _)| n >> bit & 1 != 0);
-        some.fold(0, |all, (_, choice)| all ^ choice)
+        some.fold(first, |all, (_, choice)| all ^ choice)
     });
     let names: Vec<_> = choices.map(name).collect();
     assert!(names.iter().all(|name| crc32c(name) == crc32c(&names[0])));

@@ -83,6 +83,16 @@ pub fn check_after_replay(bytes: &[u8]) -> Result<Vec<u8>, String> {
     }
 }
 
+/// The disk after `e2fsck` has made the trees of its directories anew.
+pub fn optimize(bytes: &[u8]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("image");
+    std::fs::write(&image, bytes).unwrap();
+    let (code, text) = e2fsck(&image, &["-fyD"]);
+    assert!(matches!(code, Some(0 | 1)), "{text}");
+    std::fs::read(image).unwrap()
+}
+
 /// What `debugfs` makes of a disk, and what it says.
 pub fn debugfs(disk: &[u8], commands: &[&str]) -> (Vec<u8>, String) {
     let folder = tempfile::tempdir().unwrap();
