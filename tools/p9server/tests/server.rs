@@ -10,6 +10,7 @@ use p9server::{Access, MAX_FIDS, Server};
 const EPERM: u32 = 1;
 const ENOENT: u32 = 2;
 const EBADF: u32 = 9;
+const EEXIST: u32 = 17;
 const ENOTDIR: u32 = 20;
 const EINVAL: u32 = 22;
 const ENFILE: u32 = 23;
@@ -178,6 +179,26 @@ fn rights_of_others_are_not_made() {
     client.ok(Request::Mkdir { directory: 0, name, mode: 0o2755, group });
     client.ok(Request::Setattr { fid: 2, to: to(0o2775) });
     assert_eq!((permissions("new"), permissions("directory")), (0o2755, 0o2775));
+}
+
+/// What is there gets no permissions when it is opened, so it does not matter which are asked for.
+#[test]
+fn what_is_there_is_opened_whatever_it_would_be_made_with() {
+    let folder = folder();
+    let mut client = Client::new(&shared(&folder), Access::ReadWrite);
+    let (name, group, mode) = (&b"file"[..], 0, 0o4755);
+    let create = |flags| Request::Lcreate { fid: 1, name, flags, mode, group };
+    assert_eq!(client.walk(0, 1, &[]), None);
+    assert_eq!(client.error(create(0o302)), Some(EEXIST));
+    for mode in [0o104755, 0o014755] {
+        let mknod = Request::Mknod { directory: 0, name, mode, major: 0, minor: 0, group };
+        assert_eq!(client.error(mknod), Some(EEXIST), "{mode:o}");
+    }
+    client.ok(create(0o102));
+    let read = Request::Read { fid: 1, offset: 0, count: 100 };
+    assert_eq!(client.send(read), Response::Read { data: Data(b"inside") });
+    let permissions = shared(&folder).join("file").metadata().unwrap().permissions().mode();
+    assert_eq!(permissions & 0o6000, 0);
 }
 
 /// What the host gave them to keeps them as long as it is the host's.
