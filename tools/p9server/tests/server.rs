@@ -212,7 +212,7 @@ fn rights_of_others_are_lost_with_the_content() {
     assert_eq!(client.walk(0, 1, &[b"file"]), None);
     let change = |valid, mode| Request::Setattr {
         fid: 1,
-        to: SetAttributes { valid, mode, size: 6, user: u32::MAX, group: u32::MAX, ..SET },
+        to: SetAttributes { valid, mode, size: 3, user: u32::MAX, group: u32::MAX, ..SET },
     };
     give();
     client.ok(change(set::MODE, 0o6711));
@@ -222,6 +222,11 @@ fn rights_of_others_are_lost_with_the_content() {
     client.ok(change(set::MODE, 0o4755));
     assert_eq!(permissions(), 0o4755);
     assert_eq!(client.error(change(set::MODE, 0o6755)), Some(EPERM));
+    give();
+    assert_eq!(client.error(change(set::MODE | set::SIZE, 0o6711)), Some(EPERM));
+    assert_eq!((permissions(), std::fs::read(&file).unwrap()), (0o6755, b"inside".into()));
+    client.ok(change(set::MODE | set::SIZE, 0o711));
+    assert_eq!((permissions(), std::fs::read(&file).unwrap()), (0o711, b"ins".into()));
     give();
     client.ok(change(set::SIZE, 0));
     assert_eq!(permissions(), 0o755);
