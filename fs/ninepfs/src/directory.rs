@@ -120,11 +120,10 @@ impl RemoteNode {
         let ask = || {
             client.ask(&request, |response| matches!(response, Response::Renameat {}).then_some(()))
         };
-        match replaced {
-            Some(replaced) => replaced.losing_name(ask)?,
-            None => ask()?,
-        }
-        to.changed_entries();
+        to.changing_entries(|| match replaced {
+            Some(replaced) => replaced.losing_name(ask),
+            None => ask(),
+        })?;
         node.me()?.set_place(Some((&to.me()?, rename.to)))?;
         Ok(())
     }

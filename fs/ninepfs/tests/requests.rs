@@ -190,6 +190,33 @@ fn what_could_not_be_removed_is_not_gone() {
 }
 
 #[test]
+fn what_could_not_be_moved_may_be_in_both_directories() {
+    let folder = tempfile::tempdir().unwrap();
+    let share = Share::new(folder.path());
+    for name in ["from", "to"] {
+        std::fs::create_dir(folder.path().join(name)).unwrap();
+    }
+    drop((share.open("/from/file"), share.open("/to/a"), share.open("/to/b")));
+    let to = share.files.open(None, b"/to", OpenFlags::DIRECTORY, 0).unwrap();
+    share.sync();
+    // The others have come as well.
+    let mut some = 0;
+    vfs::list_open(&to, &mut |_| {
+        some += 1;
+        some <= 2
+    })
+    .unwrap();
+    *share.channel.refused.lock().unwrap() = |request| matches!(request, Request::Renameat { .. });
+    let flags = vfs::RenameFlags::empty();
+    let moved = share.files.rename((None, b"/from/file"), (None, b"/to/file"), flags);
+    assert_eq!(moved, Err(Errno::ENOMEM));
+    assert_eq!(share.sync(), (BTreeSet::new(), 2));
+    share.look();
+    vfs::list_open(&to, &mut |_| true).unwrap();
+    assert!(share.look().lists > 1, "what came before the end is asked for again");
+}
+
+#[test]
 fn what_was_made_and_not_found_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let share = Share::new(folder.path());
