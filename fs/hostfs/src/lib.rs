@@ -38,4 +38,4 @@ mod rename;
 mod sys;
 
 pub use fs::{HostFs, KIND};
-pub use sys::SYSTEM_CALLS;
+pub use sys::{SYSTEM_CALLS, keeps_set_id};

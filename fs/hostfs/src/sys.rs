@@ -14,6 +14,7 @@ mod nr {
     pub const FSYNC: usize = 74;
     pub const FDATASYNC: usize = 75;
     pub const FTRUNCATE: usize = 77;
+    pub const CAPGET: usize = 125;
     pub const FSTATFS: usize = 138;
     pub const GETDENTS64: usize = 217;
     pub const OPENAT: usize = 257;
@@ -37,12 +38,13 @@ mod nr {
 }
 
 /// The numbers of the system calls that this crate makes once a file system is open, for filters.
-pub const SYSTEM_CALLS: [usize; 25] = [
+pub const SYSTEM_CALLS: [usize; 26] = [
     nr::CLOSE,
     nr::LSEEK,
     nr::FSYNC,
     nr::FDATASYNC,
     nr::FTRUNCATE,
+    nr::CAPGET,
     nr::FSTATFS,
     nr::GETDENTS64,
     nr::OPENAT,
@@ -126,6 +128,24 @@ unsafe fn call(number: usize, args: [usize; 6]) -> Result<usize, Errno> {
             result => return result,
         }
     }
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3`, and the calling thread.
+const CAPABILITIES_HEADER: [u32; 2] = [0x2008_0522, 0];
+
+/// Whether what the calling thread writes to keeps set-user-ID and set-group-ID. Else the host takes
+/// them away, by which a file gets another content.
+pub fn keeps_set_id() -> bool {
+    /// `CAP_FSETID`
+    const BIT: u32 = 1 << 4;
+    // Written too: the version, when the host does not know it.
+    let mut header = CAPABILITIES_HEADER;
+    // Twice: effective, permitted, inheritable ones.
+    let mut sets = [0u32; 6];
+    let args = [&raw mut header as usize, &raw mut sets as usize, 0, 0, 0, 0];
+    // SAFETY: two words are read and written, six written.
+    let told = unsafe { call(nr::CAPGET, args) };
+    told.is_err() || sets[0] & BIT != 0
 }
 
 /// A descriptor of the host; closed when dropped.
@@ -560,6 +580,24 @@ mod tests {
         assert_eq!(size_of::<Statfs>(), 120);
         assert_eq!(size_of::<OpenHow>(), 24);
         assert_eq!(size_of::<FLock>(), 32);
+    }
+
+    #[test]
+    fn who_may_not_keep_set_id_bits_knows() {
+        // Of the thread alone.
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let told = status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap();
+        let effective = u64::from_str_radix(told.trim(), 16).unwrap();
+        assert_eq!(keeps_set_id(), effective & 1 << 4 != 0, "{told}");
+        let without = std::thread::spawn(|| {
+            const CAPSET: usize = 126;
+            let (header, none) = (CAPABILITIES_HEADER, [0u32; 6]);
+            let (header, none) = (&raw const header as usize, &raw const none as usize);
+            // SAFETY: header and sets are read.
+            let set = unsafe { call(CAPSET, [header, none, 0, 0, 0, 0]) };
+            (set, keeps_set_id())
+        });
+        assert_eq!(without.join().unwrap(), (Ok(0), false));
     }
 
     #[test]

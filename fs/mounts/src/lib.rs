@@ -82,14 +82,13 @@ pub fn fini() {
 /// # Errors
 /// `ENODEV` when there is no such kind of file system; `ENOTDIR`; what the file system says.
 pub fn mount(files: &Context, entry: &Entry) -> Result<(), Errno> {
-    let kind = vfs::by_name(&entry.kind)?;
-    let file_system = (kind.open)(&entry.source, &entry.options, entry.flags)?;
+    let mount = Mount::open(&entry.kind, &entry.source, &entry.options, entry.flags)?;
     make_directories(files, &entry.path)?;
     let at: Location = files.resolve(None, &entry.path, Follow::Yes)?;
     if at.node.kind() != Kind::Directory {
         return Err(Errno::ENOTDIR);
     }
-    at.mount(&Mount::new(file_system, &entry.source, entry.flags)?)
+    at.mount(&mount)
 }
 
 fn make_directories(files: &Context, path: &[u8]) -> Result<(), Errno> {

@@ -57,13 +57,15 @@ fn what_the_table_says_is_mounted() {
     let root = Mount::new(RamFs::new(Limits::default()).unwrap(), b"root", MountFlags::empty());
     vfs::set_root(Location::root_of(root.unwrap()));
     static CONFIG: Config = Config { file_systems: &[&ramfs::KIND] };
-    assert!(TABLE.set("none /a/b ramfs size=8K;none /a/c ramfs ro;none /a/c ramfs mode=700"));
+    assert!(TABLE.set("none /a/b tmpfs size=8K;none /a/c ramfs ro;none /a/c ramfs mode=700"));
     init(&BootInfo::EMPTY, &CONFIG).unwrap();
     let files = Context::new(vfs::root().unwrap());
     let flags = OpenFlags::READ_WRITE | OpenFlags::CREATE;
     let file = files.open(None, b"/a/b/file", flags, 0o600).unwrap();
     assert_eq!(file.write(&[&[1; 9000]]), Ok(8192));
     assert_eq!(files.metadata(None, b"/a/c", Follow::Yes).unwrap().permissions, 0o700, "the last");
+    let kind = |path: &[u8]| files.resolve(None, path, Follow::Yes).unwrap().mount.kind();
+    assert_eq!((kind(b"/a/b"), kind(b"/a/c")), ("tmpfs", "ramfs"), "by the names in the table");
     let wrong = |text: &str| mount(&files, &entries(text).next().unwrap().unwrap());
     assert_eq!(wrong("none /d nofs"), Err(Errno::ENODEV));
     assert_eq!(wrong("none /d ramfs size=x"), Err(Errno::EINVAL));

@@ -93,15 +93,12 @@ impl RemoteNode {
     pub fn remove(&self, name: &[u8], node: &NodeRef, directory: bool) -> Result<(), Errno> {
         check_name(name)?;
         let node = self.from(node)?;
-        let before = node.before_unlink();
         let flags = if directory { REMOVE_DIRECTORY } else { 0 };
         let request = Request::Unlinkat { directory: self.fid().number(), name, flags };
-        self.shared
-            .client
-            .ask(&request, |response| matches!(response, Response::Unlinkat {}).then_some(()))
-            .inspect_err(|_| node.after_failed_unlink(before))?;
-        node.after_unlink();
-        Ok(())
+        let client = &self.shared.client;
+        node.losing_name(|| {
+            client.ask(&request, |response| matches!(response, Response::Unlinkat {}).then_some(()))
+        })
     }
 
     pub fn move_name(&self, rename: &Rename<'_>) -> Result<(), Errno> {
@@ -113,25 +110,20 @@ impl RemoteNode {
         check_name(rename.to)?;
         let (to, node) = (self.from(rename.directory)?, self.from(rename.node)?);
         let replaced = rename.replaced.map(|r| self.from(r)).transpose()?;
-        let before = replaced.and_then(Self::before_unlink);
         let request = Request::Renameat {
             directory: self.fid().number(),
             name: rename.from,
             new_directory: to.fid().number(),
             new_name: rename.to,
         };
-        self.shared
-            .client
-            .ask(&request, |response| matches!(response, Response::Renameat {}).then_some(()))
-            .inspect_err(|_| {
-                if let Some(replaced) = replaced {
-                    replaced.after_failed_unlink(before);
-                }
-            })?;
-        if let Some(replaced) = replaced {
-            replaced.after_unlink();
-        }
-        to.changed_entries();
+        let client = &self.shared.client;
+        let ask = || {
+            client.ask(&request, |response| matches!(response, Response::Renameat {}).then_some(()))
+        };
+        to.changing_entries(|| match replaced {
+            Some(replaced) => replaced.losing_name(ask),
+            None => ask(),
+        })?;
         node.me()?.set_place(Some((&to.me()?, rename.to)))?;
         Ok(())
     }

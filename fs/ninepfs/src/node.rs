@@ -13,6 +13,13 @@ use vfs::{Ahead, Handles, NodeRef, Place};
 use crate::client::Fid;
 use crate::fs::Shared;
 
+/// What is known of an open file that has lost names here.
+struct Known {
+    metadata: Metadata,
+    /// How many it has lost, or is about to lose.
+    lost: usize,
+}
+
 /// A file, directory, link … of the server.
 pub struct RemoteNode {
     pub shared: Arc<Shared>,
@@ -24,7 +31,7 @@ pub struct RemoteNode {
     opened: Mutex<Handles<Fid>>,
     /// What was known of an open file when it lost a name here. Servers that know files by their
     /// names, as QEMU's before 10.1, tell nothing of it once it has none.
-    last_known: Mutex<Option<Metadata>>,
+    last_known: Mutex<Option<Known>>,
     /// Held while it is written to, so that the end stays where it was seen.
     pub writing: Mutex<()>,
     /// Whether it has changed since the server was last asked to write it.
@@ -142,30 +149,58 @@ impl RemoteNode {
         Ok(())
     }
 
-    /// An open file is about to lose a name. Returns what [`Self::after_failed_unlink`] wants.
-    pub fn before_unlink(&self) -> Option<Metadata> {
-        let before = *self.last_known.lock();
-        if self.any_open().is_some()
-            && let Ok(mut known) = self.shared.metadata(&self.fid())
-        {
-            known.links = known.links.saturating_sub(1);
-            *self.last_known.lock() = Some(known);
+    /// Takes a name from a file.
+    pub fn losing_name(&self, change: impl FnOnce() -> Result<(), Errno>) -> Result<(), Errno> {
+        let noted = self.before_unlink();
+        let result = change();
+        match result {
+            Ok(()) => self.after_unlink(),
+            Err(error) if noted => self.after_failed_unlink(error),
+            Err(_) => {}
         }
-        before
+        result
     }
 
-    /// It has kept that name.
-    pub fn after_failed_unlink(&self, before: Option<Metadata>) {
-        *self.last_known.lock() = before;
+    /// An open file is about to lose a name. Returns whether that was noted.
+    fn before_unlink(&self) -> bool {
+        if self.any_open().is_none() {
+            return false;
+        }
+        let Ok(mut metadata) = self.shared.metadata(&self.fid()) else { return false };
+        metadata.links = metadata.links.saturating_sub(1);
+        let mut known = self.last_known.lock();
+        let lost = known.as_ref().map_or(0, |known| known.lost) + 1;
+        *known = Some(Known { metadata, lost });
+        true
+    }
+
+    /// It has kept that name, unless somebody has removed it on the server. What else was noted
+    /// meanwhile stays.
+    fn after_failed_unlink(&self, error: Errno) {
+        if error == Errno::ENOENT {
+            match self.shared.metadata(&self.fid()) {
+                Ok(told) if told.links > 0 => {}
+                Ok(_) | Err(Errno::ENOENT) => return,
+                Err(_) => {}
+            }
+        }
+        let mut last_known = self.last_known.lock();
+        match &mut *last_known {
+            Some(known) if known.lost > 1 => {
+                known.lost -= 1;
+                known.metadata.links = known.metadata.links.saturating_add(1);
+            }
+            _ => *last_known = None,
+        }
     }
 
     /// Whether it has lost its last name here.
     pub fn has_no_name(&self) -> bool {
-        self.last_known.lock().is_some_and(|known| known.links == 0)
+        self.last_known.lock().as_ref().is_some_and(|known| known.metadata.links == 0)
     }
 
     /// It has just lost a name.
-    pub fn after_unlink(&self) {
+    fn after_unlink(&self) {
         if self.kind == Kind::Directory {
             self.place.lock().name = None;
         }
@@ -194,14 +229,17 @@ impl RemoteNode {
     /// Notes what this image does to a file that has perhaps no name.
     pub fn note(&self, change: impl FnOnce(&mut Metadata)) {
         if let Some(known) = &mut *self.last_known.lock() {
-            change(known);
+            change(&mut known.metadata);
         }
     }
 
     /// What `stat` tells.
     pub fn told(&self) -> Result<Metadata, Errno> {
         match self.shared.metadata(&self.fid()) {
-            Err(Errno::ENOENT) => self.last_known.lock().ok_or(Errno::ENOENT),
+            Err(Errno::ENOENT) => {
+                let known = self.last_known.lock();
+                known.as_ref().map(|known| known.metadata).ok_or(Errno::ENOENT)
+            }
             told => told,
         }
     }

@@ -12,6 +12,7 @@ use ukfile::{Kind, fallible};
 use uklock::{Mutex, RwLock};
 
 use crate::node::{FileSystem, NodeRef, same};
+use crate::registry;
 use crate::walk::MAX_NAME;
 
 bitflags! {
@@ -40,6 +41,8 @@ bitflags! {
 /// A file system with what all its mounts have in common.
 struct Whole {
     file_system: Arc<dyn FileSystem>,
+    /// Its kind, by the name that whoever mounted it used.
+    kind: &'static str,
     /// Whether nothing of it can be changed, through whatever mount.
     read_only: AtomicBool,
     /// Regular files that are open for writing.
@@ -80,9 +83,34 @@ impl Mount {
         source: &[u8],
         flags: MountFlags,
     ) -> Result<Arc<Self>, Errno> {
+        let kind = file_system.name();
+        Self::of_kind(kind, file_system, source, flags)
+    }
+
+    /// The same of a file system that is made: of `source`, with `options`, of the registered `kind`.
+    ///
+    /// # Errors
+    /// `ENODEV` when there is no such kind; `ENOMEM`; what the file system says.
+    pub fn open(
+        kind: &[u8],
+        source: &[u8],
+        options: &[u8],
+        flags: MountFlags,
+    ) -> Result<Arc<Self>, Errno> {
+        let (name, kind) = registry::named(kind)?;
+        Self::of_kind(name, (kind.open)(source, options, flags)?, source, flags)
+    }
+
+    fn of_kind(
+        kind: &'static str,
+        file_system: Arc<dyn FileSystem>,
+        source: &[u8],
+        flags: MountFlags,
+    ) -> Result<Arc<Self>, Errno> {
         let root = file_system.root();
         let read_only = AtomicBool::new(flags.contains(MountFlags::READ_ONLY));
-        let whole = fallible::arc(Whole { file_system, read_only, writers: AtomicUsize::new(0) })?;
+        let writers = AtomicUsize::new(0);
+        let whole = fallible::arc(Whole { file_system, kind, read_only, writers })?;
         Self::with(whole, root, source, flags)
     }
 
@@ -123,6 +151,11 @@ impl Mount {
     /// The file system.
     pub fn file_system(&self) -> &Arc<dyn FileSystem> {
         &self.whole.file_system
+    }
+
+    /// The kind of the file system, by the name that whoever mounted it used.
+    pub fn kind(&self) -> &'static str {
+        self.whole.kind
     }
 
     /// The topmost directory.
@@ -252,7 +285,7 @@ impl fmt::Debug for Mount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mount")
             .field("id", &self.id)
-            .field("file_system", &self.file_system().name())
+            .field("file_system", &self.kind())
             .finish_non_exhaustive()
     }
 }

@@ -60,12 +60,14 @@ pub fn register(kind: &'static FileSystemType) -> Result<(), Errno> {
 /// # Errors
 /// `ENODEV`
 pub fn by_name(name: &[u8]) -> Result<&'static FileSystemType, Errno> {
+    named(name).map(|(_, kind)| kind)
+}
+
+/// The kind of this name, with the name.
+pub(crate) fn named(name: &[u8]) -> Result<(&'static str, &'static FileSystemType), Errno> {
     let types = TYPES.read();
-    types
-        .iter()
-        .find(|t| t.names().any(|known| known.as_bytes() == name))
-        .copied()
-        .ok_or(Errno::ENODEV)
+    let mut all = types.iter().flat_map(|kind| kind.names().map(move |name| (name, *kind)));
+    all.find(|(known, _)| known.as_bytes() == name).ok_or(Errno::ENODEV)
 }
 
 /// Calls `visit` with each kind.

@@ -64,9 +64,8 @@ fn mount(
         if at.node.kind() != Kind::Directory {
             return Err(Errno::ENOTDIR);
         }
-        let kind = vfs::by_name(kind.ok_or(Errno::EINVAL)?.as_bytes())?;
-        let options = options.map_or(&b""[..], CStrPtr::as_bytes);
-        Mount::new((kind.open)(source, options, known)?, source, known)?
+        let kind = kind.ok_or(Errno::EINVAL)?.as_bytes();
+        Mount::open(kind, source, options.map_or(&b""[..], CStrPtr::as_bytes), known)?
     };
     at.mount(&new)
 }

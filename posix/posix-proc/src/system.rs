@@ -151,7 +151,7 @@ pub fn mounts(out: &mut dyn Write) -> Result {
             .and_then(|()| escape(out, mount.source()))
             .and_then(|()| out.write_char(' '))
             .and_then(|()| escape(out, at))
-            .and_then(|()| writeln!(out, " {} {mode} 0 0", mount.file_system().name()));
+            .and_then(|()| writeln!(out, " {} {mode} 0 0", mount.kind()));
     });
     result
 }

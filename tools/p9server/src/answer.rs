@@ -355,9 +355,9 @@ fn set_attributes(node: &NodeRef, to: &SetAttributes) -> Result<(), Errno> {
     let has = |bit: u32| to.valid & bit != 0;
     let permissions = has(set::MODE).then_some((to.mode & 0o7777) as u16);
     if let Some(permissions) = permissions {
-        // Those of one owner are not another's.
-        let keeps_owner = !has(set::USER) && !has(set::GROUP);
-        let now = if keeps_owner { node.metadata()?.permissions } else { 0 };
+        // Those of one owner, and of one content, are not another's.
+        let keeps_them = !has(set::USER) && !has(set::GROUP) && !has(set::SIZE);
+        let now = if keeps_them { node.metadata()?.permissions } else { 0 };
         set_id::check(node.kind(), permissions, now)?;
     }
     if has(set::SIZE) {

@@ -24,7 +24,9 @@
 //! make device files, whatever the rights of this process are: `EPERM`. Nor may they make programs
 //! that others on the host run with the rights of this process: who asks for set-user-ID or
 //! set-group-ID on what is no directory gets `EPERM`, and what is opened for writing or gets another
-//! size loses them. A file that has them keeps them while only its other permissions change.
+//! size loses them. A file that has them keeps them while only its other permissions change. Those of
+//! somebody else's file, which this process may not change, the host takes at the first write, from
+//! who does not have `CAP_FSETID`; who has it gets `EPERM` on opening.
 #![forbid(unsafe_code)]
 
 mod answer;

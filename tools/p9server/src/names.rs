@@ -3,7 +3,7 @@
 use p9::Qid;
 use ukerrno::Errno;
 use ukfile::{Kind, OpenFlags};
-use vfs::{New, Rename};
+use vfs::{New, NodeRef, Rename};
 
 use crate::answer::Server;
 use crate::fids::{Fid, Open};
@@ -14,11 +14,24 @@ const REMOVE_DIRECTORY: u32 = 0x200;
 /// How often something is tried that others on the host overtake.
 const TRIES: usize = 16;
 
-fn new(kind: Kind, mode: u32, target: &[u8]) -> Result<New<'_>, Errno> {
+fn make_in(
+    directory: &NodeRef,
+    name: &[u8],
+    kind: Kind,
+    mode: u32,
+    target: &[u8],
+) -> Result<NodeRef, Errno> {
     let permissions = (mode & 0o7777) as u16;
-    set_id::check(kind, permissions, 0)?;
+    if let Err(refused) = set_id::check(kind, permissions, 0) {
+        // To what is there already they would not be given.
+        return match directory.lookup(name) {
+            Ok(_) => Err(Errno::EEXIST),
+            Err(Errno::ENOENT) => Err(refused),
+            Err(error) => Err(error),
+        };
+    }
     // Owners are whom the host makes them.
-    Ok(New { kind, permissions, user: 0, group: 0, special: 0, target })
+    directory.create(name, &New { kind, permissions, user: 0, group: 0, special: 0, target })
 }
 
 /// Tries again what was overtaken.
@@ -42,7 +55,7 @@ impl Server {
         target: &[u8],
     ) -> Result<Qid, Errno> {
         let directory = self.fids.node(directory)?;
-        let node = directory.create(name, &new(kind, mode, target)?)?;
+        let node = make_in(&directory, name, kind, mode, target)?;
         self.qid(&node)
     }
 
@@ -58,7 +71,7 @@ impl Server {
             return Err(Errno::EBUSY);
         };
         let open = Open::File { reads: flags.asks_to_read(), writes: flags.asks_to_write() };
-        let node = match directory.create(name, &new(Kind::Regular, mode, b"")?) {
+        let node = match make_in(&directory, name, Kind::Regular, mode, b"") {
             Err(Errno::EEXIST) if !flags.contains(OpenFlags::EXCLUSIVE) => {
                 let node = directory.lookup(name)?;
                 self.open_node(&node, flags)?;

@@ -10,6 +10,7 @@ use p9server::{Access, MAX_FIDS, Server};
 const EPERM: u32 = 1;
 const ENOENT: u32 = 2;
 const EBADF: u32 = 9;
+const EEXIST: u32 = 17;
 const ENOTDIR: u32 = 20;
 const EINVAL: u32 = 22;
 const ENFILE: u32 = 23;
@@ -180,6 +181,26 @@ fn rights_of_others_are_not_made() {
     assert_eq!((permissions("new"), permissions("directory")), (0o2755, 0o2775));
 }
 
+/// What is there gets no permissions when it is opened, so it does not matter which are asked for.
+#[test]
+fn what_is_there_is_opened_whatever_it_would_be_made_with() {
+    let folder = folder();
+    let mut client = Client::new(&shared(&folder), Access::ReadWrite);
+    let (name, group, mode) = (&b"file"[..], 0, 0o4755);
+    let create = |flags| Request::Lcreate { fid: 1, name, flags, mode, group };
+    assert_eq!(client.walk(0, 1, &[]), None);
+    assert_eq!(client.error(create(0o302)), Some(EEXIST));
+    for mode in [0o104755, 0o014755] {
+        let mknod = Request::Mknod { directory: 0, name, mode, major: 0, minor: 0, group };
+        assert_eq!(client.error(mknod), Some(EEXIST), "{mode:o}");
+    }
+    client.ok(create(0o102));
+    let read = Request::Read { fid: 1, offset: 0, count: 100 };
+    assert_eq!(client.send(read), Response::Read { data: Data(b"inside") });
+    let permissions = shared(&folder).join("file").metadata().unwrap().permissions().mode();
+    assert_eq!(permissions & 0o6000, 0);
+}
+
 /// What the host gave them to keeps them as long as it is the host's.
 #[test]
 fn rights_of_others_are_lost_with_the_content() {
@@ -191,7 +212,7 @@ fn rights_of_others_are_lost_with_the_content() {
     assert_eq!(client.walk(0, 1, &[b"file"]), None);
     let change = |valid, mode| Request::Setattr {
         fid: 1,
-        to: SetAttributes { valid, mode, size: 6, user: u32::MAX, group: u32::MAX, ..SET },
+        to: SetAttributes { valid, mode, size: 3, user: u32::MAX, group: u32::MAX, ..SET },
     };
     give();
     client.ok(change(set::MODE, 0o6711));
@@ -201,6 +222,11 @@ fn rights_of_others_are_lost_with_the_content() {
     client.ok(change(set::MODE, 0o4755));
     assert_eq!(permissions(), 0o4755);
     assert_eq!(client.error(change(set::MODE, 0o6755)), Some(EPERM));
+    give();
+    assert_eq!(client.error(change(set::MODE | set::SIZE, 0o6711)), Some(EPERM));
+    assert_eq!((permissions(), std::fs::read(&file).unwrap()), (0o6755, b"inside".into()));
+    client.ok(change(set::MODE | set::SIZE, 0o711));
+    assert_eq!((permissions(), std::fs::read(&file).unwrap()), (0o711, b"ins".into()));
     give();
     client.ok(change(set::SIZE, 0));
     assert_eq!(permissions(), 0o755);

@@ -10,6 +10,11 @@ fn mounts() {
         call!(nr::mount, source, target, kind, flags, options)
     };
     assert_eq!(mount(c"none", c"/mnt", c"tmpfs", 0, c"size=8K"), 0, "a name of ramfs");
+    let kind = |path: &[u8]| {
+        let files = posix_files::context().unwrap();
+        files.resolve(None, path, vfs::Follow::Yes).unwrap().mount.kind()
+    };
+    assert_eq!(kind(b"/mnt"), "tmpfs", "as it was mounted");
     let mut fs = [0u64; 15];
     assert_eq!(call!(nr::statfs, c"/mnt", &mut fs), 0);
     assert_eq!(fs[2], 2);
@@ -23,6 +28,7 @@ fn mounts() {
     assert_eq!(call!(nr::mkdir, c"/bound", 0o755), 0);
     assert_eq!(mount(c"/mnt", c"/bound", c"", 4096, c""), 0);
     assert_eq!(stat(c"/bound/file")[6], 8192);
+    assert_eq!(kind(b"/bound"), "tmpfs");
     assert_eq!(call!(nr::open, c"/bound/new", CREATE, 0o600), error(Errno::EROFS), "as its source");
     assert_eq!(call!(nr::umount2, c"/bound", 0u32), 0);
     assert_eq!(call!(nr::umount2, c"/mnt", 2u32), 0);
@@ -30,6 +36,9 @@ fn mounts() {
     assert_eq!(call!(nr::umount2, c"/mnt", 0u32), error(Errno::EINVAL));
     assert_eq!(call!(nr::umount2, c"/mnt", 64u32), error(Errno::EINVAL));
     assert_eq!(mount(c"none", c"/mnt", c"nofs", 0, c""), error(Errno::ENODEV));
+    assert_eq!(mount(c"none", c"/mnt", c"ramfs", 0, c""), 0);
+    assert_eq!(kind(b"/mnt"), "ramfs");
+    assert_eq!(call!(nr::umount2, c"/mnt", 0u32), 0);
     assert_eq!(mount(c"none", c"/mnt", c"ramfs", 0, c"bad"), error(Errno::EINVAL));
     assert_eq!(mount(c"none", c"/mnt", c"ramfs", 1 << 30, c""), error(Errno::EINVAL));
     assert_eq!(mount(c"none", c"/none", c"ramfs", 0, c""), error(Errno::ENOENT));

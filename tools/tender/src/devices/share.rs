@@ -125,7 +125,116 @@ impl Device for Share {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use p9::{Data, Names, SetAttributes, set};
+
     use super::*;
+    use crate::confine::{self, Confinement, Role};
+
+    const EPERM: u32 = 1;
+    /// O_WRONLY
+    const WRITE_ONLY: u32 = 1;
+
+    /// What `work` gives, in a process of its own: rights do not come back.
+    fn in_child(work: impl FnOnce() -> u8) -> i32 {
+        // SAFETY: the child makes no call that needs other threads.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(result.unwrap_or(u8::MAX).into()) };
+        }
+        let mut status = 0;
+        // SAFETY: the status lives during the call.
+        assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+        assert!(libc::WIFEXITED(status), "{status:#x}");
+        libc::WEXITSTATUS(status)
+    }
+
+    fn error(share: &mut Share, request: p9::Request<'_>) -> Option<u32> {
+        let (mut message, mut reply) = ([0; 256], [0; 256]);
+        let tag = if matches!(request, p9::Request::Version { .. }) { p9::NO_TAG } else { 1 };
+        let length = request.encode(tag, &mut message).ok()?;
+        let length = share.server.handle(&message[..length], &mut reply);
+        match p9::Response::decode(&reply[..length]) {
+            Ok((_, p9::Response::Error { errno })) => Some(errno),
+            _ => None,
+        }
+    }
+
+    /// Fid 1 is the directory, 2 and 3 are files in it.
+    fn connect(args: &ShareArgs) -> Share {
+        let mut share = Share::open(args).unwrap();
+        let (size, version, user_number) = (8192, p9::VERSION, 0);
+        let walk = |new_fid, names| p9::Request::Walk { fid: 1, new_fid, names };
+        for request in [
+            p9::Request::Version { size, version },
+            p9::Request::Attach { fid: 1, auth: p9::NO_FID, user: b"", tree: b"", user_number },
+            walk(2, Names::List(&[b"written"])),
+            walk(3, Names::List(&[b"resized"])),
+        ] {
+            assert_eq!(error(&mut share, request), None, "{request:?}");
+        }
+        share
+    }
+
+    /// The tender may write to files of others that it may not give other permissions. That they lose
+    /// set-user-ID and set-group-ID is left to the kernel where it does that.
+    #[test]
+    fn files_of_others_are_written_to_and_lose_their_rights() {
+        const OTHER: Option<u32> = Some(65534);
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["written", "resized"].map(|name| folder.path().join(name));
+        let mut are_others = true;
+        for file in &files {
+            std::fs::write(file, "text").unwrap();
+            // Root alone can do that; everybody else has files of its own there.
+            are_others &= std::os::unix::fs::chown(file, OTHER, OTHER).is_ok();
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o6777)).unwrap();
+        }
+        let path = folder.path().to_str().unwrap().to_owned();
+        let args = ShareArgs { tag: "data".into(), path, read_only: false };
+        let open = p9::Request::Lopen { fid: 2, flags: WRITE_ONLY };
+        let write = p9::Request::Write { fid: 2, offset: 0, data: Data(b"w") };
+        let to = SetAttributes {
+            valid: set::SIZE,
+            mode: 0,
+            user: 0,
+            group: 0,
+            size: 1,
+            accessed: 0,
+            accessed_ns: 0,
+            modified: 0,
+            modified_ns: 0,
+        };
+        let resize = p9::Request::Setattr { fid: 3, to };
+        if are_others {
+            // From who has CAP_FSETID the kernel would not take them.
+            let refused = in_child(|| {
+                let mut share = connect(&args);
+                let header = [0x2008_0522u32, 0];
+                let sets = [1u32 << 4, 1 << 4, 0, 0, 0, 0];
+                // SAFETY: header and sets are read.
+                unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()) };
+                let errors = [open, resize].map(|request| error(&mut share, request));
+                u8::from(errors == [Some(EPERM); 2])
+            });
+            assert_eq!(refused, 1);
+        }
+        let failed = in_child(|| {
+            let mut share = connect(&args);
+            let confined = confine::drop_rights(std::slice::from_ref(&args)).is_ok()
+                && Confinement::On.enter(Role::Device, &share.calls()).is_ok();
+            let errors = [open, write, resize].map(|request| error(&mut share, request));
+            errors.iter().filter(|error| error.is_some()).count() as u8 + u8::from(!confined) * 10
+        });
+        assert_eq!(failed, 0, "requests, and 10 for what they were to be confined by");
+        for (file, text) in files.iter().zip(["wext", "t"]) {
+            assert_eq!(std::fs::read_to_string(file).unwrap(), text);
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o777, "{file:?}");
+        }
+    }
 
     #[test]
     fn what_is_written_is_read() {
