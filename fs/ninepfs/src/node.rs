@@ -184,14 +184,18 @@ impl RemoteNode {
                 Err(_) => {}
             }
         }
-        let mut last_known = self.last_known.lock();
-        match &mut *last_known {
-            Some(known) if known.lost > 1 => {
-                known.lost -= 1;
-                known.metadata.links = known.metadata.links.saturating_add(1);
+        {
+            let mut last_known = self.last_known.lock();
+            match &mut *last_known {
+                Some(known) if known.lost > 1 => {
+                    known.lost -= 1;
+                    known.metadata.links = known.metadata.links.saturating_add(1);
+                }
+                _ => *last_known = None,
             }
-            _ => *last_known = None,
         }
+        // What was written meanwhile to a file without a name was not.
+        self.shared.written.note(self);
     }
 
     /// Whether it has lost its last name here.

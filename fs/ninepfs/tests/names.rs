@@ -128,6 +128,22 @@ fn what_was_written_meanwhile_is_known() {
 }
 
 #[test]
+fn what_was_written_while_there_seemed_to_be_no_name_is_synchronised() {
+    let share = Share::new();
+    share.unlink(b"a").unwrap();
+    share.unlink(b"b").unwrap();
+    share.fs.sync().unwrap();
+    *share.channel.syncs.lock().unwrap() = 0;
+    share.meanwhile(|_, file| {
+        file.write(WriteAt::Offset(0), &[b"text"]).unwrap();
+        Some(Errno::EACCES)
+    });
+    assert_eq!(share.unlink(b"c"), Err(Errno::EACCES));
+    share.fs.sync().unwrap();
+    assert_eq!(*share.channel.syncs.lock().unwrap(), 2, "the directory, and the file");
+}
+
+#[test]
 fn another_name_that_was_removed_meanwhile_is_known() {
     let share = Share::new();
     share.meanwhile(|root, file| {

@@ -74,6 +74,9 @@ impl Server {
         let node = match make_in(&directory, name, Kind::Regular, mode, b"") {
             Err(Errno::EEXIST) if !flags.contains(OpenFlags::EXCLUSIVE) => {
                 let node = directory.lookup(name)?;
+                if node.kind() == Kind::Directory {
+                    return Err(Errno::EISDIR);
+                }
                 self.open_node(&node, flags)?;
                 node
             }

@@ -11,6 +11,7 @@ const EPERM: u32 = 1;
 const ENOENT: u32 = 2;
 const EBADF: u32 = 9;
 const EEXIST: u32 = 17;
+const EISDIR: u32 = 21;
 const ENOTDIR: u32 = 20;
 const EINVAL: u32 = 22;
 const ENFILE: u32 = 23;
@@ -194,6 +195,10 @@ fn what_is_there_is_opened_whatever_it_would_be_made_with() {
         let mknod = Request::Mknod { directory: 0, name, mode, major: 0, minor: 0, group };
         assert_eq!(client.error(mknod), Some(EEXIST), "{mode:o}");
     }
+    std::fs::create_dir(shared(&folder).join("folder")).unwrap();
+    let name = &b"folder"[..];
+    let create_folder = Request::Lcreate { fid: 1, name, flags: 0o100, mode, group };
+    assert_eq!(client.error(create_folder), Some(EISDIR));
     client.ok(create(0o102));
     let read = Request::Read { fid: 1, offset: 0, count: 100 };
     assert_eq!(client.send(read), Response::Read { data: Data(b"inside") });
