@@ -162,27 +162,22 @@ fn another_name_that_was_removed_meanwhile_is_known() {
 
 #[test]
 fn an_open_file_is_known_when_the_host_has_removed_it() {
-    let share = Share::new();
-    share.unlink(b"b").unwrap();
-    std::fs::remove_file(share.path().join("c")).unwrap();
-    let (path, channel) = (share.path().join("a"), share.channel);
-    share.meanwhile(move |_, _| {
-        std::fs::remove_file(path).unwrap();
-        channel.tells_nothing.store(true, Relaxed);
-        None
-    });
-    assert_eq!(share.unlink(b"a"), Err(Errno::ENOENT));
-    assert_eq!(share.known(), Ok((0, 0)));
-    // The same where it has lost no name before.
-    let share = Share::new();
-    let (path, channel) = (share.path().join("a"), share.channel);
-    share.meanwhile(move |_, _| {
-        std::fs::remove_file(path).unwrap();
-        channel.tells_nothing.store(true, Relaxed);
-        None
-    });
-    assert_eq!(share.unlink(b"a"), Err(Errno::ENOENT));
-    assert_eq!(share.known(), Ok((0, 2)));
+    // Whether it has lost a name here before or not.
+    for (loses_one, links) in [(true, 0), (false, 2)] {
+        let share = Share::new();
+        if loses_one {
+            share.unlink(b"b").unwrap();
+            std::fs::remove_file(share.path().join("c")).unwrap();
+        }
+        let (path, channel) = (share.path().join("a"), share.channel);
+        share.meanwhile(move |_, _| {
+            std::fs::remove_file(path).unwrap();
+            channel.tells_nothing.store(true, Relaxed);
+            None
+        });
+        assert_eq!(share.unlink(b"a"), Err(Errno::ENOENT));
+        assert_eq!(share.known(), Ok((0, links)));
+    }
 }
 
 #[test]
